@@ -1,0 +1,317 @@
+//! `#[cached(…)]` as written.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use syn::ext::IdentExt as _;
+use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
+use syn::{Expr, LitBool, Path, Token, Type};
+
+use super::later;
+use super::list::{Written, assigned, flag, items, name, parenthesised, set, word};
+use super::value::{self, Value};
+use crate::errors::Errors;
+use crate::suggest::suggestion;
+
+/// Every option, as written or not.
+#[derive(Default)]
+pub(crate) struct CachedArgs {
+    pub(crate) ttl: Option<Written<Value<Duration>>>,
+    /// Without a value, hits renew the ttl.
+    pub(crate) sliding: Option<Written<Option<Value<Duration>>>>,
+    pub(crate) max_age: Option<Written<Value<Duration>>>,
+    pub(crate) none_ttl: Option<Written<Value<Duration>>>,
+    pub(crate) err_ttl: Option<Written<Value<Duration>>>,
+    pub(crate) wait_timeout: Option<Written<Value<Duration>>>,
+    pub(crate) capacity: Option<Written<Value<u64>>>,
+    pub(crate) max_weight: Option<Written<Value<u64>>>,
+    pub(crate) weigh: Option<Written<Expr>>,
+    pub(crate) policy: Option<Written<Ident>>,
+    pub(crate) jitter: Option<Written<Value<f64>>>,
+    pub(crate) refresh_ahead: Option<Written<Value<f64>>>,
+    pub(crate) single_flight: Option<Written<Ident>>,
+    pub(crate) cache_none: Option<Written<bool>>,
+    pub(crate) cache_err: Option<Written<bool>>,
+    pub(crate) share_err: Option<Written<Expr>>,
+    pub(crate) when: Option<Written<Expr>>,
+    pub(crate) store_if: Option<Written<Expr>>,
+    pub(crate) key: Option<Written<Vec<KeyPart>>>,
+    pub(crate) skip: Option<Written<Vec<Ident>>>,
+    pub(crate) name: Option<Written<Expr>>,
+    pub(crate) version: Option<Written<Value<u32>>>,
+    pub(crate) value: Option<Written<Type>>,
+    pub(crate) returns: Option<Written<Ident>>,
+    pub(crate) tier: Option<Written<Expr>>,
+    pub(crate) cache: Option<Written<Expr>>,
+    pub(crate) handle: Option<Written<Handle>>,
+    pub(crate) krate: Option<Written<Path>>,
+    /// What belongs to a later version, each with the sentence that refuses it.
+    pub(crate) later: Vec<(Span, String)>,
+}
+
+/// One part of `key(…)`.
+pub(crate) enum KeyPart {
+    Argument(Ident),
+    /// `name: Type = expression`
+    Computed {
+        name: Ident,
+        ty: Box<Type>,
+        expr: Box<Expr>,
+    },
+}
+
+/// `handle = …`
+pub(crate) enum Handle {
+    Named(Ident),
+    /// The companion functions go on `Self`: this is an associated function that neither takes nor mentions it.
+    OnSelf,
+    Without,
+}
+
+const OPTIONS: [&str; 28] = [
+    "cache",
+    "cache_err",
+    "cache_none",
+    "capacity",
+    "crate",
+    "err_ttl",
+    "handle",
+    "jitter",
+    "key",
+    "max_age",
+    "max_weight",
+    "name",
+    "none_ttl",
+    "policy",
+    "refresh_ahead",
+    "returns",
+    "share_err",
+    "single_flight",
+    "skip",
+    "sliding",
+    "store_if",
+    "tier",
+    "ttl",
+    "value",
+    "version",
+    "wait_timeout",
+    "weigh",
+    "when",
+];
+
+impl CachedArgs {
+    /// Reads as much as can be read; mistakes go to `errors`.
+    pub(crate) fn parse(tokens: TokenStream, errors: &Errors) -> Self {
+        let mut args = Self::default();
+        items(tokens, errors, |input| {
+            let name = name(input)?;
+            args.option(input, &name)
+        });
+        args
+    }
+
+    fn option(&mut self, input: ParseStream<'_>, name: &Ident) -> syn::Result<()> {
+        let expr = |input: ParseStream<'_>| input.parse::<Expr>();
+        let example = |value: &str| format!("{name} = {value}");
+        match name.to_string().as_str() {
+            "ttl" => set(&mut self.ttl, name, assigned(input, name, "ttl = \"60s\"", value::ttl)?),
+            "sliding" if !input.peek(Token![=]) => set(&mut self.sliding, name, None),
+            "sliding" => {
+                set(&mut self.sliding, name, Some(assigned(input, name, "sliding = \"5m\"", value::duration)?))
+            }
+            "max_age" => set(&mut self.max_age, name, assigned(input, name, "max_age = \"1h\"", value::duration)?),
+            "none_ttl" => set(&mut self.none_ttl, name, assigned(input, name, "none_ttl = \"10s\"", value::duration)?),
+            "err_ttl" => set(&mut self.err_ttl, name, assigned(input, name, "err_ttl = \"1s\"", value::duration)?),
+            "wait_timeout" => {
+                set(&mut self.wait_timeout, name, assigned(input, name, "wait_timeout = \"5s\"", value::duration)?)
+            }
+            "capacity" => set(&mut self.capacity, name, assigned(input, name, "capacity = 10_000", value::count)?),
+            "max_weight" => {
+                set(&mut self.max_weight, name, assigned(input, name, "max_weight = \"64MiB\"", value::size)?)
+            }
+            "weigh" => {
+                set(&mut self.weigh, name, assigned(input, name, &example("|_key, value| value.len() as u64"), expr)?)
+            }
+            "policy" => {
+                let known = ["s3fifo", "lru", "lfu", "fifo", "mru", "clock", "adaptive"];
+                let policy = assigned(input, name, "policy = s3fifo", |input| word(input, name, &known))?;
+                self.refuse(policy.span(), later::policy(&policy));
+                set(&mut self.policy, name, policy)
+            }
+            "jitter" => set(&mut self.jitter, name, assigned(input, name, "jitter = \"10%\"", value::fraction)?),
+            "refresh_ahead" => {
+                set(&mut self.refresh_ahead, name, assigned(input, name, "refresh_ahead = 0.8", value::fraction)?)
+            }
+            "single_flight" => {
+                let known = ["process", "fleet", "off"];
+                let mode = assigned(input, name, "single_flight = process", |input| word(input, name, &known))?;
+                self.refuse(mode.span(), later::single_flight(&mode));
+                set(&mut self.single_flight, name, mode)
+            }
+            "cache_none" => set(&mut self.cache_none, name, flag(input)?),
+            "cache_err" => set(&mut self.cache_err, name, flag(input)?),
+            "share_err" => {
+                set(&mut self.share_err, name, assigned(input, name, &example("|error| error.duplicate()"), expr)?)
+            }
+            "when" => set(&mut self.when, name, assigned(input, name, &example("id != 0"), expr)?),
+            "store_if" => {
+                set(&mut self.store_if, name, assigned(input, name, &example("|value| !value.is_empty()"), expr)?)
+            }
+            "key" => set(
+                &mut self.key,
+                name,
+                parenthesised(input, name, "key(id, lang: String = lang.to_lowercase())", key_part)?,
+            ),
+            "skip" => set(
+                &mut self.skip,
+                name,
+                parenthesised(input, name, "skip(pool, ctx)", |input| input.call(Ident::parse_any))?,
+            ),
+            "name" => set(&mut self.name, name, assigned(input, name, "name = \"users\"", expr)?),
+            "version" => set(&mut self.version, name, assigned(input, name, "version = 2", value::version)?),
+            "value" => set(&mut self.value, name, assigned(input, name, "value = User", |input| input.parse())?),
+            "returns" => {
+                let known = ["result", "option", "plain"];
+                set(
+                    &mut self.returns,
+                    name,
+                    assigned(input, name, "returns = result", |input| word(input, name, &known))?,
+                )
+            }
+            "tier" => {
+                let tier: Expr = assigned(input, name, "tier = memory", |input| input.parse())?;
+                self.refuse(tier.span(), later::tier(&tier));
+                set(&mut self.tier, name, tier)
+            }
+            "cache" => set(&mut self.cache, name, assigned(input, name, "cache = self.users", expr)?),
+            "handle" => set(&mut self.handle, name, assigned(input, name, "handle = users", handle)?),
+            "crate" => set(
+                &mut self.krate,
+                name,
+                assigned(input, name, "crate = ::hybridcache", |input| input.call(Path::parse_mod_style))?,
+            ),
+            unknown => match later::option(input, name)? {
+                Some(sentence) => {
+                    self.refuse(name.span(), Some(sentence));
+                    Ok(())
+                }
+                None => {
+                    let known: Vec<&str> = OPTIONS.into_iter().chain(later::OPTIONS).collect();
+                    Err(syn::Error::new(
+                        name.span(),
+                        format!("unknown option `{unknown}`; {}", suggestion(unknown, &known)),
+                    ))
+                }
+            },
+        }
+    }
+
+    fn refuse(&mut self, span: Span, sentence: Option<String>) {
+        self.later.extend(sentence.map(|sentence| (span, sentence)));
+    }
+}
+
+fn key_part(input: ParseStream<'_>) -> syn::Result<KeyPart> {
+    let name = input.call(Ident::parse_any)?;
+    if input.parse::<Option<Token![:]>>()?.is_none() {
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(KeyPart::Argument(name));
+        }
+        let message = format!(
+            "a computed part of the key states its owned type: write `{name}: Type = expression`, or `{name}` for the argument"
+        );
+        return Err(syn::Error::new(name.span(), message));
+    }
+    let ty = Box::new(input.parse()?);
+    if !input.peek(Token![=]) {
+        return Err(syn::Error::new(
+            name.span(),
+            format!("write `{name}: Type = expression`, or `{name}` for the argument as it is"),
+        ));
+    }
+    input.parse::<Token![=]>()?;
+    Ok(KeyPart::Computed { name, ty, expr: Box::new(input.parse()?) })
+}
+
+fn handle(input: ParseStream<'_>) -> syn::Result<Handle> {
+    if input.peek(LitBool) {
+        let literal: LitBool = input.parse()?;
+        return match literal.value {
+            false => Ok(Handle::Without),
+            true => Err(syn::Error::new(
+                literal.span,
+                "there is a handle by default: give it a name, say `handle = false`, or remove this",
+            )),
+        };
+    }
+    if input.peek(Token![Self]) {
+        return input.parse::<Token![Self]>().map(|_| Handle::OnSelf);
+    }
+    input.parse().map(Handle::Named)
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn parse(tokens: TokenStream) -> (CachedArgs, Vec<String>) {
+        let errors = Errors::new();
+        let args = CachedArgs::parse(tokens, &errors);
+        let found = errors.finish().err().map(|all| all.into_iter().map(|error| error.to_string()).collect());
+        (args, found.unwrap_or_default())
+    }
+
+    #[test]
+    fn every_option_of_this_version_is_read() {
+        let (args, errors) = parse(quote! {
+            ttl = "60s", sliding = LIFE / 2, max_age = "1h", tier = memory, capacity = 10_000, max_weight = "64MiB",
+            weigh = |_, value| value.len() as u64, policy = s3fifo, key(id, lang: String = lang.to_lowercase()), skip(self, pool),
+            name = "users", version = 2, value = User, returns = result, when = id > 0, store_if = |v| v.ok, cache_err,
+            cache_none = true, none_ttl = "10s", err_ttl = "1s", share_err = |e| e.copy(), jitter = "10%", refresh_ahead = 0.8,
+            single_flight = off, wait_timeout = "5s", cache = &self.users, handle = users, crate = my::reexport,
+        });
+        assert_eq!(errors, [""; 0]);
+        assert!(args.later.is_empty());
+        assert!(args.sliding.is_some_and(|sliding| sliding.value.is_some()));
+        assert_eq!(args.key.unwrap().value.len(), 2);
+        assert_eq!(args.skip.unwrap().value.len(), 2);
+        assert!(args.krate.is_some() && args.wait_timeout.is_some() && args.handle.is_some());
+    }
+
+    #[test]
+    fn options_of_later_versions_are_read_and_refused() {
+        let (args, errors) = parse(quote! {
+            tier = hybrid, codec = my::Codec, compress(lz4, min = 1024), tags("user", "tenant:{tenant}"),
+            stale_while_revalidate = "30s", stale_if_error = "1h", soft_timeout = "50ms", hard_timeout = "2s",
+            single_flight = fleet, consistency = strict, policy = lru
+        });
+        assert_eq!(errors, [""; 0]);
+        assert_eq!(args.later.len(), 11);
+        assert!(args.later[0].1.contains("use `tier = memory` (the default)"));
+        assert!(args.later.iter().all(|(_, sentence)| sentence.contains("this version of hybridcache")));
+    }
+
+    #[test]
+    fn several_mistakes_are_reported_at_once() {
+        let (args, errors) =
+            parse(quote! { tll = "5m", ttl = "5 parsecs", sliding, sliding, policy = lur, capacity, jitter = "10%" });
+        assert_eq!(errors.len(), 5, "{errors:#?}");
+        assert_eq!(errors[0], "unknown option `tll`; did you mean `ttl`?");
+        assert!(errors[1].contains("is not a duration"));
+        assert_eq!(errors[2], "`sliding` is given twice: keep one of them");
+        assert_eq!(errors[3], "`lur` is no value of `policy`; did you mean `lru`?");
+        assert_eq!(errors[4], "`capacity` needs a value, as in `capacity = 10_000`");
+        assert!(args.jitter.is_some(), "reading goes on behind a mistake");
+    }
+
+    #[test]
+    fn a_computed_key_part_needs_its_type() {
+        let (_, errors) = parse(quote! { key(lang = lang.to_lowercase()) });
+        assert!(errors[0].contains("write `lang: Type = expression`"));
+        let (_, errors) = parse(quote! { ttl = "1s" sliding });
+        assert_eq!(errors, ["expected `,`"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! A list of options, read one by one so that one mistake does not hide the next.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{LitBool, Token, parenthesized};
+
+use crate::errors::Errors;
+use crate::suggest::suggestion;
+
+/// An option that was written: its name (for what is wrong with having it) and its value.
+#[derive(Clone)]
+pub(crate) struct Written<T> {
+    pub(crate) name: Ident,
+    pub(crate) value: T,
+}
+
+impl<T> Written<T> {
+    pub(crate) fn span(&self) -> Span {
+        self.name.span()
+    }
+}
+
+/// Reads the comma-separated items of an attribute. After a mistake it goes on behind the next comma.
+pub(crate) fn items(tokens: TokenStream, errors: &Errors, mut item: impl FnMut(ParseStream<'_>) -> syn::Result<()>) {
+    let all = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            if errors.keep(item(input)).is_some() && !input.is_empty() && !input.peek(Token![,]) {
+                errors.at(input.span(), "expected `,`");
+            }
+            while !input.is_empty() && !input.peek(Token![,]) {
+                input.parse::<TokenTree>()?;
+            }
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(())
+    };
+    errors.keep(all.parse2(tokens));
+}
+
+pub(crate) fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
+    input
+        .call(Ident::parse_any)
+        .map_err(|error| syn::Error::new(error.span(), "expected the name of an option, as in `ttl = \"60s\"`"))
+}
+
+/// `name = value`.
+pub(crate) fn assigned<T>(
+    input: ParseStream<'_>,
+    name: &Ident,
+    example: &str,
+    value: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<T> {
+    if !input.peek(Token![=]) {
+        return Err(syn::Error::new(name.span(), format!("`{name}` needs a value, as in `{example}`")));
+    }
+    input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(name.span(), format!("`{name}` needs a value, as in `{example}`")));
+    }
+    value(input)
+}
+
+/// `name`, `name = true` or `name = false`.
+pub(crate) fn flag(input: ParseStream<'_>) -> syn::Result<bool> {
+    if input.parse::<Option<Token![=]>>()?.is_none() {
+        return Ok(true);
+    }
+    input.parse::<LitBool>().map(|flag| flag.value)
+}
+
+/// `name(a, b, …)`.
+pub(crate) fn parenthesised<T>(
+    input: ParseStream<'_>,
+    name: &Ident,
+    example: &str,
+    part: fn(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<Vec<T>> {
+    if !input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(name.span(), format!("`{name}` takes a list, as in `{example}`")));
+    }
+    let content;
+    parenthesized!(content in input);
+    Ok(content.parse_terminated(part, Token![,])?.into_iter().collect())
+}
+
+/// One of some words.
+pub(crate) fn word(input: ParseStream<'_>, name: &Ident, known: &[&str]) -> syn::Result<Ident> {
+    let word = input.call(Ident::parse_any)?;
+    if known.iter().any(|known| word == known) {
+        return Ok(word);
+    }
+    let hint = suggestion(&word.to_string(), known);
+    Err(syn::Error::new(word.span(), format!("`{word}` is no value of `{name}`; {hint}")))
+}
+
+/// Notes an option, once.
+pub(crate) fn set<T>(slot: &mut Option<Written<T>>, name: &Ident, value: T) -> syn::Result<()> {
+    if slot.is_some() {
+        return Err(twice(name));
+    }
+    *slot = Some(Written { name: name.clone(), value });
+    Ok(())
+}
+
+pub(crate) fn twice(name: &Ident) -> syn::Error {
+    syn::Error::new(name.span(), format!("`{name}` is given twice: keep one of them"))
+}

@@ -1,0 +1,14 @@
+//! The rules, one function each. Every rule says what is wrong and names the cure.
+
+mod cached;
+mod function;
+mod options;
+mod writes;
+
+pub(crate) use cached::cached;
+pub(crate) use function::{cacheable, wrappable};
+pub(crate) use options::options;
+pub(crate) use writes::{evict, of_result, put};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The user's body where it stands inside the wrapper.
+
+use proc_macro2::{Delimiter, Group, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+use syn::{Type, TypeImplTrait};
+
+use crate::function::{Flow, Function};
+
+/// Runs the body when called, once: `move || …`, which gives a future unless the function blocks.
+pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenStream {
+    let bindings = bindings(function);
+    match flow {
+        Flow::Async => {
+            let edge = return_edge(output);
+            let body = block(function, quote!(#edge #bindings));
+            quote!(move || async move #body)
+        }
+        // What `#[async_trait]` made is an expression that ends in the boxed future.
+        Flow::Boxed => {
+            let body = block(function, bindings);
+            quote!(move || #body)
+        }
+        Flow::Blocking => {
+            let body = block(function, bindings);
+            quote!(move || -> #output #body)
+        }
+    }
+}
+
+/// Runs the body in place, and keeps a `return` in it from leaving the function.
+pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type) -> TokenStream {
+    let body = &function.body;
+    match flow {
+        Flow::Async => {
+            let body = block(function, return_edge(output));
+            quote!(async move #body.await)
+        }
+        Flow::Boxed => quote!(async move { #body.await }.await),
+        Flow::Blocking if is_unnamed(output) => quote!((move || #body)()),
+        Flow::Blocking => quote!((move || -> #output #body)()),
+    }
+}
+
+/// The user's block, begun with something else. The braces stay his: a block inside the block would be reported as unnecessary.
+fn block(function: &Function, mut statements: TokenStream) -> Group {
+    statements.extend(function.body.stream());
+    let mut block = Group::new(Delimiter::Brace, statements);
+    block.set_span(function.body.span());
+    block
+}
+
+/// The wrapper took plain names: the body gets the patterns and the `mut`s that it was written with.
+fn bindings(function: &Function) -> TokenStream {
+    let patterns = function.arguments.iter().filter(|argument| !argument.is_plain());
+    patterns
+        .map(|argument| {
+            let (pat, name) = (&argument.pat, &argument.name);
+            quote!(let #pat = #name;)
+        })
+        .collect()
+}
+
+/// Tells rustc the type of an async block that has no annotation. Never runs; without it a wrong type in the body is reported at
+/// the attribute instead of at the expression.
+fn return_edge(output: &Type) -> TokenStream {
+    if is_unnamed(output) {
+        return TokenStream::new();
+    }
+    quote_spanned! {output.span()=>
+        #[allow(unknown_lints, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop, clippy::let_unit_value, clippy::needless_return)]
+        if false {
+            let __hc_fake: #output = loop {};
+            return __hc_fake;
+        }
+    }
+}
+
+fn is_unnamed(output: &Type) -> bool {
+    struct Unnamed(bool);
+    impl<'ast> Visit<'ast> for Unnamed {
+        fn visit_type_impl_trait(&mut self, _: &'ast TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+    let mut unnamed = Unnamed(false);
+    unnamed.visit_type(output);
+    unnamed.0
+}

@@ -1,0 +1,169 @@
+//! What is asked of the types of a cache, so that a type that does not have it is reported once, where it is written.
+//!
+//! Every verb needs the same bounds. Without help from here each of them would report the same missing `Clone`, before the one
+//! message that says what to do.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{GenericParam, Generics, Type, WherePredicate};
+
+use super::wrapper::conditions;
+use crate::model::key::Part;
+use crate::model::shape::{Shape, is_std, to_owned};
+use crate::model::{Cached, Companions};
+
+/// One type, and what it has to be.
+struct Bound<'a> {
+    /// The type as the user wrote it.
+    written: &'a Type,
+    /// The type that is kept.
+    kept: TokenStream,
+    role: Role,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Key,
+    Value,
+}
+
+/// The types of a function that may turn out not to fit.
+fn of<'a>(model: &'a Cached<'_>) -> Vec<Bound<'a>> {
+    let mut bounds = Vec::new();
+    for part in &model.key.parts {
+        match part {
+            Part::Argument { shape, .. } => keys(shape, &mut bounds),
+            Part::Computed { ty, .. } => {
+                bounds.push(Bound { written: ty, kept: ty.to_token_stream(), role: Role::Key })
+            }
+        }
+    }
+    let value = &model.returns.value;
+    bounds.push(Bound { written: value, kept: value.to_token_stream(), role: Role::Value });
+    bounds.retain(|bound| !is_known(bound.written));
+    bounds
+}
+
+fn keys<'a>(shape: &'a Shape, found: &mut Vec<Bound<'a>>) {
+    let mut key = |written: &'a Type, kept| found.push(Bound { written, kept, role: Role::Key });
+    match shape {
+        Shape::Leaf(ty) => key(ty, ty.to_token_stream()),
+        Shape::Borrowed(ty) | Shape::Cow(ty) => key(ty, to_owned(ty)),
+        Shape::Through(inner) | Shape::Option(inner) => keys(inner, found),
+        Shape::Tuple(parts) => parts.iter().for_each(|part| keys(part, found)),
+    }
+}
+
+/// Where the bounds are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// In items beside the function.
+    Apart,
+    /// In the clause of the accessor, as no other item could stand beside it or name the generic parameters.
+    OfAccessor,
+    /// In the body, which is all there is.
+    Inside,
+}
+
+fn asked(model: &Cached<'_>) -> Asked {
+    let lasting = |param: &GenericParam| !matches!(param, GenericParam::Lifetime(_));
+    match &model.companions {
+        Companions::Struct(_) if !model.function.sig.generics.params.iter().any(lasting) => Asked::Apart,
+        Companions::Struct(_) | Companions::Functions(_) => Asked::OfAccessor,
+        Companions::Nothing => Asked::Inside,
+    }
+}
+
+impl Bound<'_> {
+    /// A call that compiles if the type fits.
+    fn call(&self, model: &Cached<'_>) -> TokenStream {
+        let Self { written, kept, role } = self;
+        let private = model.krate.private_at(written.span());
+        match role {
+            Role::Key => quote_spanned!(written.span()=> #private::assert_key::<#kept>()),
+            Role::Value => quote_spanned!(written.span()=> #private::assert_value::<#kept>()),
+        }
+    }
+
+    /// A predicate that always holds, but can only be written if the type fits. Callers need not prove that.
+    fn predicate(&self, model: &Cached<'_>) -> TokenStream {
+        let Self { written, kept, role } = self;
+        let private = model.krate.private_at(written.span());
+        match role {
+            Role::Key => quote_spanned!(written.span()=> #private::Keyed<#kept>: ::core::marker::Sized),
+            Role::Value => quote_spanned!(written.span()=> #private::Valued<#kept>: ::core::marker::Sized),
+        }
+    }
+
+    /// The bound itself. rustc refuses `User: Clone` on sight where it is false, but not with a binder before it.
+    fn granted(&self, model: &Cached<'_>) -> TokenStream {
+        let Self { kept, role, .. } = self;
+        let private = model.krate.private();
+        match role {
+            Role::Key => quote!(for<'hc> #kept: #private::KeyPart),
+            Role::Value => quote!(for<'hc> #kept: #private::CacheValue),
+        }
+    }
+}
+
+/// Asks in items that stand before the function, and in their types: what rustc sees first it reports first, and this is the message
+/// that helps.
+pub(crate) fn apart(model: &Cached<'_>) -> Option<TokenStream> {
+    let cfg = conditions(model.function);
+    let item = |bound: &Bound<'_>| {
+        let call = bound.call(model);
+        quote!(#(#cfg)* const _: [(); #call] = [];)
+    };
+    (asked(model) == Asked::Apart).then(|| of(model).iter().map(item).collect())
+}
+
+/// Adds the questions to the clause of the accessor.
+pub(crate) fn of_accessor(model: &Cached<'_>, generics: &mut Generics) {
+    if asked(model) == Asked::OfAccessor {
+        extend(generics, of(model).iter().map(|bound| bound.predicate(model)));
+    }
+}
+
+/// Asks in the body.
+pub(crate) fn inside(model: &Cached<'_>) -> Option<TokenStream> {
+    let statement = |bound: &Bound<'_>| {
+        let call = bound.call(model);
+        quote!(let _ = #call;)
+    };
+    (asked(model) == Asked::Inside).then(|| of(model).iter().map(statement).collect())
+}
+
+/// What the handle takes for granted, if it is asked elsewhere.
+pub(crate) fn clause(model: &Cached<'_>) -> Option<TokenStream> {
+    let bounds = of(model);
+    let granted = bounds.iter().map(|bound| bound.granted(model));
+    (asked(model) == Asked::Apart && !bounds.is_empty()).then(|| quote!(where #(#granted),*))
+}
+
+/// The generic parameters of a verb. What the handle cannot take for granted as a whole, each verb does.
+pub(crate) fn of_verb(model: &Cached<'_>) -> Generics {
+    let mut generics = model.function.sig.generics.clone();
+    if asked(model) == Asked::OfAccessor {
+        extend(&mut generics, of(model).iter().map(|bound| bound.granted(model)));
+    }
+    generics
+}
+
+fn extend(generics: &mut Generics, predicates: impl Iterator<Item = TokenStream>) {
+    let predicates: Vec<WherePredicate> = predicates.map(|predicate| syn::parse_quote!(#predicate)).collect();
+    if !predicates.is_empty() {
+        generics.make_where_clause().predicates.extend(predicates);
+    }
+}
+
+/// Known to satisfy every bound.
+fn is_known(ty: &Type) -> bool {
+    is_std(ty)
+        || match ty {
+            Type::Path(path) => path.path.is_ident("str"),
+            Type::Tuple(tuple) => tuple.elems.iter().all(is_known),
+            Type::Slice(slice) => is_known(&slice.elem),
+            _ => false,
+        }
+}

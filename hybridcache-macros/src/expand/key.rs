@@ -1,0 +1,86 @@
+//! The key as an expression: in the wrapper from the arguments, in a verb from references to them.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+
+use crate::function::Argument;
+use crate::model::Cached;
+use crate::model::key::{Part, Passed, tuple};
+use crate::model::shape::Place;
+
+/// Who computes the key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Has the arguments as the function takes them.
+    Wrapper,
+    /// Has references to them.
+    Verb,
+}
+
+/// The borrowed form of a key, and what has to be computed for it.
+pub(crate) struct Borrowed {
+    pub(crate) lets: TokenStream,
+    pub(crate) expr: TokenStream,
+}
+
+pub(crate) fn borrowed(model: &Cached<'_>, side: Side) -> Borrowed {
+    let mut lets = TokenStream::new();
+    let parts = model.key.parts.iter().map(|part| match part {
+        Part::Argument { index, shape } => {
+            let argument = &model.function.arguments[*index];
+            let name = &argument.name;
+            match (side, Passed::of(&argument.ty)) {
+                (Side::Wrapper, _) | (Side::Verb, Passed::AsIs) => shape.borrow(Place::Value(quote!(#name))),
+                (Side::Verb, Passed::ByReference) => shape.borrow(Place::Behind(quote!(#name))),
+                (Side::Verb, Passed::Target(_)) => quote!(#name),
+            }
+        }
+        Part::Computed { binding, ty, expr, mentioned } => {
+            let shadows: Vec<_> =
+                mentioned.iter().filter_map(|index| shadow(&model.function.arguments[*index], side)).collect();
+            let value = if shadows.is_empty() { quote!(#expr) } else { quote!({ #(#shadows)* #expr }) };
+            lets.extend(quote!(let #binding: #ty = #value;));
+            quote!(&#binding)
+        }
+    });
+    let expr = tuple(parts.collect());
+    Borrowed { lets, expr }
+}
+
+/// Makes an argument a reference for a key expression, so that the same expression serves wrapper and verbs.
+fn shadow(argument: &Argument, side: Side) -> Option<TokenStream> {
+    let Argument { name, pat, ty, .. } = argument;
+    let reference = match (side, Passed::of(ty)) {
+        (Side::Verb, _) | (Side::Wrapper, Passed::AsIs) if argument.is_named() => return None,
+        (Side::Verb, _) | (Side::Wrapper, Passed::AsIs) => quote!(#name),
+        (Side::Wrapper, Passed::Target(_)) => quote!(&*#name),
+        (Side::Wrapper, Passed::ByReference) => quote!(&#name),
+    };
+    // A mention may be the parameter of a closure with the same name: then this stays unused.
+    Some(match argument.is_named() {
+        true => quote!(#[allow(unused_variables)] let #name = #reference;),
+        false => quote!(#[allow(unused_variables)] let #pat = #reference;),
+    })
+}
+
+/// The parameters of a verb: what the key mentions, in the order of the signature.
+pub(crate) fn parameters(model: &Cached<'_>) -> Vec<TokenStream> {
+    let parameter = |argument: &Argument| {
+        let Argument { name, ty, .. } = argument;
+        match Passed::of(ty) {
+            Passed::AsIs => quote!(#name: #ty),
+            Passed::Target(target) => quote!(#name: &#target),
+            Passed::ByReference => quote!(#name: &#ty),
+        }
+    };
+    mentioned(model).map(parameter).collect()
+}
+
+/// The names of these parameters.
+pub(crate) fn names<'a>(model: &'a Cached<'_>) -> Vec<&'a Ident> {
+    mentioned(model).map(|argument| &argument.name).collect()
+}
+
+fn mentioned<'a>(model: &'a Cached<'_>) -> impl Iterator<Item = &'a Argument> {
+    model.key.arguments.iter().map(|index| &model.function.arguments[*index])
+}

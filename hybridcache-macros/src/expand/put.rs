@@ -1,0 +1,108 @@
+//! `#[cache_put]`: the body between taking a lease and filling it.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::spanned::Spanned as _;
+
+use super::body;
+use super::evict::wrapped;
+use super::target::{cache, target};
+use crate::args::writes::{Put, PutArgs};
+use crate::check::of_result;
+use crate::function::Function;
+use crate::mention::mentions;
+use crate::model::Crate;
+
+pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
+    let krate = Crate::of(args.krate.as_ref());
+    let private = krate.private();
+    let (flow, output) = (function.flow(), function.output());
+    let run = body::in_place(function, flow, &output);
+    let steps: Vec<Step<'_>> = args.puts.iter().enumerate().map(|(i, put)| Step::of(i, put)).collect();
+    let taken = steps.iter().map(|step| step.take(&krate));
+    let values = steps.iter().map(|step| step.value(&krate));
+    let filled: Vec<_> = steps.iter().map(|step| step.fill(flow.waits())).collect();
+    let bound = steps.iter().map(Step::bound);
+    let cancelled = steps.iter().filter(|step| !step.late).map(|step| {
+        let lease = &step.lease;
+        quote!(#lease.cancel();)
+    });
+    let result = if steps.iter().any(Step::uses_result) { quote!(result) } else { quote!(_) };
+    // The values are computed from the result and let go of it before anything is awaited: the result need not be `Sync`.
+    let statements = quote! {
+        #(#taken)*
+        let __hc_result = #run;
+        let __hc_values = match #private::payload!(&__hc_result) {
+            ::core::option::Option::Some(#result) => ::core::option::Option::Some((#(#values,)*)),
+            ::core::option::Option::None => ::core::option::Option::None,
+        };
+        match __hc_values {
+            ::core::option::Option::Some((#(#bound,)*)) => { #(#filled)* }
+            ::core::option::Option::None => { #(#cancelled)* }
+        }
+    };
+    wrapped(function, flow, &statements)
+}
+
+/// One of the puts, with the names of its variables.
+struct Step<'a> {
+    put: &'a Put,
+    /// The key is known after the body only.
+    late: bool,
+    lease: Ident,
+    at: Ident,
+    value: Ident,
+}
+
+impl<'a> Step<'a> {
+    fn of(i: usize, put: &'a Put) -> Self {
+        // A value of the wrong type is reported where it is written.
+        let located = Span::call_site().located_at(put.value.span());
+        Self {
+            put,
+            late: of_result(&put.target),
+            lease: format_ident!("__hc_put{i}"),
+            at: format_ident!("__hc_at{i}"),
+            value: format_ident!("__hc_value{i}", span = located),
+        }
+    }
+
+    fn uses_result(&self) -> bool {
+        self.late || mentions(&self.put.value.to_token_stream(), &format_ident!("result"))
+    }
+
+    /// Before the body: a lease on the key if it is known, else a ticket that tells what is written meanwhile.
+    fn take(&self, krate: &Crate) -> TokenStream {
+        let lease = &self.lease;
+        if self.late {
+            let cache = cache(&self.put.target.place);
+            return quote!(let #lease = #cache.__ticket(););
+        }
+        let at = target(&self.put.target, krate);
+        quote!(let #lease = #at.write();)
+    }
+
+    fn value(&self, krate: &Crate) -> TokenStream {
+        let value = &self.put.value;
+        if self.late {
+            let at = target(&self.put.target, krate);
+            return quote!((#at, #value));
+        }
+        value.to_token_stream()
+    }
+
+    fn bound(&self) -> TokenStream {
+        let Self { at, value, .. } = self;
+        if self.late { quote!((#at, #value)) } else { quote!(#value) }
+    }
+
+    /// What becomes of the value concerns the cache alone.
+    fn fill(&self, waits: bool) -> TokenStream {
+        let Self { lease, at, value, .. } = self;
+        let at = self.late.then(|| quote!(#at,));
+        match waits {
+            true => quote!(let _ = #lease.put(#at #value).await;),
+            false => quote!(let _ = #lease.put_blocking(#at #value);),
+        }
+    }
+}

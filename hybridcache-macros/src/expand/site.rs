@@ -1,0 +1,123 @@
+//! The one place of a function that knows its store.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
+use syn::spanned::Spanned as _;
+
+use super::{bounds, generics};
+use crate::model::Cached;
+use crate::model::store::{Name, Setting, Store};
+
+/// The types of a cache, spelled once.
+pub(crate) struct Types {
+    pub(crate) key: TokenStream,
+    pub(crate) value: TokenStream,
+}
+
+impl Types {
+    pub(crate) fn of(model: &Cached<'_>) -> Self {
+        Self { key: model.key.owned(), value: model.returns.value.to_token_stream() }
+    }
+}
+
+/// A hidden function that finds the store, for wrapper and companions alike: its closure is what tells instantiations apart.
+pub(crate) fn accessor(model: &Cached<'_>, name: &Ident) -> TokenStream {
+    let vis = &model.function.vis;
+    let private = model.krate.private();
+    let Types { key, value } = Types::of(model);
+    let body = match &model.store {
+        Store::Own { name, settings } => resolve(model, name, settings),
+        Store::Given(cache) => {
+            let given = given(model, cache);
+            quote!(#private::Resolved::Owned({ #given }))
+        }
+    };
+    let mut lasting = generics::lasting(&model.function.sig.generics);
+    bounds::of_accessor(model, &mut lasting);
+    let clause = &lasting.where_clause;
+    quote! {
+        #[doc(hidden)]
+        #vis fn #name #lasting () -> #private::Resolved<'static, #key, #value> #clause {
+            #body
+        }
+    }
+}
+
+/// Statements that end in a clone of a given cache. The annotation is where `Cache`, `&Cache` and `LazyLock<Cache>` become one.
+pub(crate) fn given(model: &Cached<'_>, cache: &Expr) -> TokenStream {
+    let root = model.krate.root();
+    let Types { key, value } = Types::of(model);
+    quote! {
+        let __hc_given: &#root::Cache<#key, #value> = &(#cache);
+        ::core::clone::Clone::clone(__hc_given)
+    }
+}
+
+/// Statements that leave the cache of this call in `__hc_cache`.
+pub(crate) fn in_place(model: &Cached<'_>) -> TokenStream {
+    let (root, private) = (model.krate.root(), model.krate.private());
+    let Types { key, value } = Types::of(model);
+    match &model.store {
+        Store::Given(cache) => quote! {
+            let __hc_given: &#root::Cache<#key, #value> = &(#cache);
+            let __hc_cache = #private::Resolved::of(__hc_given);
+        },
+        Store::Own { name, settings } => {
+            let resolve = resolve(model, name, settings);
+            quote!(let __hc_cache = { #resolve };)
+        }
+    }
+}
+
+/// Statements that end in the cache of the site.
+fn resolve(model: &Cached<'_>, name: &Name, settings: &[Setting]) -> TokenStream {
+    let (root, private) = (model.krate.root(), model.krate.private());
+    let Types { key, value } = Types::of(model);
+    let assertions = assertions(model);
+    let name = name_of(model, name);
+    let settings = settings.iter().map(|Setting { method, argument }| quote!(.#method(#argument)));
+    quote! {
+        static __HC: #private::Site = #private::Site::new();
+        #assertions
+        __HC.cache(|| #root::Cache::<#key, #value>::builder(#name) #(#settings)*)
+    }
+}
+
+fn name_of(model: &Cached<'_>, name: &Name) -> TokenStream {
+    let instance = generics::instance(&model.function.sig.generics);
+    match (name, instance) {
+        (Name::Written(name), None) => name.to_token_stream(),
+        (Name::InModule(name), None) => {
+            let name = format!("::{name}");
+            quote!(::core::concat!(::core::module_path!(), #name))
+        }
+        (Name::OnSelf(name), None) => {
+            let format = format!("{{}}::{name}");
+            quote!(::std::format!(#format, ::core::any::type_name::<Self>()))
+        }
+        (Name::Written(name), Some((instance, arguments))) => {
+            let format = format!("{{}}{instance}");
+            quote!(::std::format!(#format, #name, #(#arguments),*))
+        }
+        (Name::InModule(name), Some((instance, arguments))) => {
+            let format = format!("{{}}::{name}{instance}");
+            quote!(::std::format!(#format, ::core::module_path!(), #(#arguments),*))
+        }
+        (Name::OnSelf(name), Some((instance, arguments))) => {
+            let format = format!("{{}}::{name}{instance}");
+            quote!(::std::format!(#format, ::core::any::type_name::<Self>(), #(#arguments),*))
+        }
+    }
+}
+
+/// Exists only for better errors.
+fn assertions(model: &Cached<'_>) -> TokenStream {
+    let mut assertions = bounds::inside(model).unwrap_or_default();
+    if model.returns.doubtful {
+        let output = &model.returns.output;
+        let private = model.krate.private_at(output.span());
+        assertions.extend(quote_spanned!(output.span()=> #private::assert_plain!(#output);));
+    }
+    assertions
+}

@@ -1,0 +1,225 @@
+//! The function that stands where the user's stood: one key, one lookup, one load.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::{Attribute, FnArg, Meta, Signature};
+
+use super::key::{Borrowed, Side, borrowed};
+use super::{behind, body, generics, site};
+use crate::function::{Flow, Function};
+use crate::model::store::Store;
+use crate::model::{Cached, Companions, Share};
+
+pub(crate) fn wrapper(model: &Cached<'_>) -> TokenStream {
+    let function = model.function;
+    let attrs = function.attrs.iter().map(|attr| if calls_body(model) { tolerant(attr) } else { attr.clone() });
+    let (vis, sig) = (&function.vis, plain_signature(function));
+    let statements = statements(model);
+    let block = match model.flow {
+        Flow::Boxed => quote!({ ::std::boxed::Box::pin(async move { #statements }) }),
+        Flow::Async | Flow::Blocking => quote!({ #statements }),
+    };
+    let hands_on = hands_on(model).then(|| quote!(#[allow(clippy::used_underscore_binding)]));
+    quote!(#(#attrs)* #hands_on #vis #sig #block)
+}
+
+/// Whether the wrapper itself uses an argument that the user marked as unused.
+fn hands_on(model: &Cached<'_>) -> bool {
+    calls_body(model) && model.function.arguments.iter().any(|argument| argument.name.to_string().starts_with('_'))
+}
+
+/// Whether the body stands in a function of its own, which can be called more than once.
+fn calls_body(model: &Cached<'_>) -> bool {
+    match model.companions {
+        Companions::Struct(_) => true,
+        Companions::Functions(_) => model.ahead,
+        Companions::Nothing => false,
+    }
+}
+
+fn statements(model: &Cached<'_>) -> TokenStream {
+    let private = model.krate.private();
+    let (before, cache) = cache(model);
+    let Borrowed { lets, expr: key } = borrowed(model, Side::Wrapper);
+    let lookup = format_ident!("{}", if model.ahead { "__lookup_ahead" } else { "__lookup" });
+    let lookup = quote!(#cache.#lookup(#key));
+    let share = share(model);
+    let run = if calls_body(model) { body_call(model) } else { TokenStream::new() };
+    let closure = match calls_body(model) {
+        true => quote!(move || #run),
+        false => body::closure(model.function, model.flow, &model.returns.output),
+    };
+    let wait = wait(model.flow);
+    let load = load(model.flow);
+
+    if let (Some(when), false) = (&model.when, calls_body(model)) {
+        // The body stands here once, so both ways to it meet again.
+        return quote! {
+            #before
+            let __hc_when: bool = #when;
+            #lets
+            let __hc_lookup = if __hc_when {
+                ::core::option::Option::Some(#lookup)
+            } else {
+                #cache.__bypassed();
+                ::core::option::Option::None
+            };
+            let __hc_result = match __hc_lookup {
+                ::core::option::Option::Some(#private::Lookup::Hit(__hc_hit)) => __hc_hit,
+                __hc_other => {
+                    let __hc_load = #closure;
+                    match __hc_other {
+                        ::core::option::Option::Some(#private::Lookup::Miss(__hc_miss)) => {
+                            let __hc_share = #share;
+                            __hc_miss.#load(__hc_share, __hc_load)#wait
+                        }
+                        _ => __hc_load()#wait,
+                    }
+                }
+            };
+            __hc_result
+        };
+    }
+
+    let bypass = model.when.as_ref().map(|when| {
+        quote! {
+            let __hc_when: bool = #when;
+            if !__hc_when {
+                #cache.__bypassed();
+                return #run #wait;
+            }
+        }
+    });
+    let arms = match model.ahead {
+        false => quote! {
+            #private::Lookup::Hit(__hc_hit) => __hc_hit,
+            #private::Lookup::Miss(__hc_miss) => {
+                let __hc_share = #share;
+                __hc_miss.#load(__hc_share, #closure)#wait
+            }
+        },
+        true => {
+            let due = behind::due(model);
+            quote! {
+                #private::Ahead::Hit(__hc_hit) => __hc_hit,
+                #private::Ahead::Due(__hc_hit, __hc_due) => { #due __hc_hit }
+                #private::Ahead::Miss(__hc_miss) => {
+                    let __hc_share = #share;
+                    __hc_miss.#load(__hc_share, #closure)#wait
+                }
+            }
+        }
+    };
+    quote! {
+        #before
+        #bypass
+        #lets
+        let __hc_result = match #lookup {
+            #arms
+        };
+        __hc_result
+    }
+}
+
+/// What has to be done to find the cache, and the expression for it.
+fn cache(model: &Cached<'_>) -> (TokenStream, TokenStream) {
+    let turbofish = generics::turbofish(&model.function.sig.generics);
+    match (&model.companions, &model.store) {
+        (Companions::Struct(name), Store::Own { .. }) => (TokenStream::new(), quote!(#name::__cache #turbofish())),
+        (Companions::Functions(base), Store::Own { .. }) => {
+            let site = hidden(base, "site");
+            (quote!(let __hc_cache = Self::#site #turbofish();), quote!(__hc_cache))
+        }
+        (Companions::Nothing, _) | (_, Store::Given(_)) => (site::in_place(model), quote!(__hc_cache)),
+    }
+}
+
+/// How the error of this load is shared.
+pub(crate) fn share(model: &Cached<'_>) -> TokenStream {
+    let private = model.krate.private();
+    let (output, value) = (&model.returns.output, &model.returns.value);
+    let error = quote!(<#output as #private::Returned<#value>>::Error);
+    match &model.share {
+        Share::ByType => quote!(#private::share!(#output, #value)),
+        Share::With(share) => quote!(#private::Share::<#error>::with(#share)),
+        Share::Cloned(option) => {
+            quote_spanned!(option.span()=> #private::Share::<#error>::cloned())
+        }
+    }
+}
+
+/// A call of the body with the arguments of the wrapper.
+pub(crate) fn body_call(model: &Cached<'_>) -> TokenStream {
+    let receiver = model.function.receiver().map(|receiver| receiver.self_token);
+    let arguments = model.function.arguments.iter().map(|argument| &argument.name);
+    let path = body_path(model);
+    match receiver {
+        Some(receiver) => quote!(#path(#receiver, #(#arguments),*)),
+        None => quote!(#path(#(#arguments),*)),
+    }
+}
+
+/// The function that holds the body.
+pub(crate) fn body_path(model: &Cached<'_>) -> TokenStream {
+    let turbofish = generics::turbofish(&model.function.sig.generics);
+    match &model.companions {
+        Companions::Struct(name) => quote!(#name::uncached #turbofish),
+        Companions::Functions(base) => {
+            let uncached = hidden(base, "uncached");
+            quote!(Self::#uncached #turbofish)
+        }
+        Companions::Nothing => TokenStream::new(),
+    }
+}
+
+/// The name of a hidden companion of a method.
+pub(crate) fn hidden(base: &Ident, what: &str) -> Ident {
+    format_ident!("__hc_{}_{what}", base.unraw())
+}
+
+pub(crate) fn wait(flow: Flow) -> TokenStream {
+    if flow.waits() { quote!(.await) } else { TokenStream::new() }
+}
+
+pub(crate) fn load(flow: Flow) -> Ident {
+    format_ident!("{}", if flow.waits() { "load" } else { "load_blocking" })
+}
+
+/// The signature with a name for each argument instead of its pattern.
+pub(crate) fn plain_signature(function: &Function) -> Signature {
+    let mut sig = function.sig.clone();
+    let typed = sig.inputs.iter_mut().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    });
+    for (typed, argument) in typed.zip(&function.arguments) {
+        let name = &argument.name;
+        typed.pat = syn::parse_quote!(#name);
+    }
+    sig
+}
+
+/// An expected lint fires where the body is. On the wrapper the expectation would be unfulfilled.
+fn tolerant(attr: &Attribute) -> Attribute {
+    let mut attr = attr.clone();
+    if let Meta::List(list) = &mut attr.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = syn::parse_quote!(allow);
+    }
+    attr
+}
+
+/// The attributes that belong to the body: what it says about lints.
+pub(crate) fn lints(function: &Function) -> impl Iterator<Item = &Attribute> {
+    function
+        .attrs
+        .iter()
+        .filter(|attr| ["allow", "expect", "warn", "deny", "forbid"].iter().any(|lint| attr.path().is_ident(lint)))
+}
+
+/// The conditions under which the function exists.
+pub(crate) fn conditions(function: &Function) -> Vec<&Attribute> {
+    function.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
+}

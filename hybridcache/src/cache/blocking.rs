@@ -1,0 +1,110 @@
+//! The verbs of a cache as plain functions.
+
+use std::hash::Hash;
+
+use super::{Cache, Evicted, Inner, LoadContext, Write};
+use crate::error::Error;
+use crate::key::Key;
+use crate::returned::{Returned, Share};
+
+/// A cache seen from plain functions, by [`Cache::blocking`]. The verbs are those of [`Cache`], word for word; the one that may
+/// have to wait, for another caller's load, parks the thread, for at most `wait_timeout`. It needs no runtime and does not mind one.
+#[derive(Debug)]
+pub struct Blocking<'c, K, V> {
+    inner: &'c Inner<K, V>,
+    cache: &'c Cache<K, V>,
+}
+
+impl<'c, K, V> Blocking<'c, K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new(inner: &'c Inner<K, V>, cache: &'c Cache<K, V>) -> Self {
+        Self { inner, cache }
+    }
+
+    /// See [`Cache::get`].
+    pub fn get<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
+        self.inner.get(&key)
+    }
+
+    /// See [`Cache::peek`].
+    pub fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
+        self.inner.peek(&key)
+    }
+
+    /// See [`Cache::contains`].
+    pub fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
+        self.inner.peek(&key).is_some()
+    }
+
+    /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have to poll: it runs
+    /// its own loader then, and what that returns is not kept.
+    pub fn get_or_load<Q: Key<Owned = K>, R: Returned<V>>(&self, key: Q, loader: impl FnOnce() -> R) -> R {
+        self.cache.fetch(key).load_blocking(Share::none(), |_| loader()).result
+    }
+
+    /// See [`Cache::get_or_load_with`].
+    pub fn get_or_load_with<Q: Key<Owned = K>, R: Returned<V>>(
+        &self,
+        key: Q,
+        loader: impl FnOnce(LoadContext) -> R,
+    ) -> R {
+        self.cache.fetch(key).load_blocking(Share::none(), loader).result
+    }
+
+    /// See [`Cache::refresh`].
+    pub fn refresh<Q: Key<Owned = K>, R: Returned<V>>(&self, key: Q, loader: impl FnOnce() -> R) -> R {
+        self.cache.fetch(key).reload().load_blocking(Share::none(), |_| loader()).result
+    }
+
+    /// See [`Cache::insert`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
+        self.inner.insert(&key, value, &LoadContext::default());
+        Ok(())
+    }
+
+    /// See [`Cache::write`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
+        Ok(Write::begin(self.cache.clone(), self.inner.stored(&key)))
+    }
+
+    /// See [`Cache::evict`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
+        self.inner.evict(&key);
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// See [`Cache::evict_many`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
+        keys.into_iter().for_each(|key| self.inner.evict(&key));
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// See [`Cache::clear`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn clear(&self) -> Result<Evicted, Error> {
+        super::registry::Erased::clear_now(self.inner);
+        Ok(Evicted::Acknowledged)
+    }
+}

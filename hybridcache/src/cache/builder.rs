@@ -1,0 +1,360 @@
+//! Building a cache.
+
+use std::borrow::Cow;
+use std::hash::Hash;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quick_cache::DefaultHashBuilder;
+
+use super::flight::Flights;
+use super::registry::Registry;
+use super::rules::{Filter, Rules, Weigher};
+use super::{Cache, Inner};
+use crate::error::Error;
+use crate::memory::{Bound, Listener, Memory};
+use crate::observe::{Meter, RemovalReason};
+use crate::sync::AtomicU32;
+use crate::time::{Clock, NEVER, nanos};
+
+/// The number of entries a cache holds unless told otherwise.
+const CAPACITY: u64 = 10_000;
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which entry makes room for a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// quick_cache's modified Clock-PRO, close to S3-FIFO: scan-resistant, with a memory of what it gave up lately.
+    #[default]
+    S3Fifo,
+}
+
+/// Who may run the body for one key while another already does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SingleFlight {
+    /// One caller in this process; the others wait for it.
+    #[default]
+    Process,
+    /// Everybody.
+    Off,
+}
+
+/// Options of a [`Cache`], by [`Cache::builder`]. Each is what the option of the same name is in `#[cached]`.
+#[must_use = "a builder does nothing until `build()`"]
+pub struct Builder<K, V> {
+    name: Cow<'static, str>,
+    version: u32,
+    ttl: Option<Duration>,
+    sliding: Option<Duration>,
+    max_age: Option<Duration>,
+    none_ttl: Option<Duration>,
+    err_ttl: Option<Duration>,
+    cache_none: bool,
+    cache_err: bool,
+    capacity: Option<u64>,
+    max_weight: Option<u64>,
+    max_entry_weight: Option<u64>,
+    weigher: Option<Weigher<K, V>>,
+    store_if: Option<Filter<V>>,
+    listener: Option<Listener<K, V>>,
+    jitter: f64,
+    refresh_ahead: Option<f64>,
+    single_flight: SingleFlight,
+    wait_timeout: Duration,
+    sweep_interval: Duration,
+    policy: Policy,
+    clock: Clock,
+    pub(crate) registry: Option<Arc<Registry>>,
+}
+
+impl<K, V> std::fmt::Debug for Builder<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Builder<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn new(name: Cow<'static, str>) -> Self {
+        Self {
+            name,
+            version: 1,
+            ttl: None,
+            sliding: None,
+            max_age: None,
+            none_ttl: None,
+            err_ttl: None,
+            cache_none: false,
+            cache_err: false,
+            capacity: None,
+            max_weight: None,
+            max_entry_weight: None,
+            weigher: None,
+            store_if: None,
+            listener: None,
+            jitter: 0.0,
+            refresh_ahead: None,
+            single_flight: SingleFlight::Process,
+            wait_timeout: WAIT_TIMEOUT,
+            sweep_interval: SWEEP_INTERVAL,
+            policy: Policy::S3Fifo,
+            clock: Clock::kernel(),
+            registry: None,
+        }
+    }
+
+    /// An entry is served this long from the start of its load. Default: no end.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age). Default: off.
+    pub fn sliding(mut self, idle: Duration) -> Self {
+        self.sliding = Some(idle);
+        self
+    }
+
+    /// A sliding entry is served at most this long from the start of its load. Default: no end. Needs
+    /// [`sliding`](Self::sliding).
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = Some(max_age);
+        self
+    }
+
+    /// How many entries are held. Default: 10 000. Not together with [`max_weight`](Self::max_weight).
+    pub fn capacity(mut self, entries: u64) -> Self {
+        self.capacity = Some(entries);
+        self
+    }
+
+    /// How much weight is held, as [`weigher`](Self::weigher) measures it.
+    pub fn max_weight(mut self, weight: u64) -> Self {
+        self.max_weight = Some(weight);
+        self
+    }
+
+    /// Measures an entry, once, when it is loaded; in whatever unit `max_weight` is in. 0 counts as 1. Runs under no lock; if it
+    /// panics the value is returned and not kept.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// A value heavier than this is returned and not kept, and counted as rejected. Default: a sixteenth of
+    /// [`max_weight`](Self::max_weight). A larger share means fewer shards, down to one lock.
+    pub fn max_entry_weight(mut self, weight: u64) -> Self {
+        self.max_entry_weight = Some(weight);
+        self
+    }
+
+    /// Which entry makes room. Default: [`Policy::S3Fifo`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Shortens each lifetime by a random part of up to this share of it (`0.1` is ten per cent), so that what was loaded
+    /// together does not expire together. Never lengthens. Default: 0.
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.jitter = share;
+        self
+    }
+
+    /// Keep `None` as an answer. Default: a `None` is loaded again.
+    pub fn cache_none(mut self, cache_none: bool) -> Self {
+        self.cache_none = cache_none;
+        self
+    }
+
+    /// Keep errors as answers: those that a [`Share`](crate::Share) can hand out again. Default: an error is loaded again.
+    pub fn cache_err(mut self, cache_err: bool) -> Self {
+        self.cache_err = cache_err;
+        self
+    }
+
+    /// How long a `None` is kept; turns [`cache_none`](Self::cache_none) on. Default: as long as a value.
+    pub fn none_ttl(mut self, ttl: Duration) -> Self {
+        self.none_ttl = Some(ttl);
+        self
+    }
+
+    /// How long an error is kept; turns [`cache_err`](Self::cache_err) on. Default: as long as a value.
+    pub fn err_ttl(mut self, ttl: Duration) -> Self {
+        self.err_ttl = Some(ttl);
+        self
+    }
+
+    /// Keep only the values for which this is true. If it panics, the value is not kept.
+    pub fn store_if(mut self, filter: impl Fn(&V) -> bool + Send + Sync + 'static) -> Self {
+        self.store_if = Some(Arc::new(filter));
+        self
+    }
+
+    /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry behind the caller, who gets what is there. For
+    /// annotated functions; by hand, see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off.
+    pub fn refresh_ahead(mut self, fraction: f64) -> Self {
+        self.refresh_ahead = Some(fraction);
+        self
+    }
+
+    /// Who may run the body for a key while another does. Default: [`SingleFlight::Process`].
+    pub fn single_flight(mut self, single_flight: SingleFlight) -> Self {
+        self.single_flight = single_flight;
+        self
+    }
+
+    /// How long a caller waits for another's load before it runs its own body. Default: 5 s. Zero does not wait.
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait_timeout = timeout;
+        self
+    }
+
+    /// How often the memory of expired entries is freed in the background. They are never served meanwhile. Default: 1 s;
+    /// `Duration::MAX` leaves it to [`Cache::sweep`].
+    pub fn sweep_interval(mut self, interval: Duration) -> Self {
+        self.sweep_interval = interval;
+        self
+    }
+
+    /// Called with each value that leaves, after it left, on the thread that made it leave and under no lock. A panic in it is
+    /// reported and goes no further.
+    pub fn on_eviction(mut self, listener: impl Fn(&K, &V, RemovalReason) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// The clock that lifetimes are measured by. Default: [`Clock::kernel`].
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The version of the value's shape; part of a cache's identity, beside its name. Default: 1.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Builds the cache and makes it known to the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`], which names the option: a duration, capacity or weight of zero, an option without the one it needs, two that
+    /// exclude each other, a fraction out of range.
+    pub fn build(self) -> Result<Cache<K, V>, Error> {
+        self.check()?;
+        let Self { name, version, ttl, sliding, max_age, none_ttl, err_ttl, cache_none, cache_err, .. } = self;
+        let shortest = [ttl, sliding, max_age, none_ttl, err_ttl].into_iter().flatten().min();
+        let clock = self.clock.fit_for(shortest.unwrap_or(Duration::MAX));
+        let bound = match self.max_weight {
+            Some(max) => Bound::Weight { max, max_entry: self.max_entry_weight.unwrap_or((max / 16).max(1)) },
+            None => Bound::Entries(self.capacity.unwrap_or(CAPACITY)),
+        };
+        let life = |duration: Option<Duration>| duration.map_or(NEVER, nanos);
+        let meter = Arc::new(Meter::default());
+        let value_ttl = life(ttl).min(life(max_age));
+        let own_or_value = |own: Option<Duration>| own.map_or(value_ttl.min(life(sliding)), nanos);
+        let rules = Rules {
+            ttl: value_ttl,
+            idle: life(sliding),
+            none_ttl: own_or_value(none_ttl),
+            err_ttl: own_or_value(err_ttl),
+            cache_none: cache_none || none_ttl.is_some(),
+            cache_err: cache_err || err_ttl.is_some(),
+            jitter: self.jitter,
+            refresh_ahead: self.refresh_ahead,
+            single_flight: self.single_flight == SingleFlight::Process,
+            wait_timeout: self.wait_timeout,
+            store_if: self.store_if,
+            weigher: self.weigher,
+            meter: Arc::clone(&meter),
+        };
+        let registry = self.registry.unwrap_or_else(Registry::current);
+        let inner = Arc::new_cyclic(|me| Inner {
+            me: Weak::clone(me),
+            expires: AtomicBool::new(false),
+            sweep_interval: self.sweep_interval,
+            hasher: DefaultHashBuilder::default(),
+            tick: clock.tick(),
+            generation: AtomicU32::new(0),
+            memory: Memory::new(bound, nanos(self.sweep_interval), self.listener, Arc::clone(&meter)),
+            flights: Flights::new(),
+            meter,
+            rules,
+            tasks: Arc::clone(&registry.tasks),
+            name: name.into_owned(),
+            version,
+            clock,
+        });
+        registry.add(&inner);
+        tracing::debug!(cache = %inner.name, ?bound, "built a cache");
+        Ok(Cache { inner })
+    }
+
+    pub(crate) fn into_name(self) -> Cow<'static, str> {
+        self.name
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let refuse = |option, reason: &str| Err(Error::option(&self.name, option, reason));
+        let durations = [
+            ("ttl", self.ttl),
+            ("sliding", self.sliding),
+            ("max_age", self.max_age),
+            ("none_ttl", self.none_ttl),
+            ("err_ttl", self.err_ttl),
+            ("sweep_interval", Some(self.sweep_interval)),
+        ];
+        for (option, duration) in durations {
+            if duration == Some(Duration::ZERO) {
+                return refuse(option, "a duration of zero would never hit; leave the option out for no limit");
+            }
+        }
+        for (option, bound) in
+            [("capacity", self.capacity), ("max_weight", self.max_weight), ("max_entry_weight", self.max_entry_weight)]
+        {
+            if bound == Some(0) {
+                return refuse(option, "zero would keep nothing");
+            }
+        }
+        if self.capacity.is_some() && self.max_weight.is_some() {
+            return refuse("capacity", "a cache is bounded by `capacity` or by `max_weight`, not by both");
+        }
+        if self.max_weight.is_some() != self.weigher.is_some() {
+            return match self.max_weight {
+                Some(_) => refuse("max_weight", "needs a `weigher` that says what an entry weighs"),
+                None => refuse("weigher", "needs a `max_weight` to compare with"),
+            };
+        }
+        if let Some(max_entry_weight) = self.max_entry_weight {
+            match self.max_weight {
+                None => return refuse("max_entry_weight", "needs `max_weight`"),
+                Some(max_weight) if max_entry_weight > max_weight => {
+                    return refuse("max_entry_weight", "is more than `max_weight`");
+                }
+                Some(_) => {}
+            }
+        }
+        if self.max_age.is_some() && self.sliding.is_none() {
+            return refuse("max_age", "caps a sliding lifetime: it needs `sliding`; without, `ttl` is what you mean");
+        }
+        if !(0.0..1.0).contains(&self.jitter) {
+            return refuse("jitter", "is a share of the lifetime: from 0 to below 1");
+        }
+        match self.refresh_ahead {
+            Some(fraction) if !(fraction > 0.0 && fraction < 1.0) => {
+                refuse("refresh_ahead", "is a fraction of the ttl: between 0 and 1")
+            }
+            Some(_) if self.ttl.is_none() => refuse("refresh_ahead", "needs a `ttl` to be a fraction of"),
+            _ => Ok(()),
+        }
+    }
+}

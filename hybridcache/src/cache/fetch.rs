@@ -1,0 +1,128 @@
+//! A read that says how it was answered.
+
+use std::future::Future;
+use std::hash::Hash;
+
+use super::Inner;
+use super::context::LoadContext;
+use super::flight::Led;
+use super::read::{Outcome, Want};
+use crate::key::Key;
+use crate::returned::{Returned, Share};
+use crate::rt;
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tier {
+    /// The memory of this process.
+    Memory,
+    /// The body: whatever it asks.
+    Source,
+}
+
+/// An answer, and how it came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fetched<R> {
+    /// What the loader returns, or would have.
+    pub result: R,
+    /// How the call was answered.
+    pub outcome: Outcome,
+    /// Where from.
+    pub tier: Tier,
+}
+
+impl<R> Fetched<R> {
+    fn new((result, outcome): (R, Outcome)) -> Self {
+        let tier = match outcome {
+            Outcome::Hit | Outcome::Negative => Tier::Memory,
+            Outcome::Shared | Outcome::Loaded | Outcome::Uncached | Outcome::Bypassed => Tier::Source,
+        };
+        Self { result, outcome, tier }
+    }
+}
+
+/// A read with options, by [`Cache::fetch`](crate::Cache::fetch).
+#[must_use = "a fetch does nothing until `load`"]
+#[derive(Debug)]
+pub struct Fetch<'c, K, V, Q> {
+    inner: &'c Inner<K, V>,
+    key: Q,
+    bypass: bool,
+    want: Want,
+}
+
+impl<K, V> std::fmt::Debug for Inner<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<'c, K, V, Q> Fetch<'c, K, V, Q>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    Q: Key<Owned = K>,
+{
+    pub(crate) fn new(inner: &'c Inner<K, V>, key: Q) -> Self {
+        Self { inner, key, bypass: false, want: Want::Fresh }
+    }
+
+    /// Go past the cache if this is true: neither look nor keep. What `when` is to an annotated function, turned round.
+    pub fn bypass_if(mut self, bypass: bool) -> Self {
+        self.bypass = bypass;
+        self
+    }
+
+    /// Load whatever the cache has, and replace it; see [`Cache::refresh`](crate::Cache::refresh).
+    pub fn reload(mut self) -> Self {
+        self.want = Want::Reloaded;
+        self
+    }
+
+    /// Reads through the cache. `share` says how an error reaches those who wait for this load ([`Share::cloned`] for most error types).
+    pub async fn load<R, F, Fut>(self, share: Share<R::Error>, loader: F) -> Fetched<R>
+    where
+        R: Returned<V>,
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.load_from(share, loader, false).await
+    }
+
+    /// [`load`](Self::load) from a plain function; it waits, if it has to, by parking the thread.
+    pub fn load_blocking<R, F>(self, share: Share<R::Error>, loader: F) -> Fetched<R>
+    where
+        R: Returned<V>,
+        F: FnOnce(LoadContext) -> R,
+    {
+        rt::block_on(self.load_from(share, |context| async { loader(context) }, true))
+    }
+
+    async fn load_from<R, F, Fut>(self, share: Share<R::Error>, loader: F, blocking: bool) -> Fetched<R>
+    where
+        R: Returned<V>,
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let Self { inner, key, bypass, want } = self;
+        if bypass {
+            inner.meter.bypassed.add_one();
+            return Fetched::new((Led::new(None, || loader(LoadContext::default())).await, Outcome::Bypassed));
+        }
+        let hash = inner.hash(&key);
+        if want == Want::Fresh {
+            if let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
+                let outcome = kept.outcome(Outcome::Hit);
+                if let Some(result) = kept.into_returned(&share) {
+                    inner.meter.hit();
+                    return Fetched::new((result, outcome));
+                }
+            }
+        }
+        let context = LoadContext::default();
+        let miss = inner.miss(hash, &key, want, blocking);
+        Fetched::new(miss.load(share, Some(&context), || loader(context.clone())).await)
+    }
+}

@@ -1,0 +1,384 @@
+//! Flights, as callers meet them: a seat to wait in, a guard to lead with.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::hash::Hash;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::vec;
+
+use crate::coherence::waits::Waits;
+use crate::coherence::{Entered, FlightId, Succession, Table};
+use crate::entry::Kept;
+use crate::key::Stored;
+use crate::rt::Within;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, thread_local};
+
+const STRIPES: usize = 64;
+
+/// The flights of one cache, in stripes with a lock each.
+pub(crate) struct Flights<K, V> {
+    stripes: Box<[Stripe<K, V>]>,
+    /// The number of the newest write; each is drawn under the lock of its stripe.
+    number: AtomicU64,
+}
+
+#[repr(align(64))]
+struct Stripe<K, V>(Mutex<Locked<K, V>>);
+
+/// The table of one stripe: what is done while it is borrowed is one step to all others.
+pub(crate) type Locked<K, V> = Table<K, Arc<Seat<V>>>;
+
+/// The flights that depend on one another. Touched only by calls from inside a body of another cached function.
+static WAITS: parking_lot::Mutex<Option<Waits>> = parking_lot::Mutex::new(None);
+
+thread_local! {
+    /// The flight whose body this thread is running.
+    static FLIGHT: Cell<FlightId> = Cell::new(NO_FLIGHT);
+}
+
+const NO_FLIGHT: FlightId = 0;
+
+/// What became of a caller that missed.
+pub(crate) enum Entry<'f, K: Eq + Hash, V> {
+    Lead(Leader<'f, K, V>),
+    Wait(Waiting<'f, K, V>),
+    Alone(Stored<K>),
+}
+
+impl<K: Clone + Eq + Hash, V> Flights<K, V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Stripe(Mutex::new(Table::default()))).collect(),
+            number: AtomicU64::new(0),
+        }
+    }
+
+    /// A caller missed: it leads, waits, or is on its own.
+    pub(crate) fn enter(&self, key: Stored<K>, generation: u32, blocking: bool) -> Entry<'_, K, V> {
+        let id = new_id();
+        let parent = current_flight();
+        let own = key.clone();
+        let mut seat = None;
+        let mut edge = None;
+        let entered = self.lock(key.hash).enter(
+            key,
+            id,
+            generation,
+            blocking,
+            |flight| match Edge::unless_cycle(parent, flight) {
+                Some(added) => {
+                    edge = added;
+                    true
+                }
+                None => false,
+            },
+            || Arc::clone(seat.insert(Arc::new(Seat(Mutex::new(State::Waiting(None)))))),
+        );
+        match (entered, seat) {
+            (Entered::Wait(id), Some(seat)) => Entry::Wait(Waiting { flights: self, key: Some(own), id, seat, edge }),
+            (Entered::Lead, _) => Entry::Lead(self.leader(own, id, Edge::add(parent, id))),
+            _ => Entry::Alone(own),
+        }
+    }
+
+    /// Leads a new flight, whoever led before.
+    pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, blocking: bool) -> Leader<'_, K, V> {
+        let id = new_id();
+        self.lock(key.hash).enter_anew(key.clone(), id, generation, blocking);
+        self.leader(key, id, Edge::add(current_flight(), id))
+    }
+
+    /// Leads a new flight unless somebody leads one.
+    pub(crate) fn enter_if_free(&self, key: Stored<K>, generation: u32, blocking: bool) -> Option<Leader<'_, K, V>> {
+        let id = new_id();
+        let free = self.lock(key.hash).enter_if_free(key.clone(), id, generation, blocking);
+        free.then(|| self.leader(key, id, None))
+    }
+
+    fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {
+        Leader { flights: self, key, id, done: false, _edge: edge }
+    }
+}
+
+impl<K: Eq + Hash, V> Flights<K, V> {
+    pub(crate) fn lock(&self, hash: u64) -> MutexGuard<'_, Locked<K, V>> {
+        // Bits that neither the store's shards nor its tables choose by.
+        self.stripes[(hash >> 16) as usize % STRIPES].0.lock()
+    }
+
+    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Locked<K, V>>> {
+        self.stripes.iter().map(|stripe| stripe.0.lock())
+    }
+
+    /// The number of a new write. To be drawn while the stripe is locked, so that a stripe sees its numbers rise.
+    pub(crate) fn draw(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// What has been written so far. A stale answer is a smaller one, and only makes a later check stricter.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// A leader is gone: the first waiter that is still there takes its place.
+    fn hand_over(&self, key: &Stored<K>, id: FlightId) {
+        let succession = self.lock(key.hash).abandon(key, id);
+        self.tell(key, id, succession);
+    }
+
+    fn tell(&self, key: &Stored<K>, id: FlightId, Succession { leaders, dismissed }: Succession<Arc<Seat<V>>>) {
+        for seat in dismissed {
+            seat.offer(State::Again);
+        }
+        for seat in leaders {
+            if !seat.offer(State::Promoted) {
+                self.hand_over(key, id);
+            }
+        }
+    }
+}
+
+/// The flight whose body makes this call.
+fn current_flight() -> FlightId {
+    FLIGHT.with(Cell::get)
+}
+
+fn new_id() -> FlightId {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(NO_FLIGHT + 1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// One flight depends on another while this exists.
+pub(crate) struct Edge {
+    from: FlightId,
+    to: FlightId,
+}
+
+impl Edge {
+    /// `None` where nothing is led on this thread, so that nothing can wait in a circle.
+    fn add(from: FlightId, to: FlightId) -> Option<Self> {
+        (from != NO_FLIGHT).then(|| {
+            WAITS.lock().get_or_insert_default().add(from, to);
+            Self { from, to }
+        })
+    }
+
+    /// `None` if the wait would never end.
+    fn unless_cycle(from: FlightId, to: FlightId) -> Option<Option<Self>> {
+        if from == NO_FLIGHT {
+            return Some(None);
+        }
+        let added = WAITS.lock().get_or_insert_default().add_unless_cycle(from, to);
+        // Not made for the answer «no»: an edge that is dropped takes one out.
+        added.then(|| Some(Self { from, to }))
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        if let Some(waits) = WAITS.lock().as_mut() {
+            waits.remove(self.from, self.to);
+        }
+    }
+}
+
+/// Where a waiter waits.
+pub(crate) struct Seat<V>(Mutex<State<V>>);
+
+enum State<V> {
+    Waiting(Option<Waker>),
+    /// The flight landed.
+    Landed(Arc<Kept<V>>),
+    /// The flight is this waiter's to lead.
+    Promoted,
+    /// The flight landed and its result could not be handed out: look again.
+    Again,
+    /// Nobody sits here any more.
+    Gone,
+}
+
+impl<V> Seat<V> {
+    /// Tells whoever sits here; `false` if nobody does.
+    fn offer(&self, state: State<V>) -> bool {
+        let waker = {
+            let mut seat = self.0.lock();
+            match &mut *seat {
+                State::Waiting(waker) => {
+                    let waker = waker.take();
+                    *seat = state;
+                    waker
+                }
+                _ => return false,
+            }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+}
+
+/// What a wait came to.
+pub(crate) enum Called<'f, K: Eq + Hash, V> {
+    Landed(Arc<Kept<V>>),
+    Lead(Leader<'f, K, V>),
+    Again(Stored<K>),
+}
+
+/// A wait for somebody else's load.
+pub(crate) struct Waiting<'f, K: Eq + Hash, V> {
+    flights: &'f Flights<K, V>,
+    /// Taken when the wait is over.
+    key: Option<Stored<K>>,
+    id: FlightId,
+    seat: Arc<Seat<V>>,
+    edge: Option<Edge>,
+}
+
+impl<K: Eq + Hash, V> Unpin for Waiting<'_, K, V> {}
+
+impl<'f, K: Eq + Hash, V> Future for Waiting<'f, K, V> {
+    type Output = Called<'f, K, V>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let state = {
+            let mut seat = this.seat.0.lock();
+            if let State::Waiting(waker) = &mut *seat {
+                match waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    None => *waker = Some(cx.waker().clone()),
+                }
+                return Poll::Pending;
+            }
+            mem::replace(&mut *seat, State::Gone)
+        };
+        let key = this.key.take().expect("a wait ends once");
+        Poll::Ready(match state {
+            State::Landed(kept) => Called::Landed(kept),
+            State::Promoted => {
+                Called::Lead(Leader { flights: this.flights, key, id: this.id, done: false, _edge: this.edge.take() })
+            }
+            State::Again | State::Gone | State::Waiting(_) => Called::Again(key),
+        })
+    }
+}
+
+impl<K: Eq + Hash, V> Waiting<'_, K, V> {
+    /// Gives the wait up.
+    pub(crate) fn leave(mut self) -> Stored<K> {
+        self.vacate();
+        self.key.take().expect("the wait was not over")
+    }
+
+    /// A waiter may leave just when the flight was given to it: it must not take the flight along.
+    fn vacate(&self) {
+        let state = mem::replace(&mut *self.seat.0.lock(), State::Gone);
+        if let (State::Promoted, Some(key)) = (state, &self.key) {
+            self.flights.hand_over(key, self.id);
+        }
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Waiting<'_, K, V> {
+    fn drop(&mut self) {
+        if self.key.is_some() {
+            self.vacate();
+        }
+    }
+}
+
+/// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail); dropped before, because its future was, or
+/// because the body panicked, it hands the flight over to one waiter.
+pub(crate) struct Leader<'f, K: Eq + Hash, V> {
+    flights: &'f Flights<K, V>,
+    pub(crate) key: Stored<K>,
+    pub(crate) id: FlightId,
+    done: bool,
+    _edge: Option<Edge>,
+}
+
+impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
+    /// Ends the flight. `settle` runs under the stripe's lock with the cache's right to fill, which is where what it does and
+    /// the check are one step; `kept` makes what each waiter gets, if there is any.
+    ///
+    /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and returns, the
+    /// leader inserts what it loaded before: stale until the ttl ends.
+    pub(crate) fn land<T>(
+        mut self,
+        generation: u32,
+        settle: impl FnOnce(Option<Stored<K>>) -> T,
+        kept: impl FnOnce() -> Kept<V>,
+    ) -> T {
+        self.done = true;
+        let (settled, waiters) = {
+            let mut table = self.flights.lock(self.key.hash);
+            let landed = table.land(&self.key, self.id, generation);
+            (settle(landed.key.filter(|_| landed.fill)), landed.waiters)
+        };
+        if !waiters.is_empty() {
+            let mut crew = Crew(waiters.into_iter());
+            // Making it may run the value's `Clone`, which may panic: then the crew is told to look again.
+            let kept = Arc::new(kept());
+            for seat in &mut crew.0 {
+                seat.offer(State::Landed(Arc::clone(&kept)));
+            }
+        }
+        settled
+    }
+
+    /// Ends this leader's part with an error that it cannot share.
+    pub(crate) fn fail(mut self) {
+        self.done = true;
+        let succession = self.flights.lock(self.key.hash).fail(&self.key, self.id);
+        self.flights.tell(&self.key, self.id, succession);
+    }
+}
+
+impl<K: Eq + Hash, V> Drop for Leader<'_, K, V> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.flights.hand_over(&self.key, self.id);
+        }
+    }
+}
+
+/// Waiters that are to be told, come what may.
+struct Crew<V>(vec::IntoIter<Arc<Seat<V>>>);
+
+impl<V> Drop for Crew<V> {
+    fn drop(&mut self) {
+        for seat in &mut self.0 {
+            seat.offer(State::Again);
+        }
+    }
+}
+
+/// A body that runs for a flight: while it is polled, calls it makes are known to be made from inside of it.
+pub(crate) struct Led<F> {
+    pub(crate) body: Pin<Box<F>>,
+    pub(crate) flight: FlightId,
+}
+
+impl<F: Future> Led<F> {
+    /// `make` is the part of the body that runs before its future exists.
+    pub(crate) fn new(flight: Option<FlightId>, make: impl FnOnce() -> F) -> Self {
+        // Without a flight of its own, a body belongs to the one that is led around it.
+        let flight = flight.unwrap_or_else(|| current_flight());
+        let _inside = Within::enter(&FLIGHT, flight);
+        Self { body: Box::pin(make()), flight }
+    }
+}
+
+impl<F: Future> Future for Led<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _inside = Within::enter(&FLIGHT, self.flight);
+        self.body.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,483 @@
+//! The cache: what annotated functions use, and what there is to use by hand.
+
+mod blocking;
+mod builder;
+mod context;
+mod fetch;
+mod flight;
+pub(crate) mod read;
+mod refresh;
+pub(crate) mod registry;
+mod rules;
+#[cfg(all(test, shuttle))]
+mod shuttle_tests;
+mod write;
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quick_cache::DefaultHashBuilder;
+
+pub use blocking::Blocking;
+pub use builder::{Builder, Policy, SingleFlight};
+pub use context::LoadContext;
+pub use fetch::{Fetch, Fetched, Tier};
+pub use read::Outcome;
+pub(crate) use refresh::Due;
+pub(crate) use write::Ticket;
+pub use write::{Evicted, Write};
+
+use crate::entry::Kept;
+use crate::error::Error;
+use crate::key::{Key, Stored};
+use crate::memory::Memory;
+use crate::observe::{Meter, Stats};
+use crate::returned::{Returned, Share};
+use crate::rt::Tasks;
+use crate::sync::AtomicU32;
+use crate::time::Clock;
+use flight::Flights;
+use read::{Miss, Want};
+use registry::Erased;
+use rules::Rules;
+
+/// A typed cache: what `#[cached]` puts behind a function, by hand.
+///
+/// Cloning it is cheap, and clones are the same cache. Keys are given by reference ([`Key`]): a `Cache<u64, V>` is asked with `&7`, a
+/// `Cache<String, V>` with `"abc"`, a `Cache<(u64, String), V>` with `(&7, "abc")`; a hit allocates nothing.
+///
+/// The verbs are `async` because remote tiers will make them so; in the memory tier none of them waits, but for another
+/// caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
+///
+/// `Clone` of the value and `Eq` of the key run under a shard's read lock: do not call the cache from them.
+///
+/// ```
+/// use hybridcache::Cache;
+/// use std::time::Duration;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let users: Cache<u64, String> = Cache::builder("users").ttl(Duration::from_secs(60)).capacity(10_000).build()?;
+///
+/// let name = users.get_or_load(&7, || async { Ok::<_, std::io::Error>("Ada".to_owned()) }).await?;
+/// assert_eq!(name, "Ada");
+/// assert_eq!(users.get(&7).await.as_deref(), Some("Ada"));
+///
+/// users.evict(&7).await?;
+/// assert_eq!(users.get(&7).await, None);
+/// # Ok(()) }
+/// # futures_block(run());
+/// # fn futures_block(f: impl std::future::Future<Output = Result<(), Box<dyn std::error::Error>>>) {
+/// #     let mut f = std::pin::pin!(f);
+/// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     assert!(matches!(f.as_mut().poll(&mut cx), std::task::Poll::Ready(Ok(()))));
+/// # }
+/// ```
+pub struct Cache<K, V> {
+    pub(crate) inner: Arc<Inner<K, V>>,
+}
+
+/// What the clones of a cache share.
+pub(crate) struct Inner<K, V> {
+    pub(crate) hasher: DefaultHashBuilder,
+    pub(crate) memory: Memory<K, V>,
+    pub(crate) clock: Clock,
+    /// How much the clock may lag: deadlines are that much early.
+    pub(crate) tick: u64,
+    /// Entries of an older generation are dead.
+    generation: AtomicU32,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) flights: Flights<K, V>,
+    pub(crate) rules: Rules<K, V>,
+    /// Where its background work is kept account of.
+    tasks: Arc<Tasks>,
+    /// Set before the first entry that has a deadline is put in.
+    expires: AtomicBool,
+    sweep_interval: Duration,
+    me: Weak<Self>,
+    pub(crate) name: String,
+    version: u32,
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Starts building a cache. The name is for people, statistics and [`CacheManager::cache`](crate::CacheManager::cache).
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> Builder<K, V> {
+        Builder::new(name.into())
+    }
+
+    /// The value, if the cache has it. Counts a hit or a miss.
+    pub async fn get<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
+        self.inner.get(&key)
+    }
+
+    /// The value, if the cache has it. Counts nothing, renews nothing, and makes the entry no hotter.
+    pub async fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
+        self.inner.peek(&key)
+    }
+
+    /// Whether the cache has a value for the key. Counts nothing.
+    pub async fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
+        self.inner.peek(&key).is_some()
+    }
+
+    /// The values that the cache has, in the order of the keys. Counts like as many [`get`](Self::get)s.
+    pub async fn get_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Vec<Option<V>> {
+        keys.into_iter().map(|key| self.inner.get(&key)).collect()
+    }
+
+    /// The value, loaded by `loader` if the cache does not have it.
+    ///
+    /// Of several callers for one key one loads and the others wait for it ([single-flight](SingleFlight)); an error is then not
+    /// shared, because not every error can be: [`fetch`](Self::fetch) takes a [`Share`] for that.
+    /// An evict, put or clear during the load is never undone by it: whoever asked before gets its value, the cache does not keep it.
+    ///
+    /// The loader is polled by its caller. If that goes away, one of those who wait runs its own.
+    pub async fn get_or_load<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
+    where
+        Q: Key<Owned = K>,
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.fetch(key).load(Share::none(), |_| loader()).await.result
+    }
+
+    /// [`get_or_load`](Self::get_or_load) with a loader that chooses what becomes of its value, from the value.
+    pub async fn get_or_load_with<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
+    where
+        Q: Key<Owned = K>,
+        R: Returned<V>,
+        F: FnOnce(LoadContext) -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.fetch(key).load(Share::none(), loader).await.result
+    }
+
+    /// A read that says how it was answered, and takes options of its own.
+    pub fn fetch<Q: Key<Owned = K>>(&self, key: Q) -> Fetch<'_, K, V, Q> {
+        Fetch::new(&self.inner, key)
+    }
+
+    /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have. What the loader leaves out
+    /// of its map is `None`. Each value is kept unless something wrote to its key, or to one that shares its stripe, during the load.
+    /// Batches are not coalesced with other loads.
+    pub async fn get_many_or_load<Q, E, F, Fut>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        loader: F,
+    ) -> Result<Vec<Option<V>>, E>
+    where
+        Q: Key<Owned = K>,
+        F: FnOnce(Vec<K>) -> Fut,
+        Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
+    {
+        self.inner.get_many_or_load(keys, loader).await
+    }
+
+    /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load, those who hit keep hitting.
+    /// On an error what was there stays; a `None`, where it is not kept, removes it.
+    pub async fn refresh<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
+    where
+        Q: Key<Owned = K>,
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.fetch(key).reload().load(Share::none(), |_| loader()).await.result
+    }
+
+    /// Puts a value in. Loads that are under way will not replace it. After a database write [`evict`](Self::evict) or
+    /// [`write`](Self::write): of two bare puts the last to arrive stays, which need not be the last to commit.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier. A value that is too heavy is not kept, and what was there is gone.
+    pub async fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
+        self.inner.insert(&key, value, &LoadContext::default());
+        Ok(())
+    }
+
+    /// [`insert`](Self::insert) with a lifetime of its own: `|context| context.ttl(..)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub async fn insert_with<Q: Key<Owned = K>>(
+        &self,
+        key: Q,
+        value: V,
+        say: impl FnOnce(&LoadContext),
+    ) -> Result<(), Error> {
+        let context = LoadContext::default();
+        say(&context);
+        self.inner.insert(&key, value, &context);
+        Ok(())
+    }
+
+    /// Announces a write to the source, before it: see [`Write`].
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub async fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
+        Ok(Write::begin(self.clone(), self.inner.stored(&key)))
+    }
+
+    /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it back.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub async fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
+        self.inner.evict(&key);
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// Removes several keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`evict`](Self::evict).
+    pub async fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
+        keys.into_iter().for_each(|key| self.inner.evict(&key));
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// Removes everything: at once for readers, whose next look finds an older generation; the memory is freed in slices, so
+    /// that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub async fn clear(&self) -> Result<Evicted, Error> {
+        self.inner.begin_clear();
+        while self.inner.memory.drain(1_024) == 1_024 {
+            crate::rt::yield_now().await;
+        }
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// The same verbs as plain functions.
+    #[must_use]
+    pub fn blocking(&self) -> Blocking<'_, K, V> {
+        Blocking::new(&self.inner, self)
+    }
+
+    /// What this cache has counted, and what it holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Erased::stats(&*self.inner)
+    }
+
+    /// Frees the memory of entries whose lifetime ended at least a sweep interval ago. Done in the background by itself, except
+    /// with a test clock.
+    pub fn sweep(&self) {
+        self.inner.sweep();
+    }
+
+    /// The name given to [`builder`](Self::builder).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The version given to [`Builder::version`].
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.inner.version
+    }
+
+    /// How many entries are held, those included that have expired and are not yet swept.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.inner.memory.len()
+    }
+
+    /// Whether no entry is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The weight that is held; the number of entries where there is no weigher.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.inner.memory.weight()
+    }
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The time to compare deadlines with. The clock is not read while no entry has one.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        if self.expires.load(Ordering::Relaxed) { self.clock.now() } else { 0 }
+    }
+
+    /// What the key is called in a log: never itself.
+    pub(crate) fn digest(&self, key: &Stored<K>) -> Digest {
+        Digest(key.hash)
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Key<Owned = K>>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(crate) fn stored<Q: Key<Owned = K>>(&self, key: &Q) -> Stored<K> {
+        Stored { hash: self.hash(key), key: key.to_owned_key() }
+    }
+
+    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want, blocking: bool) -> Miss<'_, K, V> {
+        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
+    }
+
+    fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        let hit = self.memory.hit(self.hash(key), key, self.generation(), self.now());
+        let value = hit.and_then(|kept| kept.into_returned::<V>(&Share::none()));
+        match &value {
+            Some(_) => self.meter.hit(),
+            None => self.meter.misses.add_one(),
+        }
+        value
+    }
+
+    fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        self.memory.peek(self.hash(key), key, self.generation(), self.now())?.into_returned::<V>(&Share::none())
+    }
+
+    async fn get_many_or_load<Q, E, F, Fut>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        loader: F,
+    ) -> Result<Vec<Option<V>>, E>
+    where
+        Q: Key<Owned = K>,
+        F: FnOnce(Vec<K>) -> Fut,
+        Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
+    {
+        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
+        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let mut found = Vec::new();
+        let mut missing = Vec::new();
+        for key in keys {
+            let value = self.get(&key);
+            if value.is_none() {
+                missing.push((found.len(), self.stored(&key)));
+            }
+            found.push(value);
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
+        let (start, loaded) = self.run(None, || loader(keys), Result::is_err).await;
+        let loaded = loaded?;
+        for (at, key) in missing {
+            if let Some(value) = loaded.get(&key.key) {
+                found[at] = Some(value.clone());
+                let kept = Kept::Value(value.clone());
+                if let Some(entry) = self.entry(&key.key, kept, start, generation, context::Said::default()) {
+                    self.fill_unless_written(key, entry, ticket, generation);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn begin_clear(&self) {
+        // First the generation: from here on no reader takes what is there. Then the flights: none that began before may fill.
+        // One that begins in between loads afresh and is not kept, which costs a load and nothing else.
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        for mut table in self.flights.each() {
+            let number = self.flights.draw();
+            let keys = table.clear(number);
+            drop(table);
+            drop(keys);
+        }
+    }
+
+    pub(crate) fn sweep(&self) {
+        self.memory.sweep(self.clock.now());
+    }
+
+    /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the background.
+    fn expect_expiry(&self) {
+        if self.expires.load(Ordering::Relaxed) || self.expires.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.clock.is_real() && self.sweep_interval != Duration::MAX {
+            let me = Weak::clone(&self.me);
+            self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
+        }
+    }
+}
+
+/// A key in a log: the same for the same key of the same process, and nothing anybody could read.
+pub(crate) struct Digest(u64);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl<K, V> Erased for Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn stats(&self) -> Stats {
+        self.meter.read(self.memory.len(), self.memory.weight())
+    }
+
+    fn types(&self) -> &'static str {
+        std::any::type_name::<(K, V)>()
+    }
+
+    fn evict_any(&self, key: &dyn Any) -> bool {
+        let key = key.downcast_ref::<K>();
+        if let Some(key) = key {
+            self.evict(&key);
+        }
+        key.is_some()
+    }
+
+    fn clear_now(&self) {
+        self.begin_clear();
+        while self.memory.drain(1_024) == 1_024 {}
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

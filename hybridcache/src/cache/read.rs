@@ -1,0 +1,335 @@
+//! The way of a read, from a miss to the value.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::mem;
+use std::sync::Arc;
+
+use super::Inner;
+use super::context::{LoadContext, Said};
+use super::flight::{Called, Entry as Entered, Leader, Led};
+use crate::entry::{Entry, Kept, Terms};
+use crate::key::Stored;
+use crate::memory::Removed;
+use crate::returned::{Returned, Share};
+use crate::rt;
+use crate::time::NEVER;
+
+/// How a call was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// From the cache.
+    Hit,
+    /// From the cache: a kept `None` or error.
+    Negative,
+    /// By another caller's load, which this one waited for.
+    Shared,
+    /// By running the body.
+    Loaded,
+    /// By running the body, without the right to keep the result: a wait was given up, or waiting would have closed a circle.
+    Uncached,
+    /// By running the body, because the caller asked to go past the cache.
+    Bypassed,
+}
+
+/// What a read wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Any value that the cache may serve.
+    Fresh,
+    /// One that is loaded from here on; it replaces what is there.
+    Reloaded,
+}
+
+/// A read that missed, before its body runs.
+pub(crate) struct Miss<'c, K, V> {
+    pub(crate) inner: &'c Inner<K, V>,
+    pub(crate) key: Stored<K>,
+    pub(crate) want: Want,
+    /// Called from a plain function: it may only wait for a leader that holds a thread of its own.
+    pub(crate) blocking: bool,
+}
+
+impl<K, V> Miss<'_, K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Loads, or waits for who does. The order of a miss is written here and nowhere else.
+    pub(crate) async fn load<R, F, Fut>(
+        self,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> (R, Outcome)
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let Self { inner, mut key, want, blocking } = self;
+        if want == Want::Reloaded {
+            let leader = inner.flights.enter_anew(key, inner.generation(), blocking);
+            return inner.lead(leader, want, share, context, body).await;
+        }
+        // A kept error is found here and not on the way of a hit, which knows nothing of errors.
+        if inner.rules.cache_err {
+            if let Some(negative) = inner.find(&key).and_then(|kept| kept.into_returned(&share)) {
+                inner.meter.hit();
+                return (negative, Outcome::Negative);
+            }
+        }
+        if !inner.rules.single_flight {
+            inner.meter.misses.add_one();
+            return inner.load_alongside(key, share, context, body).await;
+        }
+        let mut waited = false;
+        loop {
+            let leader = match inner.flights.enter(key, inner.generation(), blocking) {
+                Entered::Lead(leader) => {
+                    // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone, this one finds
+                    // no flight and loads again what was loaded a moment ago. (groupcache has the same second look.)
+                    if let Some(kept) = inner.find(&leader.key) {
+                        let outcome = kept.outcome(Outcome::Hit);
+                        if let Some(found) = kept.clone().into_returned(&share) {
+                            if !waited {
+                                inner.meter.hit();
+                            }
+                            leader.land(inner.generation(), |_| (), || kept);
+                            return (found, outcome);
+                        }
+                    }
+                    if !waited {
+                        inner.meter.misses.add_one();
+                    }
+                    leader
+                }
+                Entered::Wait(mut waiting) => {
+                    if !mem::replace(&mut waited, true) {
+                        inner.meter.misses.add_one();
+                        inner.meter.waits.add_one();
+                    }
+                    match rt::within(&inner.clock, inner.rules.wait_timeout, &mut waiting).await {
+                        Some(Called::Landed(kept)) => {
+                            let outcome = kept.outcome(Outcome::Shared);
+                            let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
+                            match kept.into_returned(&share) {
+                                Some(shared) => return (shared, outcome),
+                                // Another function with another error type shares this cache: its failure says nothing to us.
+                                None => return inner.load_uncached(body).await,
+                            }
+                        }
+                        Some(Called::Lead(leader)) => leader,
+                        Some(Called::Again(again)) => {
+                            key = again;
+                            continue;
+                        }
+                        None => {
+                            let key = waiting.leave();
+                            inner.meter.wait_timeouts.add_one();
+                            tracing::warn!(
+                                cache = %inner.name, key = %inner.digest(&key), timeout = ?inner.rules.wait_timeout,
+                                "gave up waiting for another caller's load: running the body uncoalesced"
+                            );
+                            return inner.load_uncached(body).await;
+                        }
+                    }
+                }
+                Entered::Alone(_) => {
+                    if !waited {
+                        inner.meter.misses.add_one();
+                    }
+                    return inner.load_uncached(body).await;
+                }
+            };
+            return inner.lead(leader, want, share, context, body).await;
+        }
+    }
+}
+
+impl<V> Kept<V> {
+    pub(crate) fn outcome(&self, of_a_value: Outcome) -> Outcome {
+        match self {
+            Self::Value(_) => of_a_value,
+            Self::Nothing | Self::Failed(_) if of_a_value == Outcome::Hit => Outcome::Negative,
+            Self::Nothing | Self::Failed(_) => of_a_value,
+        }
+    }
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn find(&self, key: &Stored<K>) -> Option<Kept<V>> {
+        self.memory.hit(key.hash, &&key.key, self.generation(), self.now())
+    }
+
+    /// Runs the body for a flight and ends it.
+    async fn lead<R, F, Fut>(
+        &self,
+        leader: Leader<'_, K, V>,
+        want: Want,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> (R, Outcome)
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        (self.settle(leader, start, want, share, context, returned), Outcome::Loaded)
+    }
+
+    /// Runs the body without the right to keep its result.
+    async fn load_uncached<R, F, Fut>(&self, body: F) -> (R, Outcome)
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.meter.uncached.add_one();
+        (self.run(None, body, R::failed).await.1, Outcome::Uncached)
+    }
+
+    /// Runs the body, as part of a flight or on its own; returns when it began.
+    pub(crate) async fn run<R, F, Fut>(&self, flight: Option<u64>, body: F, failed: fn(&R) -> bool) -> (u64, R)
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let start = self.clock.now_precise();
+        let returned = Led::new(flight, body).await;
+        self.meter.loads.add_one();
+        if failed(&returned) {
+            self.meter.load_failures.add_one();
+        }
+        self.meter.latency.record(self.clock.now_precise().saturating_sub(start));
+        (start, returned)
+    }
+
+    /// Ends a flight with what its body returned.
+    pub(crate) fn settle<R: Returned<V>>(
+        &self,
+        leader: Leader<'_, K, V>,
+        start: u64,
+        want: Want,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        returned: R,
+    ) -> R {
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let generation = self.generation();
+        let parts = returned.split();
+        let (entry, failure) = match &parts {
+            Ok(value) => {
+                let kept = value.clone().map_or(Kept::Nothing, Kept::Value);
+                (self.entry(&leader.key.key, kept, start, generation, said), None)
+            }
+            Err(error) => {
+                tracing::debug!(cache = %self.name, key = %self.digest(&leader.key), "a load failed");
+                let Some(failure) = share.export(error) else {
+                    leader.fail();
+                    return R::join(parts).expect("what was taken apart fits together");
+                };
+                (self.entry(&leader.key.key, Kept::Failed(failure.clone()), start, generation, said), Some(failure))
+            }
+        };
+        tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
+        let mut removed = Removed::default();
+        leader.land(
+            generation,
+            |right| match right {
+                // A reload that failed leaves what was there.
+                Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, &mut removed),
+                _ => {}
+            },
+            || match (&parts, &failure) {
+                (_, Some(failure)) => Kept::Failed(failure.clone()),
+                (Ok(Some(value)), None) => Kept::Value(value.clone()),
+                _ => Kept::Nothing,
+            },
+        );
+        self.memory.release(removed);
+        R::join(parts).expect("what was taken apart fits together")
+    }
+
+    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's lock.
+    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, removed: &mut Removed<K, V>) {
+        self.memory.displace(&key, self.generation(), self.now(), removed);
+        if let Some(entry) = entry {
+            self.memory.insert(key, entry, removed);
+        }
+    }
+
+    /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result unless
+    /// something of its stripe was written meanwhile.
+    async fn load_alongside<R, F, Fut>(
+        &self,
+        key: Stored<K>,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> (R, Outcome)
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let (start, returned) = self.run(None, body, R::failed).await;
+        let parts = returned.split();
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let kept = match &parts {
+            Ok(value) => Some(value.clone().map_or(Kept::Nothing, Kept::Value)),
+            Err(error) => share.export(error).map(Kept::Failed),
+        };
+        if let Some(entry) = kept.and_then(|kept| self.entry(&key.key, kept, start, generation, said)) {
+            self.fill_unless_written(key, entry, ticket, generation);
+        }
+        (R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
+    }
+
+    /// Keeps an entry unless its stripe was written, or the cache cleared, since `ticket` and `generation` were read.
+    pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Entry<V>, ticket: u64, generation: u32) {
+        let mut removed = Removed::default();
+        let mut table = self.flights.lock(key.hash);
+        if !table.written_since(ticket) && generation == self.generation() {
+            // A flight that is under way may have read the same or less: it keeps its result to itself.
+            table.retire(&key);
+            self.replace(key, Some(entry), &mut removed);
+        }
+        drop(table);
+        self.memory.release(removed);
+    }
+
+    /// The entry to keep for a result, if it is to be kept.
+    pub(crate) fn entry(&self, key: &K, kept: Kept<V>, start: u64, generation: u32, said: Said) -> Option<Entry<V>> {
+        let wanted = match &kept {
+            Kept::Value(value) => !said.do_not_keep && said.lifetime != Some(0) && self.rules.stores(value),
+            Kept::Nothing => self.rules.cache_none && !said.do_not_keep,
+            Kept::Failed(_) => self.rules.cache_err && !said.do_not_keep,
+        };
+        if !wanted {
+            return None;
+        }
+        let weight = match &kept {
+            Kept::Value(value) => self.rules.weigh(key, value)?,
+            _ => 1,
+        };
+        if !self.memory.admits(weight) {
+            self.meter.rejected.add_one();
+            tracing::debug!(cache = %self.name, weight, "a value is heavier than `max_entry_weight`: returned, not kept");
+            return None;
+        }
+        let (deadline, moving) = self.rules.lifetime(&kept, start, self.tick, said.lifetime);
+        if deadline != NEVER {
+            self.expect_expiry();
+        }
+        Some(Entry { kept, terms: Terms { deadline, moving, generation, weight: weight as u32 } })
+    }
+}

@@ -1,0 +1,86 @@
+//! Reloading behind the caller.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::Cache;
+use super::read::Want;
+use crate::entry::Moving;
+use crate::key::Stored;
+use crate::returned::{Returned, Share};
+use crate::rt;
+
+/// A reload that a hit found due. Its holder is the only one to have it: it spawns the reload, or by dropping it leaves it to a later
+/// hit.
+#[derive(Debug)]
+pub(crate) struct Due<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    cache: Cache<K, V>,
+    key: Stored<K>,
+    moving: Arc<Moving>,
+    deadline: u64,
+}
+
+impl<K, V> Due<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The reload of an entry, if it is due and nobody else has taken it on.
+    pub(crate) fn of(
+        cache: &Cache<K, V>,
+        moving: Option<(Arc<Moving>, u64)>,
+        key: impl FnOnce() -> Stored<K>,
+    ) -> Option<Self> {
+        let (moving, deadline) = moving?;
+        let due = moving.take_refresh(cache.inner.clock.now());
+        due.then(|| Self { cache: cache.clone(), key: key(), moving, deadline })
+    }
+
+    /// Reloads on the caller's runtime, or the library's.
+    pub(crate) fn spawn<R, Fut>(self, body: Fut)
+    where
+        R: Returned<V> + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+    {
+        let tasks = Arc::clone(&self.cache.inner.tasks);
+        tasks.spawn(self.run(body));
+    }
+
+    /// Reloads on a thread that may block.
+    pub(crate) fn spawn_blocking<R>(self, body: impl FnOnce() -> R + Send + 'static)
+    where
+        R: Returned<V> + 'static,
+    {
+        let tasks = Arc::clone(&self.cache.inner.tasks);
+        tasks.spawn_blocking(move || rt::block_on(self.run(async { body() })));
+    }
+
+    async fn run<R: Returned<V>>(self, body: impl Future<Output = R>) {
+        let inner = &*self.cache.inner;
+        // Somebody who missed, or asked for a reload, is at it already.
+        let Some(leader) = inner.flights.enter_if_free(self.key.clone(), inner.generation(), false) else {
+            return;
+        };
+        inner.meter.refreshes.add_one();
+        let (start, returned) = inner.run(Some(leader.id), || body, R::failed).await;
+        inner.settle(leader, start, Want::Reloaded, Share::none(), None, returned);
+    }
+}
+
+impl<K, V> Drop for Due<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A reload that failed, or never ran, is due again after half of what is left of the life. One that succeeded has put another
+    /// entry in the place of this one, and this changes nothing.
+    fn drop(&mut self) {
+        let now = self.cache.inner.clock.now();
+        self.moving.refresh_again_at(now.saturating_add(self.deadline.saturating_sub(now) / 2));
+    }
+}

@@ -1,0 +1,174 @@
+//! The caches there are, by name and by site, and which of several managers a call belongs to.
+
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::Inner;
+use crate::observe::Stats;
+use crate::rt::Tasks;
+
+/// What a manager knows and owns.
+#[derive(Default)]
+pub(crate) struct Registry {
+    namespace: Option<String>,
+    /// By name; several of one name are one function in several instances, or two functions that were given one name.
+    caches: Mutex<HashMap<String, Vec<Weak<dyn Erased>>>>,
+    /// The caches of annotated functions, by the type that stands for the instance.
+    sites: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// Shared with the caches, which must not hold their manager: it holds those of sites.
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+/// A cache whose types are not known.
+pub(crate) trait Erased: Send + Sync {
+    fn stats(&self) -> Stats;
+    fn types(&self) -> &'static str;
+    /// Evicts a key of whatever type; `false` if it is not this cache's.
+    fn evict_any(&self, key: &dyn Any) -> bool;
+    fn clear_now(&self);
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl Registry {
+    pub(crate) fn new(namespace: Option<String>) -> Self {
+        Self { namespace, ..Self::default() }
+    }
+
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    pub(crate) fn add<K, V>(&self, cache: &Arc<Inner<K, V>>)
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let weak = Arc::downgrade(cache);
+        let mut caches = self.caches.lock();
+        let same_name = caches.entry(cache.name.clone()).or_default();
+        same_name.retain(|cache| cache.strong_count() > 0);
+        same_name.push(weak);
+    }
+
+    /// The living caches of this name, the newest last.
+    pub(crate) fn named(&self, name: &str) -> Vec<Arc<dyn Erased>> {
+        self.caches.lock().get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+    }
+
+    /// All living caches with their names.
+    pub(crate) fn all(&self) -> Vec<(String, Arc<dyn Erased>)> {
+        let caches = self.caches.lock();
+        let mut all: Vec<_> = caches
+            .iter()
+            .flat_map(|(name, caches)| caches.iter().filter_map(|cache| Some((name.clone(), cache.upgrade()?))))
+            .collect();
+        drop(caches);
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// The instance that `id` stands for, made by `make` the first time.
+    pub(crate) fn site<T: Any + Send + Sync>(&self, id: TypeId, make: impl FnOnce() -> T) -> Arc<T> {
+        let known = self.sites.read().get(&id).cloned();
+        let site = known.unwrap_or_else(|| {
+            // Made outside the lock: it runs the user's option expressions. Of two that race, the first to arrive counts.
+            let made = Arc::new(make());
+            Arc::clone(self.sites.write().entry(id).or_insert(made))
+        });
+        site.downcast().expect("a type stands for one instance, of one type")
+    }
+
+    /// The registry that a call made now belongs to.
+    pub(crate) fn current() -> Arc<Self> {
+        match Self::mode() {
+            Mode::Process(installed) => Arc::clone(Self::process(installed)),
+            Mode::Scoped => SCOPE
+                .with_borrow(|scope| scope.last().cloned())
+                .unwrap_or_else(|| Arc::clone(Self::process(INSTALLED.get().is_some()))),
+        }
+    }
+
+    /// Which registry a call has to look for.
+    #[inline]
+    pub(crate) fn mode() -> Mode {
+        match MODE.load(Ordering::Acquire) {
+            DEFAULT => Mode::Process(false),
+            INSTALLED_BIT => Mode::Process(true),
+            _ => Mode::Scoped,
+        }
+    }
+
+    /// The registry of the process: the one that was there from the start, or the one that was installed.
+    pub(crate) fn process(installed: bool) -> &'static Arc<Self> {
+        static FIRST: OnceLock<Arc<Registry>> = OnceLock::new();
+        match INSTALLED.get() {
+            Some(registry) if installed => registry,
+            _ => FIRST.get_or_init(Arc::default),
+        }
+    }
+
+    /// Makes this the registry of the process; `false` if one was installed before.
+    pub(crate) fn install(self: &Arc<Self>) -> bool {
+        let first = INSTALLED.set(Arc::clone(self)).is_ok();
+        if first {
+            MODE.fetch_or(INSTALLED_BIT, Ordering::Release);
+        }
+        first
+    }
+}
+
+/// See [`Registry::mode`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// That of the process; `true` if one was installed.
+    Process(bool),
+    /// Some thread is inside a scope: this one may be.
+    Scoped,
+}
+
+const DEFAULT: usize = 0;
+const INSTALLED_BIT: usize = 1;
+const SCOPE_STEP: usize = 2;
+
+/// All that a hit has to look at to know that its site's first guess is right: whether a registry was installed, and how many
+/// scopes are open.
+static MODE: AtomicUsize = AtomicUsize::new(DEFAULT);
+static INSTALLED: OnceLock<Arc<Registry>> = OnceLock::new();
+
+thread_local! {
+    static SCOPE: RefCell<Vec<Arc<Registry>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A scope is open somewhere while this exists; it is entered where [`enter`](Self::enter) was called.
+pub(crate) struct Scope(Arc<Registry>);
+
+impl Scope {
+    pub(crate) fn open(registry: Arc<Registry>) -> Self {
+        MODE.fetch_add(SCOPE_STEP, Ordering::Release);
+        Self(registry)
+    }
+
+    /// Calls made on this thread belong to the scope until what is returned is dropped.
+    pub(crate) fn enter(&self) -> impl Drop + use<> {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                SCOPE.with_borrow_mut(Vec::pop);
+            }
+        }
+        SCOPE.with_borrow_mut(|scope| scope.push(Arc::clone(&self.0)));
+        Leave
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        MODE.fetch_sub(SCOPE_STEP, Ordering::Release);
+    }
+}

@@ -1,0 +1,94 @@
+//! What a cache was told about what to keep, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::entry::{Kept, Moving};
+use crate::observe::Meter;
+use crate::rt;
+use crate::time::{NEVER, deadline, jittered};
+
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u64 + Send + Sync>;
+pub(crate) type Filter<V> = Arc<dyn Fn(&V) -> bool + Send + Sync>;
+
+/// The settings of one cache, resolved: lifetimes in nanoseconds, [`NEVER`] for «does not end».
+pub(crate) struct Rules<K, V> {
+    pub(crate) ttl: u64,
+    pub(crate) idle: u64,
+    pub(crate) none_ttl: u64,
+    pub(crate) err_ttl: u64,
+    pub(crate) cache_none: bool,
+    pub(crate) cache_err: bool,
+    pub(crate) jitter: f64,
+    pub(crate) refresh_ahead: Option<f64>,
+    pub(crate) single_flight: bool,
+    pub(crate) wait_timeout: Duration,
+    pub(crate) store_if: Option<Filter<V>>,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) meter: Arc<Meter>,
+}
+
+impl<K, V> Rules<K, V> {
+    /// Whether `store_if` lets the value in. A filter that panics keeps nothing.
+    pub(crate) fn stores(&self, value: &V) -> bool {
+        self.store_if.as_ref().is_none_or(|filter| rt::guarded("store_if", || filter(value)).unwrap_or(false))
+    }
+
+    /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never gives up what
+    /// weighs nothing.
+    pub(crate) fn weigh(&self, key: &K, value: &V) -> Option<u64> {
+        let Some(weigher) = &self.weigher else {
+            return Some(1);
+        };
+        let weight = rt::guarded("weigher", || weigher(key, value));
+        if weight.is_none() {
+            self.meter.rejected.add_one();
+        }
+        weight.map(|weight| weight.max(1))
+    }
+
+    /// When something loaded at `start` dies, and what of that moves. `said` is a lifetime its loader chose.
+    pub(crate) fn lifetime(
+        &self,
+        kept: &Kept<V>,
+        start: u64,
+        tick: u64,
+        said: Option<u64>,
+    ) -> (u64, Option<Arc<Moving>>) {
+        let lifetime = match kept {
+            Kept::Value(_) => said.unwrap_or(self.ttl),
+            Kept::Nothing => self.none_ttl,
+            Kept::Failed(_) => self.err_ttl,
+        };
+        let random = if self.jitter > 0.0 { random() } else { 0 };
+        let lifetime = jittered(lifetime, self.jitter, random);
+        let ends = deadline(start, lifetime, tick);
+        let idle = match kept {
+            Kept::Value(_) if said.is_none() && self.idle != NEVER => {
+                // Of at least a nanosecond: zero would mean that it does not slide.
+                jittered(self.idle, self.jitter, random).saturating_sub(tick).max(1)
+            }
+            _ => 0,
+        };
+        let refresh_at = match self.refresh_ahead {
+            Some(share) if lifetime != NEVER => start.saturating_add((lifetime as f64 * share) as u64),
+            _ => NEVER,
+        };
+        if idle == 0 && refresh_at == NEVER {
+            return (ends, None);
+        }
+        let idle_ends = if idle == 0 { NEVER } else { start.saturating_add(idle) };
+        (ends, Some(Arc::new(Moving::new(idle, idle_ends, refresh_at))))
+    }
+}
+
+/// Random enough to spread deadlines: the standard library's seeded hasher over a counter.
+fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    SEED.hash_one(NEXT.fetch_add(1, Ordering::Relaxed))
+}

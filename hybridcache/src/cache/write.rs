@@ -1,0 +1,190 @@
+//! Evictions and writes.
+
+use std::hash::Hash;
+
+use super::context::LoadContext;
+use super::{Cache, Digest, Inner};
+use crate::entry::Kept;
+use crate::error::Error;
+use crate::key::{Key, Stored};
+use crate::memory::Removed;
+
+/// How far an eviction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Evicted {
+    /// It is in effect wherever the cache lives.
+    Acknowledged,
+    /// It is in effect here, and queued for a remote tier that cannot be reached.
+    Deferred,
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// First the flight loses its right to fill, then the entry goes: a fill that got in before is removed, one that comes after is
+    /// refused.
+    pub(crate) fn evict<Q: Key<Owned = K>>(&self, key: &Q) {
+        let hash = self.hash(key);
+        tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
+        let mut table = self.flights.lock(hash);
+        if table.is_idle() {
+            table.note_write(self.flights.draw());
+            drop(table);
+        } else {
+            drop(table);
+            let key = Stored { hash, key: key.to_owned_key() };
+            self.flights.lock(hash).evict(&key, self.flights.draw());
+        }
+        self.memory.evict(hash, key);
+    }
+
+    pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, context: &LoadContext) {
+        self.put(self.stored(key), value, context, |table, key, number| {
+            table.evict(key, number);
+            true
+        });
+    }
+
+    /// Puts a value in if `admit` says so, else sees to it that the key is absent; one step under the stripe's lock.
+    fn put(
+        &self,
+        key: Stored<K>,
+        value: V,
+        context: &LoadContext,
+        admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
+    ) {
+        let generation = self.generation();
+        let entry = self.entry(&key.key, Kept::Value(value), self.clock.now_precise(), generation, context.said());
+        let own = key.clone();
+        let mut removed = Removed::default();
+        let refused = {
+            let mut table = self.flights.lock(key.hash);
+            let number = self.flights.draw();
+            if admit(&mut table, &key, number) {
+                self.replace(key, entry, &mut removed);
+                None
+            } else {
+                self.replace(key, None, &mut removed);
+                entry
+            }
+        };
+        // The user's `Drop`s, outside of the lock.
+        drop((own, refused));
+        self.memory.release(removed);
+    }
+}
+
+/// A write to the source that is under way, taken by [`Cache::write`] before the write begins.
+///
+/// From then on no load that is under way may fill, and of several writers of one key only the one that began last may put its
+/// value, if nothing else touched the key: two writers that finish in the wrong order leave the key absent, never old.
+/// Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have happened.
+#[must_use = "dropping a write evicts its key"]
+pub struct Write<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    cache: Cache<K, V>,
+    /// Taken when the write ends.
+    key: Option<Stored<K>>,
+    number: u64,
+}
+
+impl<K, V> std::fmt::Debug for Write<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Write").field("cache", &self.cache.name()).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> Write<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn begin(cache: Cache<K, V>, key: Stored<K>) -> Self {
+        let own = key.clone();
+        let flights = &cache.inner.flights;
+        let mut table = flights.lock(key.hash);
+        let number = flights.draw();
+        table.begin_write(key, number);
+        drop(table);
+        Self { cache, key: Some(own), number }
+    }
+
+    /// The write happened, and this is the value now.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub async fn put(self, value: V) -> Result<(), Error> {
+        self.put_blocking(value)
+    }
+
+    /// [`put`](Self::put) from a plain function.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn put_blocking(mut self, value: V) -> Result<(), Error> {
+        if let Some(key) = self.key.take() {
+            let number = self.number;
+            self.cache.inner.put(key, value, &LoadContext::default(), |table, key, now| {
+                let newest = table.end_write(key, number);
+                table.evict(key, now);
+                newest
+            });
+        }
+        Ok(())
+    }
+
+    /// The write did not happen: what the cache has is right.
+    pub fn cancel(mut self) {
+        if let Some(key) = self.key.take() {
+            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+        }
+    }
+}
+
+impl<K, V> Drop for Write<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            self.cache.inner.evict(&&key.key);
+        }
+    }
+}
+
+/// What had been written to a cache when a write began whose key is not known yet. Once it is, the value may be put if nothing
+/// was written since to the key's stripe; else the key is made absent.
+#[derive(Debug)]
+pub(crate) struct Ticket(u64);
+
+impl<K, V> Cache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.inner.flights.ticket())
+    }
+
+    pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
+        self.inner.put(key, value, &LoadContext::default(), |table, key, number| {
+            let newest = !table.written_since(ticket);
+            table.evict(key, number);
+            newest
+        });
+    }
+}

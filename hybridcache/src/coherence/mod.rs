@@ -1,0 +1,320 @@
+//! Who may load, who may wait, and who may still write: the rules, and nothing else.
+//!
+//! This is the sans-io core. It has no lock, no clock, no task and no waker of its own: each method is one event, what it
+//! returns is what the caller has to do about it, and the caller holds whatever lock makes it atomic. The memory tier alone
+//! needs only the local rules; remote tiers add events to the same table. The rule numbers are those of the protocol, named in
+//! `hybridcache/docs/decisions/0001-coherence-core.md`.
+//!
+//! Invariants of a [`Table`]:
+//!
+//! * A key has at most one *attached* flight. Only an attached flight may be joined (R8) and only it may fill (R7).
+//! * `evict`, `write` and `clear` detach: whoever was in keeps waiting for that flight, its result is not kept, and the next
+//!   reader finds no flight and starts its own (R9). A flight never becomes attached again.
+//! * A flight in the table has at least one running leader; its end removes it.
+
+pub(crate) mod waits;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use crate::key::{Prehashed, Stored};
+
+/// Names a flight; unique in the process, because waits are followed across caches.
+pub(crate) type FlightId = u64;
+
+/// The flights and writes of one stripe of a cache's keys. `W` is however the caller reaches a waiter.
+#[derive(Debug)]
+pub(crate) struct Table<K, W> {
+    attached: HashMap<Stored<K>, Flight<W>, Prehashed>,
+    detached: HashMap<FlightId, Flight<W>>,
+    /// The keys that have a writer between its `begin` and its end.
+    writers: HashMap<Stored<K>, Writers, Prehashed>,
+    /// The number of the newest evict, write or clear of this stripe.
+    last_write: u64,
+}
+
+#[derive(Debug)]
+struct Flight<W> {
+    id: FlightId,
+    /// The cache's generation when this flight began.
+    generation: u32,
+    /// Led from a plain function: its leader holds a thread.
+    blocking: bool,
+    /// How many callers run their bodies for this flight now.
+    running: usize,
+    /// How many may run at once: 1, doubled by each wave that failed with an error nobody else can have.
+    wave: usize,
+    waiters: VecDeque<Waiter<W>>,
+}
+
+#[derive(Debug)]
+struct Waiter<W> {
+    who: W,
+    /// Waits in a plain function: a thread is parked.
+    blocking: bool,
+}
+
+#[derive(Debug)]
+struct Writers {
+    newest: u64,
+    open: usize,
+}
+
+/// What a caller that missed is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// Run the body; the flight is yours to [`land`](Table::land), [`fail`](Table::fail) or [`abandon`](Table::abandon).
+    Lead,
+    /// Wait: the waiter is registered with this flight.
+    Wait(FlightId),
+    /// Run the body without a flight; the result is not kept.
+    Alone,
+}
+
+/// What the end of a flight asks for.
+#[derive(Debug)]
+pub(crate) struct Landed<K, W> {
+    /// Whether the result may be kept. To be done before the lock is given up (R7).
+    pub(crate) fill: bool,
+    /// Hand each of them the result.
+    pub(crate) waiters: Vec<W>,
+    /// The table's own copy of the key, so that it is dropped where no lock is held.
+    pub(crate) key: Option<Stored<K>>,
+}
+
+/// What the departure of a leader asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Succession<W> {
+    /// These lead now: each runs its own body.
+    pub(crate) leaders: Vec<W>,
+    /// These are to look again: they hold a thread, and the new leader may need that very thread to be polled.
+    pub(crate) dismissed: Vec<W>,
+}
+
+impl<W> Default for Succession<W> {
+    fn default() -> Self {
+        Self { leaders: Vec::new(), dismissed: Vec::new() }
+    }
+}
+
+impl<K, W> Default for Table<K, W> {
+    fn default() -> Self {
+        Self { attached: HashMap::default(), detached: HashMap::new(), writers: HashMap::default(), last_write: 0 }
+    }
+}
+
+impl<K: Eq + Hash, W> Table<K, W> {
+    /// A caller missed `key`. It leads flight `id`, or waits for the one that is under way, or runs alone: where `may_wait` refuses
+    /// (waiting would close a cycle), and where a plain function would have to wait for an async leader, which the very thread that
+    /// waits may have to poll.
+    pub(crate) fn enter(
+        &mut self,
+        key: Stored<K>,
+        id: FlightId,
+        generation: u32,
+        blocking: bool,
+        may_wait: impl FnOnce(FlightId) -> bool,
+        waiter: impl FnOnce() -> W,
+    ) -> Entered {
+        match self.attached.get_mut(&key) {
+            Some(flight) => {
+                if (blocking && !flight.blocking) || !may_wait(flight.id) {
+                    return Entered::Alone;
+                }
+                flight.waiters.push_back(Waiter { who: waiter(), blocking });
+                Entered::Wait(flight.id)
+            }
+            None => {
+                self.attached.insert(key, Flight::new(id, generation, blocking));
+                Entered::Lead
+            }
+        }
+    }
+
+    /// Flight `id` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for the flight it
+    /// retires still gets that one's result.
+    pub(crate) fn enter_anew(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) {
+        self.detach(&key);
+        self.attached.insert(key, Flight::new(id, generation, blocking));
+    }
+
+    /// Flight `id` leads `key` if nobody else does.
+    pub(crate) fn enter_if_free(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) -> bool {
+        let free = !self.attached.contains_key(&key);
+        if free {
+            self.attached.insert(key, Flight::new(id, generation, blocking));
+        }
+        free
+    }
+
+    /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it gone and
+    /// keep their results to themselves (R11).
+    pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
+        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+            let (key, flight) = self.attached.remove_entry(key).expect("it was there");
+            return Landed { fill: flight.generation == generation, waiters: flight.into_waiters(), key: Some(key) };
+        }
+        let waiters = self.detached.remove(&id).map(Flight::into_waiters).unwrap_or_default();
+        Landed { fill: false, waiters, key: None }
+    }
+
+    /// A leader of flight `id` failed with an error that only it can have. Returns who is to run now: nobody while others of the
+    /// wave still run, then twice as many as ran before, so that a source that recovers is found quickly and one that is
+    /// dead is not struck by all at once.
+    pub(crate) fn fail(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
+        let Some(flight) = self.flight(key, id) else { return Succession::default() };
+        flight.running -= 1;
+        if flight.running > 0 {
+            return Succession::default();
+        }
+        flight.wave = flight.wave.saturating_mul(2);
+        let succession = flight.promote(flight.wave);
+        if flight.running == 0 {
+            self.remove(key, id);
+        }
+        succession
+    }
+
+    /// A leader of flight `id` went away (dropped, or its body panicked), or a waiter that was to lead has. One waiter takes its place.
+    pub(crate) fn abandon(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
+        let Some(flight) = self.flight(key, id) else { return Succession::default() };
+        flight.running -= 1;
+        let succession = flight.promote(1);
+        if flight.running == 0 {
+            self.remove(key, id);
+        }
+        succession
+    }
+
+    /// `key` was evicted; `number` is newer than every number before.
+    pub(crate) fn evict(&mut self, key: &Stored<K>, number: u64) {
+        self.detach(key);
+        if let Some(writers) = self.writers.get_mut(key) {
+            writers.newest = number;
+        }
+        self.last_write = number;
+    }
+
+    /// The whole cache was cleared.
+    pub(crate) fn clear(&mut self, number: u64) -> Vec<Stored<K>> {
+        let mut keys = Vec::with_capacity(self.attached.len());
+        for (key, flight) in self.attached.drain() {
+            self.detached.insert(flight.id, flight);
+            keys.push(key);
+        }
+        for writers in self.writers.values_mut() {
+            writers.newest = number;
+        }
+        self.last_write = number;
+        keys
+    }
+
+    /// A writer takes the write lease of `key`: it is the newest from here on, and loads that are under way may not fill.
+    pub(crate) fn begin_write(&mut self, key: Stored<K>, number: u64) {
+        self.evict(&key, number);
+        let writers = self.writers.entry(key).or_insert(Writers { newest: number, open: 0 });
+        writers.newest = number;
+        writers.open += 1;
+    }
+
+    /// The writer that began as `number` is done. Returns whether nothing newer touched the key since, that is, whether its value
+    /// may be put. Either way the writer is followed by [`evict`](Self::evict) of the caller, under the same lock.
+    pub(crate) fn end_write(&mut self, key: &Stored<K>, number: u64) -> bool {
+        let Some(writers) = self.writers.get_mut(key) else {
+            return false;
+        };
+        let newest = writers.newest == number;
+        writers.open -= 1;
+        if writers.open == 0 {
+            self.writers.remove(key);
+        }
+        newest
+    }
+
+    /// Whether anything of this stripe was written after `ticket` was drawn.
+    pub(crate) fn written_since(&self, ticket: u64) -> bool {
+        self.last_write > ticket
+    }
+
+    /// Whether no flight and no writer is under way, so that an evict has nothing to look for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.attached.is_empty() && self.writers.is_empty()
+    }
+
+    /// [`evict`](Self::evict) of a key that neither a flight nor a writer is concerned with.
+    pub(crate) fn note_write(&mut self, number: u64) {
+        self.last_write = number;
+    }
+
+    /// A value for `key` was put in beside its flight, which may not put in another.
+    pub(crate) fn retire(&mut self, key: &Stored<K>) {
+        self.detach(key);
+    }
+
+    fn detach(&mut self, key: &Stored<K>) {
+        if let Some(flight) = self.attached.remove(key) {
+            self.detached.insert(flight.id, flight);
+        }
+    }
+
+    fn flight(&mut self, key: &Stored<K>, id: FlightId) -> Option<&mut Flight<W>> {
+        match self.attached.get_mut(key) {
+            Some(flight) if flight.id == id => Some(flight),
+            _ => self.detached.get_mut(&id),
+        }
+    }
+
+    fn remove(&mut self, key: &Stored<K>, id: FlightId) {
+        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+            self.attached.remove(key);
+        } else {
+            self.detached.remove(&id);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn validate(&self) {
+        for flight in self.attached.values().chain(self.detached.values()) {
+            assert!(flight.running > 0, "a flight has a running leader");
+            assert!(flight.running <= flight.wave, "and not more than its wave");
+        }
+        for (id, flight) in &self.detached {
+            assert_eq!(*id, flight.id);
+            assert!(!self.attached.values().any(|attached| attached.id == *id), "in one place only");
+        }
+        assert!(self.writers.values().all(|w| w.open > 0), "a writer's record ends with its last writer");
+    }
+}
+
+impl<W> Flight<W> {
+    fn new(id: FlightId, generation: u32, blocking: bool) -> Self {
+        Self { id, generation, blocking, running: 1, wave: 1, waiters: VecDeque::new() }
+    }
+
+    fn into_waiters(self) -> Vec<W> {
+        self.waiters.into_iter().map(|waiter| waiter.who).collect()
+    }
+
+    /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits with a thread of
+    /// its own is dismissed.
+    fn promote(&mut self, count: usize) -> Succession<W> {
+        let count = count.min(self.waiters.len());
+        let promoted: Vec<Waiter<W>> = self.waiters.drain(..count).collect();
+        self.running += promoted.len();
+        let mut dismissed = Vec::new();
+        if self.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
+            self.blocking = false;
+            for waiter in std::mem::take(&mut self.waiters) {
+                if waiter.blocking {
+                    dismissed.push(waiter.who);
+                } else {
+                    self.waiters.push_back(waiter);
+                }
+            }
+        }
+        Succession { leaders: promoted.into_iter().map(|waiter| waiter.who).collect(), dismissed }
+    }
+}
+
+#[cfg(test)]
+mod tests;

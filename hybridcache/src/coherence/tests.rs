@@ -1,0 +1,163 @@
+use super::*;
+
+type Flights = Table<u64, &'static str>;
+
+fn key(k: u64) -> Stored<u64> {
+    Stored { hash: k, key: k }
+}
+
+fn enter(table: &mut Flights, id: FlightId, waiter: &'static str) -> Entered {
+    table.enter(key(7), id, 0, false, |_| true, || waiter)
+}
+
+#[test]
+fn the_first_leads_and_the_others_wait_for_it() {
+    let mut table = Flights::default();
+    assert_eq!(enter(&mut table, 1, "-"), Entered::Lead);
+    assert_eq!(enter(&mut table, 2, "b"), Entered::Wait(1));
+    assert_eq!(enter(&mut table, 3, "c"), Entered::Wait(1));
+    table.validate();
+    let landed = table.land(&key(7), 1, 0);
+    assert!(landed.fill);
+    assert_eq!(landed.waiters, ["b", "c"]);
+    assert_eq!(enter(&mut table, 4, "-"), Entered::Lead, "the flight is over");
+}
+
+#[test]
+fn an_evicted_flight_serves_those_who_are_in_and_nobody_else() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    enter(&mut table, 2, "in");
+    table.evict(&key(7), 10);
+    assert_eq!(enter(&mut table, 3, "-"), Entered::Lead, "a later reader loads anew");
+    table.validate();
+    let old = table.land(&key(7), 1, 0);
+    assert!(!old.fill, "what it loaded may be older than the evict");
+    assert_eq!(old.waiters, ["in"]);
+    assert!(table.land(&key(7), 3, 0).fill);
+    table.validate();
+}
+
+#[test]
+fn a_clear_takes_the_right_to_fill_and_so_does_a_new_generation() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    assert_eq!(table.clear(5).len(), 1);
+    assert!(!table.land(&key(7), 1, 0).fill);
+    enter(&mut table, 2, "-");
+    assert!(!table.land(&key(7), 2, 1).fill, "cleared between its begin and the detaching");
+}
+
+#[test]
+fn a_leader_that_goes_hands_over_to_one_waiter_and_the_last_ends_the_flight() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    enter(&mut table, 2, "b");
+    assert_eq!(table.abandon(&key(7), 1).leaders, ["b"]);
+    table.validate();
+    assert_eq!(enter(&mut table, 3, "c"), Entered::Wait(1), "it is the same flight");
+    assert_eq!(table.abandon(&key(7), 1).leaders, ["c"]);
+    assert_eq!(table.abandon(&key(7), 1), Succession::default());
+    assert_eq!(enter(&mut table, 4, "-"), Entered::Lead);
+}
+
+#[test]
+fn waves_double_and_the_first_success_serves_the_rest() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    for waiter in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        enter(&mut table, 2, waiter);
+    }
+    assert_eq!(table.fail(&key(7), 1).leaders, ["a", "b"]);
+    table.validate();
+    assert_eq!(table.fail(&key(7), 1), Succession::default(), "one of two still runs");
+    assert_eq!(table.fail(&key(7), 1).leaders, ["c", "d", "e", "f"]);
+    table.validate();
+    let landed = table.land(&key(7), 1, 0);
+    assert!(landed.fill);
+    assert_eq!(landed.waiters, ["g", "h", "i"]);
+    let late = table.land(&key(7), 1, 0);
+    assert!(!late.fill && late.waiters.is_empty(), "a mate of the wave that ends later changes nothing");
+    assert_eq!(table.fail(&key(7), 1), Succession::default());
+    assert_eq!(table.abandon(&key(7), 1), Succession::default());
+}
+
+#[test]
+fn a_failed_flight_without_waiters_is_over() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    assert_eq!(table.fail(&key(7), 1), Succession::default());
+    table.validate();
+    assert_eq!(enter(&mut table, 2, "-"), Entered::Lead);
+}
+
+#[test]
+fn a_plain_function_does_not_wait_for_an_async_leader_nor_anybody_in_a_circle() {
+    let mut table = Flights::default();
+    assert_eq!(table.enter(key(7), 1, 0, false, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(7), 2, 0, true, |_| true, || "-"), Entered::Alone);
+    assert_eq!(table.enter(key(7), 3, 0, false, |_| false, || "-"), Entered::Alone);
+    assert_eq!(table.enter(key(8), 4, 0, true, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(8), 5, 0, true, |_| true, || "-"), Entered::Wait(4));
+    assert_eq!(table.enter(key(8), 6, 0, false, |_| true, || "-"), Entered::Wait(4));
+}
+
+#[test]
+fn a_new_load_retires_the_one_before() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    enter(&mut table, 2, "in");
+    table.enter_anew(key(7), 3, 0, false);
+    assert!(!table.enter_if_free(key(7), 4, 0, false));
+    assert_eq!(enter(&mut table, 5, "new"), Entered::Wait(3));
+    let old = table.land(&key(7), 1, 0);
+    assert!(!old.fill);
+    assert_eq!(old.waiters, ["in"]);
+    let new = table.land(&key(7), 3, 0);
+    assert!(new.fill);
+    assert_eq!(new.waiters, ["new"]);
+}
+
+#[test]
+fn of_two_writers_only_the_one_that_began_last_may_put() {
+    let mut table = Flights::default();
+    table.begin_write(key(7), 1);
+    table.begin_write(key(7), 2);
+    assert!(table.end_write(&key(7), 2));
+    assert!(!table.end_write(&key(7), 1), "it finished last, and is the older one");
+    assert!(table.writers.is_empty());
+}
+
+#[test]
+fn an_evict_or_a_clear_during_a_write_wins_over_it() {
+    let mut table = Flights::default();
+    table.begin_write(key(7), 1);
+    table.evict(&key(7), 2);
+    assert!(!table.end_write(&key(7), 1));
+    table.begin_write(key(7), 3);
+    table.clear(4);
+    assert!(!table.end_write(&key(7), 3));
+    assert!(table.written_since(3));
+    assert!(!table.written_since(4));
+}
+
+#[test]
+fn a_write_takes_the_right_to_fill_from_a_load_that_is_under_way() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    table.begin_write(key(7), 2);
+    assert!(!table.land(&key(7), 1, 0).fill);
+}
+
+#[test]
+fn a_flight_that_an_async_caller_takes_over_lets_go_of_those_who_hold_a_thread() {
+    let mut table = Flights::default();
+    assert_eq!(table.enter(key(7), 1, 0, true, |_| true, || "-"), Entered::Lead);
+    for (waiter, blocking) in [("async", false), ("plain", true), ("async too", false)] {
+        assert_eq!(table.enter(key(7), 2, 0, blocking, |_| true, || waiter), Entered::Wait(1));
+    }
+    let succession = table.abandon(&key(7), 1);
+    assert_eq!((succession.leaders, succession.dismissed), (vec!["async"], vec!["plain"]));
+    assert_eq!(table.enter(key(7), 3, 0, true, |_| true, || "-"), Entered::Alone);
+    assert_eq!(table.land(&key(7), 1, 0).waiters, ["async too"]);
+}

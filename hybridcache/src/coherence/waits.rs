@@ -1,0 +1,96 @@
+//! Which flight depends on which, so that nobody waits in a circle.
+//!
+//! A body that runs for flight `F` and calls another cached function depends on that one's flight, whether it leads it or waits
+//! for it. With an edge for each, a caller that would wait for `G` inside the body of `F` asks whether `G` leads back to `F`. If it
+//! does, the wait would never end: the caller runs its body by itself.
+
+use std::collections::HashMap;
+
+use super::FlightId;
+
+/// The edges between flights that are under way. Only calls from inside a body have any.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    edges: HashMap<FlightId, Vec<FlightId>>,
+}
+
+impl Waits {
+    /// `from` depends on `to` until [`remove`](Self::remove).
+    pub(crate) fn add(&mut self, from: FlightId, to: FlightId) {
+        self.edges.entry(from).or_default().push(to);
+    }
+
+    /// Adds the edge unless it would close a cycle; returns whether it was added.
+    ///
+    /// The check and the edge are one step: otherwise `F` asks about `G` while `G` asks about `F`, both hear «no», and both wait.
+    pub(crate) fn add_unless_cycle(&mut self, from: FlightId, to: FlightId) -> bool {
+        if self.leads_to(to, from) {
+            return false;
+        }
+        self.add(from, to);
+        true
+    }
+
+    pub(crate) fn remove(&mut self, from: FlightId, to: FlightId) {
+        if let Some(targets) = self.edges.get_mut(&from) {
+            if let Some(at) = targets.iter().position(|&target| target == to) {
+                targets.swap_remove(at);
+            }
+            if targets.is_empty() {
+                self.edges.remove(&from);
+            }
+        }
+    }
+
+    fn leads_to(&self, start: FlightId, goal: FlightId) -> bool {
+        let mut seen = vec![start];
+        let mut next = 0;
+        while let Some(&at) = seen.get(next) {
+            if at == goal {
+                return true;
+            }
+            next += 1;
+            for &target in self.edges.get(&at).into_iter().flatten() {
+                if !seen.contains(&target) {
+                    seen.push(target);
+                }
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flight_leads_to_itself() {
+        assert!(!Waits::default().add_unless_cycle(1, 1));
+    }
+
+    #[test]
+    fn a_cycle_through_others_is_found_and_gone_once_an_edge_goes() {
+        let mut waits = Waits::default();
+        assert!(waits.add_unless_cycle(1, 2));
+        waits.add(2, 3);
+        waits.add(2, 4);
+        assert!(!waits.add_unless_cycle(3, 1));
+        assert!(!waits.add_unless_cycle(4, 2));
+        waits.remove(1, 2);
+        assert!(waits.add_unless_cycle(3, 1));
+    }
+
+    #[test]
+    fn edges_are_counted_and_leave_nothing_behind() {
+        let mut waits = Waits::default();
+        waits.add(1, 2);
+        waits.add(1, 2);
+        waits.remove(1, 2);
+        assert!(!waits.add_unless_cycle(2, 1));
+        waits.remove(1, 2);
+        assert!(waits.edges.is_empty());
+        waits.remove(1, 2);
+        assert!(waits.add_unless_cycle(2, 1));
+    }
+}

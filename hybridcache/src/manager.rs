@@ -1,0 +1,165 @@
+//! The caches of a process, or of a test, together.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::pin::pin;
+use std::sync::Arc;
+
+use crate::cache::registry::{Registry, Scope};
+use crate::cache::{Builder, Cache};
+use crate::error::Error;
+use crate::observe::Stats;
+
+/// Owns what caches share: their names, their background work, and the instances behind annotated functions.
+///
+/// There is always one. Memory-tier functions need none to be made: they use that of the process, until another is
+/// [installed](Self::install), and inside of a [scope](Self::scope) that one's. Clones are the same manager.
+#[derive(Clone)]
+pub struct CacheManager {
+    registry: Arc<Registry>,
+}
+
+impl std::fmt::Debug for CacheManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CacheManager").field("namespace", &self.namespace()).finish_non_exhaustive()
+    }
+}
+
+impl CacheManager {
+    /// Starts building a manager.
+    #[must_use]
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::default()
+    }
+
+    /// The manager that a call made here and now belongs to.
+    #[must_use]
+    pub fn current() -> Self {
+        Self { registry: Registry::current() }
+    }
+
+    /// Makes this the manager of the process. Functions that were called before start anew with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyInstalled`] the second time.
+    pub fn install(self) -> Result<Self, Error> {
+        if self.registry.install() { Ok(self) } else { Err(Error::AlreadyInstalled) }
+    }
+
+    /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests that run side by side
+    /// share nothing. What it spawns is outside, unless that enters the scope again. While any scope is open in the process, hits of
+    /// annotated functions cost a lookup more.
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        let scope = Scope::open(Arc::clone(&self.registry));
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let _inside = scope.enter();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// [`scope`](Self::scope) for plain code.
+    pub fn scope_blocking<T>(&self, work: impl FnOnce() -> T) -> T {
+        let scope = Scope::open(Arc::clone(&self.registry));
+        let _inside = scope.enter();
+        work()
+    }
+
+    /// A cache by its name: that of an annotated method in a trait impl, say, whose type has no other way to it. Of several with one
+    /// name and these types, the newest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownCache`], [`Error::OtherTypes`].
+    pub fn cache<K, V>(&self, name: &str) -> Result<Cache<K, V>, Error>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let named = self.registry.named(name);
+        let actual = named.last().map(|cache| cache.types());
+        let found = named.into_iter().rev().find_map(|cache| cache.into_any().downcast().ok());
+        match (found, actual) {
+            (Some(inner), _) => Ok(Cache { inner }),
+            (None, None) => Err(Error::UnknownCache { name: name.to_owned() }),
+            (None, Some(actual)) => {
+                Err(Error::OtherTypes { name: name.to_owned(), asked: std::any::type_name::<(K, V)>(), actual })
+            }
+        }
+    }
+
+    /// The statistics of each cache there is, in the order of their names.
+    #[must_use]
+    pub fn stats(&self) -> Vec<(String, Stats)> {
+        self.registry.all().into_iter().map(|(name, cache)| (name, cache.stats())).collect()
+    }
+
+    /// The sum of the statistics of all caches there are.
+    #[must_use]
+    pub fn total(&self) -> Stats {
+        let mut total = Stats::default();
+        self.stats().iter().for_each(|(_, stats)| total.merge(stats));
+        total
+    }
+
+    /// Clears each cache there is.
+    pub fn clear(&self) {
+        self.registry.all().iter().for_each(|(_, cache)| cache.clear_now());
+    }
+
+    /// The namespace it was built with.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.registry.namespace()
+    }
+
+    /// Ends the background work: waits for reloads that are under way, starts none any more, and stops sweeping. The caches go on to
+    /// work; expired entries are still never served.
+    pub async fn shutdown(&self) {
+        self.registry.tasks.shutdown().await;
+    }
+}
+
+impl<K, V> Builder<K, V> {
+    /// The manager the cache belongs to. Default: [`CacheManager::current`].
+    pub fn manager(mut self, manager: &CacheManager) -> Self {
+        self.registry = Some(Arc::clone(&manager.registry));
+        self
+    }
+}
+
+/// Options of a [`CacheManager`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until `build()`"]
+pub struct ManagerBuilder {
+    namespace: Option<String>,
+}
+
+impl ManagerBuilder {
+    /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Builds the manager. Async, because remote tiers connect here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for a namespace with other characters.
+    pub async fn build(self) -> Result<CacheManager, Error> {
+        if let Some(namespace) = &self.namespace {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+            if namespace.is_empty() || !namespace.chars().all(allowed) {
+                return Err(Error::option(
+                    namespace,
+                    "namespace",
+                    "is made of letters, digits, `_`, `.` and `-`, and is not empty",
+                ));
+            }
+        }
+        Ok(CacheManager { registry: Arc::new(Registry::new(self.namespace)) })
+    }
+}

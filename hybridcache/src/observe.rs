@@ -1,0 +1,386 @@
+//! Counting what happens, at the price of next to nothing on a hit.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// How many threads own a stripe of each hit counter; those beyond share one.
+const OWNED: usize = 16;
+
+/// A counter on the hit path. A `fetch_add` alone would cost a fifth of a hit, so a thread adds to a stripe that nobody else
+/// writes: one relaxed load and store.
+#[derive(Debug, Default)]
+struct Striped {
+    stripes: [Padded; OWNED + 1],
+}
+
+#[derive(Debug, Default)]
+// Neighbouring cache lines are fetched in pairs: two of them apart.
+#[repr(align(128))]
+struct Padded(AtomicU64);
+
+impl Striped {
+    #[inline]
+    fn add_one(&self) {
+        let stripe = STRIPE.get();
+        if stripe < OWNED {
+            let Padded(count) = &self.stripes[stripe];
+            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        } else {
+            self.add_one_elsewhere(stripe);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_one_elsewhere(&self, stripe: usize) {
+        if stripe == UNASSIGNED {
+            Owner::assign();
+            return self.add_one();
+        }
+        self.stripes[OWNED].0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn sum(&self) -> u64 {
+        self.stripes.iter().map(|Padded(count)| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    }
+}
+
+const UNASSIGNED: usize = usize::MAX;
+
+thread_local! {
+    // Without a destructor, so that it costs one load and can be read while a thread ends.
+    static STRIPE: Cell<usize> = const { Cell::new(UNASSIGNED) };
+    static OWNER: Cell<Option<Owner>> = const { Cell::new(None) };
+}
+
+static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
+
+/// Holds a stripe for a thread. The lock orders the last addition of a thread that ended before the first of the one that
+/// takes its stripe over, so that no count is lost.
+struct Owner(usize);
+
+impl Owner {
+    fn assign() {
+        let free = {
+            let mut free = FREE.lock();
+            let stripe = free.iter().position(|&free| free);
+            if let Some(stripe) = stripe {
+                free[stripe] = false;
+            }
+            stripe
+        };
+        // A thread that is ending can no longer keep an owner: it shares, like those that came too late.
+        STRIPE.set(OWNED);
+        if let Some(stripe) = free {
+            let owner = Owner(stripe);
+            if OWNER.try_with(|slot| slot.set(Some(owner))).is_ok() {
+                STRIPE.set(stripe);
+            }
+        }
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        STRIPE.set(OWNED);
+        FREE.lock()[self.0] = true;
+    }
+}
+
+/// The counters of one cache.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    hits: Striped,
+    pub(crate) misses: Count,
+    pub(crate) loads: Count,
+    pub(crate) load_failures: Count,
+    pub(crate) waits: Count,
+    pub(crate) wait_timeouts: Count,
+    pub(crate) uncached: Count,
+    pub(crate) bypassed: Count,
+    pub(crate) refreshes: Count,
+    pub(crate) expired: Count,
+    pub(crate) capacity: Count,
+    pub(crate) explicit: Count,
+    pub(crate) replaced: Count,
+    pub(crate) rejected: Count,
+    pub(crate) latency: Histogram,
+}
+
+impl Meter {
+    #[inline]
+    pub(crate) fn hit(&self) {
+        self.hits.add_one();
+    }
+
+    pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
+        Stats {
+            hits: self.hits.sum(),
+            misses: self.misses.get(),
+            loads: self.loads.get(),
+            load_failures: self.load_failures.get(),
+            waits: self.waits.get(),
+            wait_timeouts: self.wait_timeouts.get(),
+            uncached: self.uncached.get(),
+            bypassed: self.bypassed.get(),
+            refreshes: self.refreshes.get(),
+            evictions: Evictions {
+                expired: self.expired.get(),
+                capacity: self.capacity.get(),
+                explicit: self.explicit.get(),
+                replaced: self.replaced.get(),
+                rejected: self.rejected.get(),
+            },
+            entries,
+            weight,
+            load_latency: self.latency.read(),
+        }
+    }
+}
+
+/// A counter off the hit path.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Durations in buckets whose bounds double: bucket `i` counts those below 2^i ns and not below half of that.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    buckets: [AtomicU64; 65],
+    sum: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [const { AtomicU64::new(0) }; 65], sum: AtomicU64::new(0) }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn record(&self, nanos: u64) {
+        self.buckets[64 - nanos.leading_zeros() as usize].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Latency {
+        Latency {
+            buckets: std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed)),
+            sum: self.sum.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What a cache counted since it was built, and what it holds now. Read by `stats()`, at the cost of a few dozen relaxed loads;
+/// counters that were moving meanwhile are each exact, not a common snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Reads that were answered from the cache, cached `None`s and errors included.
+    pub hits: u64,
+    /// Reads that were not.
+    pub misses: u64,
+    /// Runs of a body for the cache that returned: successes and failures.
+    pub loads: u64,
+    /// Those of them that returned an error.
+    pub load_failures: u64,
+    /// Misses that waited for another caller's load instead of loading.
+    pub waits: u64,
+    /// Waits that were given up after `wait_timeout`.
+    pub wait_timeouts: u64,
+    /// Bodies run without the right to keep their result: given-up waits, re-entrance, cycles.
+    pub uncached: u64,
+    /// Calls that `when` sent past the cache.
+    pub bypassed: u64,
+    /// Background reloads started by `refresh_ahead`.
+    pub refreshes: u64,
+    /// Entries that left, by reason.
+    pub evictions: Evictions,
+    /// Entries held now, those included that have expired and are not yet swept.
+    pub entries: u64,
+    /// The weight of the entries held now; equal to `entries` without a weigher.
+    pub weight: u64,
+    /// How long loads took.
+    pub load_latency: Latency,
+}
+
+impl Stats {
+    /// The share of reads that were hits, 0 if there were none.
+    #[must_use]
+    pub fn hit_ratio(&self) -> f64 {
+        let reads = self.hits + self.misses;
+        if reads == 0 { 0.0 } else { self.hits as f64 / reads as f64 }
+    }
+
+    /// Adds the counts of another cache.
+    pub fn merge(&mut self, other: &Stats) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.loads += other.loads;
+        self.load_failures += other.load_failures;
+        self.waits += other.waits;
+        self.wait_timeouts += other.wait_timeouts;
+        self.uncached += other.uncached;
+        self.bypassed += other.bypassed;
+        self.refreshes += other.refreshes;
+        self.evictions.expired += other.evictions.expired;
+        self.evictions.capacity += other.evictions.capacity;
+        self.evictions.explicit += other.evictions.explicit;
+        self.evictions.replaced += other.evictions.replaced;
+        self.evictions.rejected += other.evictions.rejected;
+        self.entries += other.entries;
+        self.weight += other.weight;
+        self.load_latency.merge(&other.load_latency);
+    }
+}
+
+/// Entries that left a cache, by [`RemovalReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evictions {
+    /// Their lifetime ended.
+    pub expired: u64,
+    /// They made room for others.
+    pub capacity: u64,
+    /// They were evicted or cleared by a caller.
+    pub explicit: u64,
+    /// A newer value took their place.
+    pub replaced: u64,
+    /// They never came in: too heavy, or their weigher panicked.
+    pub rejected: u64,
+}
+
+/// Why an entry left a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RemovalReason {
+    /// Its lifetime ended.
+    Expired,
+    /// It made room for others.
+    Capacity,
+    /// It was evicted or cleared by a caller.
+    Explicit,
+    /// A newer value took its place.
+    Replaced,
+}
+
+/// Durations of loads, in buckets whose bounds double.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Latency {
+    buckets: [u64; 65],
+    sum: u64,
+}
+
+impl std::fmt::Debug for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Latency")
+            .field("count", &self.count())
+            .field("mean", &self.mean())
+            .field("p50", &self.quantile(0.5))
+            .field("p99", &self.quantile(0.99))
+            .finish()
+    }
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self { buckets: [0; 65], sum: 0 }
+    }
+}
+
+impl Latency {
+    /// How many loads were measured.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Their mean, zero if there were none.
+    #[must_use]
+    pub fn mean(&self) -> Duration {
+        Duration::from_nanos(self.sum.checked_div(self.count()).unwrap_or(0))
+    }
+
+    /// A duration that the share `q` (0 to 1) of loads stayed within, exact to a factor of two; zero if there were none.
+    #[must_use]
+    pub fn quantile(&self, q: f64) -> Duration {
+        let wanted = (self.count() as f64 * q.clamp(0.0, 1.0)).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (i, count) in self.buckets.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return Duration::from_nanos(1_u64.checked_shl(i as u32).map_or(u64::MAX, |bound| bound - 1));
+            }
+        }
+        Duration::ZERO
+    }
+
+    fn merge(&mut self, other: &Latency) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(other.buckets) {
+            *mine += theirs;
+        }
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hit_is_lost_between_threads_that_come_and_go() {
+        let counter = Striped::default();
+        for _ in 0..4 {
+            std::thread::scope(|scope| {
+                for _ in 0..OWNED * 2 {
+                    scope.spawn(|| (0..1_000).for_each(|_| counter.add_one()));
+                }
+            });
+        }
+        assert_eq!(counter.sum(), 4 * 2 * OWNED as u64 * 1_000);
+    }
+
+    #[test]
+    fn quantiles_are_right_to_a_factor_of_two() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.read().quantile(0.5), Duration::ZERO);
+        for micros in 1..=1_000_u64 {
+            histogram.record(micros * 1_000);
+        }
+        let latency = histogram.read();
+        assert_eq!(latency.count(), 1_000);
+        assert_eq!(latency.mean(), Duration::from_nanos(500_500));
+        let p50 = latency.quantile(0.5).as_nanos();
+        assert!((500_000..1_000_000).contains(&p50), "{p50}");
+        assert!(latency.quantile(1.0) >= Duration::from_millis(1));
+        histogram.record(u64::MAX);
+        histogram.record(0);
+        assert_eq!(histogram.read().quantile(1.0), Duration::from_nanos(u64::MAX));
+        assert_eq!(histogram.read().quantile(0.0), Duration::from_nanos(0));
+    }
+
+    #[test]
+    fn stats_add_up() {
+        let meter = Meter::default();
+        meter.hit();
+        meter.misses.add_one();
+        meter.rejected.add_one();
+        let mut sum = meter.read(3, 30);
+        sum.merge(&meter.read(1, 5));
+        assert_eq!((sum.hits, sum.misses, sum.entries, sum.weight), (2, 2, 4, 35));
+        assert_eq!(sum.evictions.rejected, 2);
+        assert!((sum.hit_ratio() - 0.5).abs() < f64::EPSILON);
+        assert!(Stats::default().hit_ratio().abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,245 @@
+//! Running things: the only file that spawns, blocks, or names a runtime.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::sync::LocalKey;
+use crate::time::Clock;
+
+/// The library's own runtime: one thread, started by the first thing that needs it.
+///
+/// Timers and sweeps live here and not on the caller's runtime, because a static cache outlives that (each `#[tokio::test]`
+/// brings and drops its own), because a plain function has none, and because a runtime may have been built without a timer.
+/// `None` if the system would not give us a thread: then nothing is swept in the background and waits have no time limit.
+fn background() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
+    let started = RUNTIME.get_or_init(|| {
+        let start = || {
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            let handle = runtime.handle().clone();
+            thread::Builder::new()
+                .name("hybridcache".to_owned())
+                .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+            Ok::<_, std::io::Error>(handle)
+        };
+        start().inspect_err(|error| tracing::error!(%error, "hybridcache could not start its background thread")).ok()
+    });
+    started.as_ref()
+}
+
+/// Runs `future`, and gives up after `limit`. On any executor, or none.
+pub(crate) async fn within<F: Future + Unpin>(clock: &Clock, limit: Duration, mut future: F) -> Option<F::Output> {
+    // A wait is often over before it began; then no timer is needed.
+    if let Poll::Ready(output) = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await {
+        return Some(output);
+    }
+    let timer = if limit == Duration::MAX {
+        None
+    } else if clock.follows_tokio() {
+        Some(tokio::time::sleep(limit))
+    } else {
+        background().map(|handle| {
+            let _context = handle.enter();
+            tokio::time::sleep(limit)
+        })
+    };
+    let Some(timer) = timer else {
+        return Some(future.await);
+    };
+    let mut timer = pin!(timer);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        timer.as_mut().poll(cx).map(|()| None)
+    })
+    .await
+}
+
+/// Runs `future` on this thread, which parks while it has to wait. Needs no runtime, and may be called inside of one.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let mut future = pin!(future);
+    // A leader of a plain function runs its body in the first poll and never waits: no waker has to be made for it.
+    if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return output;
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+/// Runs user code that is part of the cache's own work (a weigher, a listener, a filter): its panic is reported and goes no
+/// further, because the caller of a cached function has no part in it.
+pub(crate) fn guarded<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| tracing::error!(what, "user code of the cache panicked")).ok()
+}
+
+/// Lets other tasks of this executor run.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Sets a thread's slot to a value while a future is polled or a closure runs, and back afterwards, also by unwinding.
+pub(crate) struct Within<T: Copy + 'static> {
+    slot: &'static LocalKey<Cell<T>>,
+    outer: T,
+}
+
+impl<T: Copy> Within<T> {
+    pub(crate) fn enter(slot: &'static LocalKey<Cell<T>>, value: T) -> Self {
+        Self { slot, outer: slot.with(|slot| slot.replace(value)) }
+    }
+}
+
+impl<T: Copy> Drop for Within<T> {
+    fn drop(&mut self) {
+        self.slot.with(|slot| slot.set(self.outer));
+    }
+}
+
+/// Background work that somebody can wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    tasks: Mutex<Running>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    closed: bool,
+    /// Work that has an end: drained by a shutdown.
+    finite: JoinSet<()>,
+    /// Work that has none: stopped by a shutdown.
+    endless: Vec<AbortHandle>,
+}
+
+impl Tasks {
+    /// Runs `future` on the caller's runtime, where the things it uses live, or else on our own.
+    /// Returns whether it was started; after a shutdown it is not.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        let Some(handle) = Handle::try_current().ok().or_else(|| background().cloned()) else {
+            return false;
+        };
+        self.add(|tasks| tasks.spawn_on(future, &handle))
+    }
+
+    /// Runs `work` on a thread that may block.
+    pub(crate) fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) -> bool {
+        let Some(handle) = Handle::try_current().ok().or_else(|| background().cloned()) else {
+            return false;
+        };
+        self.add(|tasks| tasks.spawn_blocking_on(work, &handle))
+    }
+
+    fn add(&self, start: impl FnOnce(&mut JoinSet<()>) -> AbortHandle) -> bool {
+        let mut running = self.tasks.lock();
+        if running.closed {
+            return false;
+        }
+        while running.finite.try_join_next().is_some() {}
+        start(&mut running.finite);
+        true
+    }
+
+    /// Runs `step` every `interval` of real time until it says it is done, or until the shutdown.
+    pub(crate) fn every(&self, interval: Duration, step: impl Fn() -> bool + Send + 'static) {
+        let Some(handle) = background() else { return };
+        let mut running = self.tasks.lock();
+        if running.closed {
+            return;
+        }
+        running.endless.retain(|task| !task.is_finished());
+        let task = handle.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                if !step() {
+                    return;
+                }
+            }
+        });
+        running.endless.push(task.abort_handle());
+    }
+
+    /// Stops what is endless, waits for the rest, and starts nothing any more.
+    pub(crate) async fn shutdown(&self) {
+        let mut finite = {
+            let mut running = self.tasks.lock();
+            running.closed = true;
+            running.endless.drain(..).for_each(|task| task.abort());
+            std::mem::take(&mut running.finite)
+        };
+        while finite.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_wait_is_limited_without_any_runtime() {
+        assert_eq!(block_on(within(&Clock::kernel(), Duration::from_millis(5), std::future::pending::<()>())), None);
+        assert_eq!(block_on(within(&Clock::kernel(), Duration::ZERO, std::future::ready(7))), Some(7));
+    }
+
+    #[test]
+    fn blocking_waits_for_a_wake_from_another_thread() {
+        let (tell, told) = mpsc::channel::<Waker>();
+        let mut asked = false;
+        thread::scope(|scope| {
+            scope.spawn(move || told.recv().map(Waker::wake));
+            block_on(std::future::poll_fn(|cx| {
+                if asked {
+                    return Poll::Ready(());
+                }
+                if !cx.waker().will_wake(Waker::noop()) {
+                    asked = true;
+                    let _ = tell.send(cx.waker().clone());
+                }
+                Poll::Pending
+            }));
+        });
+    }
+
+    #[test]
+    fn a_shutdown_waits_for_what_was_started_and_refuses_more() {
+        let tasks = Tasks::default();
+        let (tell, told) = mpsc::channel();
+        assert!(tasks.spawn_blocking(move || tell.send(()).unwrap()));
+        tasks.every(Duration::from_millis(1), || true);
+        block_on(tasks.shutdown());
+        assert_eq!(told.try_recv(), Ok(()));
+        assert!(!tasks.spawn(async {}));
+        assert!(!tasks.spawn_blocking(|| ()));
+    }
+}

@@ -1,0 +1,323 @@
+//! What the attributes expand to: one site, one key, one call.
+
+mod probe;
+mod write;
+
+use std::any::Any;
+use std::future::Future;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use crate::cache::read::{Miss, Want};
+use crate::cache::registry::{Mode, Registry};
+use crate::cache::{Builder, Cache, Due as Reload, SingleFlight};
+use crate::entry::Kept;
+use crate::key::Key;
+use crate::returned::Returned as ReturnedTrait;
+use crate::rt;
+
+pub use crate::returned::{Returned, Share};
+pub use probe::{
+    CacheValue, KeyPart, Keyed, KindProbe, OptionLike, PayloadProbe, ResultLike, ShareProbe, Valued, assert_key,
+    assert_plain, assert_value, payload, share, via,
+};
+pub use write::{All, At, Evict, Lease, Named, Target, Ticket};
+
+/// How many instances of a generic function a site finds without asking the manager.
+const WAYS: usize = 4;
+
+/// A place in the code that has a cache: one `static` for each annotated function.
+///
+/// A `static` in a generic function is one for all its instances, so a site is untyped. It tells instances apart by the type of the
+/// closure that builds their cache: that names the function and its generic arguments, which `(K, V)` would not
+/// (`name::<A>` and `name::<B>` may have the same). What it finds belongs to the manager of the process; the first guess is right
+/// unless a manager was installed or a scope is open, which one relaxed load tells.
+#[derive(Debug)]
+pub struct Site {
+    /// For the manager that was there from the start, and for the installed one.
+    slots: [[OnceLock<Box<dyn Any + Send + Sync>>; WAYS]; 2],
+}
+
+/// A cache, marked with the type that builds it.
+struct Instance<K, V, F> {
+    cache: Cache<K, V>,
+    built_by: PhantomData<fn() -> F>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Site {
+    /// A site that has no cache yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { slots: [const { [const { OnceLock::new() }; WAYS] }; 2] }
+    }
+
+    /// The cache of the instance that `build` stands for. `build` must capture nothing.
+    #[inline]
+    pub fn cache<K, V, F>(&'static self, build: F) -> Resolved<'static, K, V>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        F: Fn() -> Builder<K, V> + 'static,
+    {
+        if let Mode::Process(installed) = Registry::mode() {
+            // All but generic functions have one instance.
+            if let Some(instance) = self.slots[usize::from(installed)][0].get() {
+                if let Some(instance) = instance.downcast_ref::<Instance<K, V, F>>() {
+                    return Resolved::Borrowed(&instance.cache);
+                }
+            }
+        }
+        self.resolve(build)
+    }
+
+    #[inline(never)]
+    fn resolve<K, V, F>(&'static self, build: F) -> Resolved<'static, K, V>
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+        F: Fn() -> Builder<K, V> + 'static,
+    {
+        let mode = Registry::mode();
+        if let Mode::Process(installed) = mode {
+            let others = self.slots[usize::from(installed)].iter().map_while(OnceLock::get);
+            if let Some(instance) = others.flat_map(|other| other.downcast_ref::<Instance<K, V, F>>()).next() {
+                return Resolved::Borrowed(&instance.cache);
+            }
+        }
+        let registry = match mode {
+            Mode::Process(installed) => Registry::process(installed).clone(),
+            Mode::Scoped => Registry::current(),
+        };
+        let cache = Cache::clone(&registry.site(std::any::TypeId::of::<F>(), || {
+            let builder = || {
+                let mut builder = build();
+                builder.registry = Some(registry.clone());
+                builder
+            };
+            builder().build().unwrap_or_else(|error| {
+                // The function works without its cache; whoever reads the log learns why it is slow.
+                tracing::error!(%error, "an annotated function has a bad option: it runs uncached");
+                builder().uncached()
+            })
+        }));
+        if let Mode::Process(installed) = mode {
+            let instance = Instance::<K, V, F> { cache: cache.clone(), built_by: PhantomData };
+            let mut instance: Box<dyn Any + Send + Sync> = Box::new(instance);
+            for slot in &self.slots[usize::from(installed)] {
+                // Another thread may be at the same; then it has put the same cache here.
+                match slot.set(instance) {
+                    Ok(()) => break,
+                    Err(_) if slot.get().is_some_and(|there| there.is::<Instance<K, V, F>>()) => {
+                        break;
+                    }
+                    Err(taken) => instance = taken,
+                }
+            }
+        }
+        Resolved::Owned(cache)
+    }
+}
+
+/// The cache that a call goes to.
+#[derive(Debug)]
+pub enum Resolved<'c, K, V> {
+    /// That of a site, or one given with `cache = ..`.
+    Borrowed(&'c Cache<K, V>),
+    /// One that a scope may end.
+    Owned(Cache<K, V>),
+}
+
+impl<'c, K, V> Resolved<'c, K, V> {
+    /// A cache that the attribute names.
+    pub fn of(cache: &'c Cache<K, V>) -> Self {
+        Self::Borrowed(cache)
+    }
+
+    /// The cache, to keep.
+    #[must_use]
+    pub fn to_cache(&self) -> Cache<K, V> {
+        Cache::clone(self)
+    }
+}
+
+impl<K, V> Deref for Resolved<'_, K, V> {
+    type Target = Cache<K, V>;
+
+    #[inline]
+    fn deref(&self) -> &Cache<K, V> {
+        match self {
+            Self::Borrowed(cache) => cache,
+            Self::Owned(cache) => cache,
+        }
+    }
+}
+
+impl<K, V> Builder<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// A cache that keeps nothing, for a function whose options are wrong.
+    fn uncached(self) -> Cache<K, V> {
+        let plain = Builder::new(self.into_name()).single_flight(SingleFlight::Off).store_if(|_| false);
+        plain.build().expect("these options are right")
+    }
+}
+
+/// A look into the cache of an annotated function.
+#[derive(Debug)]
+pub enum Lookup<'c, K, V, R> {
+    /// The answer.
+    Hit(R),
+    /// The body has to run, or somebody else's.
+    Miss(Missed<'c, K, V, R>),
+}
+
+/// A look that may also find a reload due.
+#[derive(Debug)]
+pub enum Ahead<'c, K, V, R>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The answer.
+    Hit(R),
+    /// The answer, and a reload for this caller to start.
+    Due(R, Due<K, V, R>),
+    /// The body has to run, or somebody else's.
+    Miss(Missed<'c, K, V, R>),
+}
+
+/// A miss, with the owned key: it borrows none of the arguments, which the body may move.
+pub struct Missed<'c, K, V, R> {
+    miss: Miss<'c, K, V>,
+    returned: PhantomData<fn() -> R>,
+}
+
+impl<K, V, R> std::fmt::Debug for Missed<'_, K, V, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Missed").finish_non_exhaustive()
+    }
+}
+
+impl<K, V, R> Missed<'_, K, V, R>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    R: ReturnedTrait<V>,
+{
+    /// Loads, or waits for who does.
+    pub async fn load<F, Fut>(self, share: Share<R::Error>, body: F) -> R
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R>,
+    {
+        self.miss.load(share, None, body).await.0
+    }
+
+    /// Loads, or waits for who does, on this thread.
+    #[cold]
+    #[inline(never)]
+    pub fn load_blocking(mut self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
+        self.miss.blocking = true;
+        rt::block_on(self.miss.load(share, None, || async { body() })).0
+    }
+}
+
+/// A reload that is due.
+#[derive(Debug)]
+pub struct Due<K, V, R>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    reload: Reload<K, V>,
+    returned: PhantomData<fn() -> R>,
+}
+
+impl<K, V, R> Due<K, V, R>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    R: ReturnedTrait<V> + 'static,
+{
+    /// Reloads behind the caller.
+    pub fn spawn(self, body: impl Future<Output = R> + Send + 'static) {
+        self.reload.spawn(body);
+    }
+
+    /// Reloads behind the caller, on a thread that may block.
+    pub fn spawn_blocking(self, body: impl FnOnce() -> R + Send + 'static) {
+        self.reload.spawn_blocking(body);
+    }
+}
+
+impl<K, V> Cache<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The look of an annotated function.
+    // A third of what a hit adds to the bare lookup is to hand its answer through memory: so there is no call to hand it over.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
+        let inner = &*self.inner;
+        let hash = inner.hash(&key);
+        let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
+            Some(Kept::Value(value)) => R::join(Ok(Some(value))),
+            Some(Kept::Nothing) => R::join(Ok(None)),
+            // A kept error needs to know how errors are shared: it is found on the way of a miss.
+            Some(Kept::Failed(_)) | None => None,
+        };
+        if let Some(returned) = returned {
+            inner.meter.hit();
+            return Lookup::Hit(returned);
+        }
+        Lookup::Miss(self.missed(hash, &key, Want::Fresh))
+    }
+
+    /// The look of an annotated function with `refresh_ahead`.
+    #[doc(hidden)]
+    pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
+        let inner = &*self.inner;
+        let hash = inner.hash(&key);
+        if let Some((kept, moving)) = inner.memory.hit_moving(hash, &key, inner.generation(), inner.now()) {
+            let due = Reload::of(self, moving, || inner.stored(&key));
+            if let Some(returned) = kept.into_returned(&Share::none()) {
+                inner.meter.hit();
+                return match due {
+                    Some(reload) => Ahead::Due(returned, Due { reload, returned: PhantomData }),
+                    None => Ahead::Hit(returned),
+                };
+            }
+        }
+        Ahead::Miss(self.missed(hash, &key, Want::Fresh))
+    }
+
+    /// A read that loads whatever the cache has.
+    #[doc(hidden)]
+    pub fn __forced<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Missed<'_, K, V, R> {
+        self.missed(self.inner.hash(&key), &key, Want::Reloaded)
+    }
+
+    /// Counts a call that `when` sent past the cache.
+    #[doc(hidden)]
+    pub fn __bypassed(&self) {
+        self.inner.meter.bypassed.add_one();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missed<R, Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want) -> Missed<'_, K, V, R> {
+        Missed { miss: self.inner.miss(hash, key, want, false), returned: PhantomData }
+    }
+}

@@ -1,0 +1,3 @@
+//! What the attributes accept, and what they say about the rest.
+#[test]
+fn ui() {}
