@@ -39,8 +39,8 @@ impl fmt::Debug for Failure {
 
 /// How long something is kept, and what it weighs.
 ///
-/// It is kept beside the *key*: a lookup judges it where it finds the key, and an entry that is dead is not found. So a hit clones
-/// nothing but the value.
+/// It is kept beside the *key*: a lookup judges it where it finds the key, and an entry that is dead is not found. So a
+/// hit clones nothing but the value.
 #[derive(Debug)]
 pub(crate) struct Terms {
     /// Dead from here on; [`NEVER`] if it does not expire.
@@ -73,6 +73,9 @@ pub(crate) struct Moving {
     /// The deadline under which the expiry wheel has this entry.
     filed_at: AtomicU64,
 }
+
+/// The moving part of a lifetime, and the deadline that does not move.
+pub(crate) type Movement = (Arc<Moving>, u64);
 
 impl Moving {
     pub(crate) fn new(idle: u64, idle_deadline: u64, refresh_at: u64) -> Self {

@@ -30,9 +30,9 @@
 //!
 //! # What is where
 //!
-//! A call looks in the memory tier (one lookup in [quick_cache](https://docs.rs/quick_cache), by borrowed key), and on a miss enters a *flight*: it
-//! leads, or waits for who does. The leader looks once more, runs the body, and fills only if nothing was evicted, put or cleared
-//! meanwhile. Time is read from the kernel's coarse clock ([`Clock`]).
+//! A call looks in the memory tier (one lookup in [quick_cache](https://docs.rs/quick_cache), by borrowed key), and on
+//! a miss enters a *flight*: it leads, or waits for who does. The leader looks once more, runs the body, and fills only
+//! if nothing was evicted, put or cleared meanwhile. Time is read from the kernel's coarse clock ([`Clock`]).
 
 mod cache;
 mod coherence;

@@ -27,7 +27,6 @@ impl std::fmt::Debug for CacheManager {
 
 impl CacheManager {
     /// Starts building a manager.
-    #[must_use]
     pub fn builder() -> ManagerBuilder {
         ManagerBuilder::default()
     }
@@ -47,9 +46,9 @@ impl CacheManager {
         if self.registry.install() { Ok(self) } else { Err(Error::AlreadyInstalled) }
     }
 
-    /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests that run side by side
-    /// share nothing. What it spawns is outside, unless that enters the scope again. While any scope is open in the process, hits of
-    /// annotated functions cost a lookup more.
+    /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests
+    /// that run side by side share nothing. What it spawns is outside, unless that enters the scope again. While any
+    /// scope is open in the process, hits of annotated functions cost a lookup more.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
         let scope = Scope::open(Arc::clone(&self.registry));
         let mut future = pin!(future);
@@ -67,8 +66,8 @@ impl CacheManager {
         work()
     }
 
-    /// A cache by its name: that of an annotated method in a trait impl, say, whose type has no other way to it. Of several with one
-    /// name and these types, the newest.
+    /// A cache by its name: that of an annotated method in a trait impl, say, whose type has no other way to it. Of
+    /// several with one name and these types, the newest.
     ///
     /// # Errors
     ///
@@ -115,8 +114,8 @@ impl CacheManager {
         self.registry.namespace()
     }
 
-    /// Ends the background work: waits for reloads that are under way, starts none any more, and stops sweeping. The caches go on to
-    /// work; expired entries are still never served.
+    /// Ends the background work: waits for reloads that are under way, starts none any more, and stops sweeping. The
+    /// caches go on to work; expired entries are still never served.
     pub async fn shutdown(&self) {
         self.registry.tasks.shutdown().await;
     }

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 /// How many threads own a stripe of each hit counter; those beyond share one.
 const OWNED: usize = 16;
 
-/// A counter on the hit path. A `fetch_add` alone would cost a fifth of a hit, so a thread adds to a stripe that nobody else
-/// writes: one relaxed load and store.
+/// A counter on the hit path. A `fetch_add` alone would cost a fifth of a hit, so a thread adds to a stripe that nobody
+/// else writes: one relaxed load and store.
 #[derive(Debug, Default)]
 struct Striped {
     stripes: [Padded; OWNED + 1],
@@ -58,8 +58,8 @@ thread_local! {
 
 static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
 
-/// Holds a stripe for a thread. The lock orders the last addition of a thread that ended before the first of the one that
-/// takes its stripe over, so that no count is lost.
+/// Holds a stripe for a thread. The lock orders the last addition of a thread that ended before the first of the one
+/// that takes its stripe over, so that no count is lost.
 struct Owner(usize);
 
 impl Owner {
@@ -182,8 +182,8 @@ impl Histogram {
     }
 }
 
-/// What a cache counted since it was built, and what it holds now. Read by `stats()`, at the cost of a few dozen relaxed loads;
-/// counters that were moving meanwhile are each exact, not a common snapshot.
+/// What a cache counted since it was built, and what it holds now. Read by `stats()`, at the cost of a few dozen
+/// relaxed loads; counters that were moving meanwhile are each exact, not a common snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -312,7 +312,8 @@ impl Latency {
         Duration::from_nanos(self.sum.checked_div(self.count()).unwrap_or(0))
     }
 
-    /// A duration that the share `q` (0 to 1) of loads stayed within, exact to a factor of two; zero if there were none.
+    /// A duration that the share `q` (0 to 1) of loads stayed within, exact to a factor of two; zero if there were
+    /// none.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Duration {
         let wanted = (self.count() as f64 * q.clamp(0.0, 1.0)).ceil().max(1.0) as u64;

@@ -94,8 +94,8 @@ impl<V, E> Returned<V> for Result<Option<V>, E> {
 
 /// How the error of one failed load reaches everybody who waited for it.
 ///
-/// Attributes choose it by the error type: [`cloned`](Self::cloned) if it is `Clone`, else [`text`](Self::text) if it can be made
-/// [`From<SharedError>`](SharedError), [`io`](Share::io) for `io::Error`, else [`none`](Self::none).
+/// Attributes choose it by the error type: [`cloned`](Self::cloned) if it is `Clone`, else [`text`](Self::text) if it
+/// can be made [`From<SharedError>`](SharedError), [`io`](Share::io) for `io::Error`, else [`none`](Self::none).
 pub struct Share<E>(How<E>);
 
 enum How<E> {

@@ -18,9 +18,10 @@ use crate::time::Clock;
 
 /// The library's own runtime: one thread, started by the first thing that needs it.
 ///
-/// Timers and sweeps live here and not on the caller's runtime, because a static cache outlives that (each `#[tokio::test]`
-/// brings and drops its own), because a plain function has none, and because a runtime may have been built without a timer.
-/// `None` if the system would not give us a thread: then nothing is swept in the background and waits have no time limit.
+/// Timers and sweeps live here and not on the caller's runtime, because a static cache outlives that (each
+/// `#[tokio::test]` brings and drops its own), because a plain function has none, and because a runtime may have been
+/// built without a timer. `None` if the system would not give us a thread: then nothing is swept in the background and
+/// waits have no time limit.
 fn background() -> Option<&'static Handle> {
     static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
     let started = RUNTIME.get_or_init(|| {
@@ -90,8 +91,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs user code that is part of the cache's own work (a weigher, a listener, a filter): its panic is reported and goes no
-/// further, because the caller of a cached function has no part in it.
+/// Runs user code that is part of the cache's own work (a weigher, a listener, a filter): its panic is reported and
+/// goes no further, because the caller of a cached function has no part in it.
 pub(crate) fn guarded<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| tracing::error!(what, "user code of the cache panicked")).ok()
 }

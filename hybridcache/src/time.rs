@@ -1,7 +1,7 @@
 //! Clocks, deadlines and jitter.
 //!
-//! Inside the cache an instant is a `u64` of nanoseconds on the monotonic clock of one [`Clock`], and [`NEVER`] is later
-//! than all of them.
+//! Inside the cache an instant is a `u64` of nanoseconds on the monotonic clock of one [`Clock`], and [`NEVER`] is
+//! later than all of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// Where a cache reads the time.
 ///
 /// The default, [`Clock::kernel`], is the kernel's own coarse monotonic clock: it costs about 5 ns to read where
-/// `Instant::now` costs about 20, which would double a hit. It lags the precise clock by up to one kernel tick (1 to 10 ms), so
-/// deadlines are set one tick early and an entry is never served past its lifetime; a cache with a lifetime below two ticks
-/// reads the precise clock by itself. It is a kernel clock, not one that a thread of ours advances: a process that was
-/// stopped and continued sees the time that passed at its first read.
+/// `Instant::now` costs about 20, which would double a hit. It lags the precise clock by up to one kernel tick (1 to 10
+/// ms), so deadlines are set one tick early and an entry is never served past its lifetime; a cache with a lifetime
+/// below two ticks reads the precise clock by itself. It is a kernel clock, not one that a thread of ours advances: a
+/// process that was stopped and continued sees the time that passed at its first read.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -48,8 +48,8 @@ impl Clock {
         Self(Source::Precise)
     }
 
-    /// A clock that stands still until [`advance`](Self::advance) or [`rewind`](Self::rewind) moves it, for tests. Clones share
-    /// their time.
+    /// A clock that stands still until [`advance`](Self::advance) or [`rewind`](Self::rewind) moves it, for tests.
+    /// Clones share their time.
     #[must_use]
     pub fn manual() -> Self {
         // Far from zero, so that a test can rewind it.

@@ -7,8 +7,9 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::returned::{Returned, Share};
 
-/// A cache seen from plain functions, by [`Cache::blocking`]. The verbs are those of [`Cache`], word for word; the one that may
-/// have to wait, for another caller's load, parks the thread, for at most `wait_timeout`. It needs no runtime and does not mind one.
+/// A cache seen from plain functions, by [`Cache::blocking`]. The verbs are those of [`Cache`], word for word; the one
+/// that may have to wait, for another caller's load, parks the thread, for at most `wait_timeout`. It needs no runtime
+/// and does not mind one.
 #[derive(Debug)]
 pub struct Blocking<'c, K, V> {
     inner: &'c Inner<K, V>,
@@ -39,8 +40,8 @@ where
         self.inner.peek(&key).is_some()
     }
 
-    /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have to poll: it runs
-    /// its own loader then, and what that returns is not kept.
+    /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have
+    /// to poll: it runs its own loader then, and what that returns is not kept.
     pub fn get_or_load<Q: Key<Owned = K>, R: Returned<V>>(&self, key: Q, loader: impl FnOnce() -> R) -> R {
         self.cache.fetch(key).load_blocking(Share::none(), |_| loader()).result
     }

@@ -116,7 +116,8 @@ where
         self
     }
 
-    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age). Default: off.
+    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age).
+    /// Default: off.
     pub fn sliding(mut self, idle: Duration) -> Self {
         self.sliding = Some(idle);
         self
@@ -141,8 +142,8 @@ where
         self
     }
 
-    /// Measures an entry, once, when it is loaded; in whatever unit `max_weight` is in. 0 counts as 1. Runs under no lock; if it
-    /// panics the value is returned and not kept.
+    /// Measures an entry, once, when it is loaded; in whatever unit `max_weight` is in. 0 counts as 1. Runs under no
+    /// lock; if it panics the value is returned and not kept.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
@@ -161,8 +162,8 @@ where
         self
     }
 
-    /// Shortens each lifetime by a random part of up to this share of it (`0.1` is ten per cent), so that what was loaded
-    /// together does not expire together. Never lengthens. Default: 0.
+    /// Shortens each lifetime by a random part of up to this share of it (`0.1` is ten per cent), so that what was
+    /// loaded together does not expire together. Never lengthens. Default: 0.
     pub fn jitter(mut self, share: f64) -> Self {
         self.jitter = share;
         self
@@ -174,7 +175,8 @@ where
         self
     }
 
-    /// Keep errors as answers: those that a [`Share`](crate::Share) can hand out again. Default: an error is loaded again.
+    /// Keep errors as answers: those that a [`Share`](crate::Share) can hand out again. Default: an error is loaded
+    /// again.
     pub fn cache_err(mut self, cache_err: bool) -> Self {
         self.cache_err = cache_err;
         self
@@ -198,8 +200,8 @@ where
         self
     }
 
-    /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry behind the caller, who gets what is there. For
-    /// annotated functions; by hand, see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off.
+    /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry behind the caller, who gets what is
+    /// there. For annotated functions; by hand, see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off.
     pub fn refresh_ahead(mut self, fraction: f64) -> Self {
         self.refresh_ahead = Some(fraction);
         self
@@ -217,15 +219,15 @@ where
         self
     }
 
-    /// How often the memory of expired entries is freed in the background. They are never served meanwhile. Default: 1 s;
-    /// `Duration::MAX` leaves it to [`Cache::sweep`].
+    /// How often the memory of expired entries is freed in the background. They are never served meanwhile. Default: 1
+    /// s; `Duration::MAX` leaves it to [`Cache::sweep`].
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = interval;
         self
     }
 
-    /// Called with each value that leaves, after it left, on the thread that made it leave and under no lock. A panic in it is
-    /// reported and goes no further.
+    /// Called with each value that leaves, after it left, on the thread that made it leave and under no lock. A panic
+    /// in it is reported and goes no further.
     pub fn on_eviction(mut self, listener: impl Fn(&K, &V, RemovalReason) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
@@ -247,8 +249,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Option`], which names the option: a duration, capacity or weight of zero, an option without the one it needs, two that
-    /// exclude each other, a fraction out of range.
+    /// [`Error::Option`], which names the option: a duration, capacity or weight of zero, an option without the one it
+    /// needs, two that exclude each other, a fraction out of range.
     pub fn build(self) -> Result<Cache<K, V>, Error> {
         self.check()?;
         let Self { name, version, ttl, sliding, max_age, none_ttl, err_ttl, cache_none, cache_err, .. } = self;

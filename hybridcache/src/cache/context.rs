@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 
 use crate::time::nanos;
 
-/// Handed to a loader, so that it can choose what becomes of its value from the value itself. Clones speak for the same load.
+/// Handed to a loader, so that it can choose what becomes of its value from the value itself. Clones speak for the same
+/// load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadContext(Arc<Mutex<Said>>);
 
@@ -19,8 +20,8 @@ pub(crate) struct Said {
 }
 
 impl LoadContext {
-    /// The value lives this long from the start of the load, whatever the cache's own lifetimes are; it does not slide. Zero means
-    /// that it is not kept.
+    /// The value lives this long from the start of the load, whatever the cache's own lifetimes are; it does not slide.
+    /// Zero means that it is not kept.
     pub fn ttl(&self, ttl: Duration) {
         self.0.lock().lifetime = Some(nanos(ttl));
     }

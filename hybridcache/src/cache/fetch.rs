@@ -81,7 +81,8 @@ where
         self
     }
 
-    /// Reads through the cache. `share` says how an error reaches those who wait for this load ([`Share::cloned`] for most error types).
+    /// Reads through the cache. `share` says how an error reaches those who wait for this load ([`Share::cloned`] for
+    /// most error types).
     pub async fn load<R, F, Fut>(self, share: Share<R::Error>, loader: F) -> Fetched<R>
     where
         R: Returned<V>,
@@ -112,13 +113,13 @@ where
             return Fetched::new((Led::new(None, || loader(LoadContext::default())).await, Outcome::Bypassed));
         }
         let hash = inner.hash(&key);
-        if want == Want::Fresh {
-            if let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
-                let outcome = kept.outcome(Outcome::Hit);
-                if let Some(result) = kept.into_returned(&share) {
-                    inner.meter.hit();
-                    return Fetched::new((result, outcome));
-                }
+        if want == Want::Fresh
+            && let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
+        {
+            let outcome = kept.outcome(Outcome::Hit);
+            if let Some(result) = kept.into_returned(&share) {
+                inner.meter.hit();
+                return Fetched::new((result, outcome));
             }
         }
         let context = LoadContext::default();

@@ -37,7 +37,7 @@ static WAITS: parking_lot::Mutex<Option<Waits>> = parking_lot::Mutex::new(None);
 
 thread_local! {
     /// The flight whose body this thread is running.
-    static FLIGHT: Cell<FlightId> = Cell::new(NO_FLIGHT);
+    static FLIGHT: Cell<FlightId> = const { Cell::new(NO_FLIGHT) };
 }
 
 const NO_FLIGHT: FlightId = 0;
@@ -292,8 +292,8 @@ impl<K: Eq + Hash, V> Drop for Waiting<'_, K, V> {
     }
 }
 
-/// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail); dropped before, because its future was, or
-/// because the body panicked, it hands the flight over to one waiter.
+/// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail); dropped before, because its
+/// future was, or because the body panicked, it hands the flight over to one waiter.
 pub(crate) struct Leader<'f, K: Eq + Hash, V> {
     flights: &'f Flights<K, V>,
     pub(crate) key: Stored<K>,
@@ -303,11 +303,11 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
 }
 
 impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
-    /// Ends the flight. `settle` runs under the stripe's lock with the cache's right to fill, which is where what it does and
-    /// the check are one step; `kept` makes what each waiter gets, if there is any.
+    /// Ends the flight. `settle` runs under the stripe's lock with the cache's right to fill, which is where what it
+    /// does and the check are one step; `kept` makes what each waiter gets, if there is any.
     ///
-    /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and returns, the
-    /// leader inserts what it loaded before: stale until the ttl ends.
+    /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and
+    /// returns, the leader inserts what it loaded before: stale until the ttl ends.
     pub(crate) fn land<T>(
         mut self,
         generation: u32,
@@ -368,7 +368,7 @@ impl<F: Future> Led<F> {
     /// `make` is the part of the body that runs before its future exists.
     pub(crate) fn new(flight: Option<FlightId>, make: impl FnOnce() -> F) -> Self {
         // Without a flight of its own, a body belongs to the one that is led around it.
-        let flight = flight.unwrap_or_else(|| current_flight());
+        let flight = flight.unwrap_or_else(current_flight);
         let _inside = Within::enter(&FLIGHT, flight);
         Self { body: Box::pin(make()), flight }
     }

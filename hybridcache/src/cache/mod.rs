@@ -49,8 +49,9 @@ use rules::Rules;
 
 /// A typed cache: what `#[cached]` puts behind a function, by hand.
 ///
-/// Cloning it is cheap, and clones are the same cache. Keys are given by reference ([`Key`]): a `Cache<u64, V>` is asked with `&7`, a
-/// `Cache<String, V>` with `"abc"`, a `Cache<(u64, String), V>` with `(&7, "abc")`; a hit allocates nothing.
+/// Cloning it is cheap, and clones are the same cache. Keys are given by reference ([`Key`]): a `Cache<u64, V>` is
+/// asked with `&7`, a `Cache<String, V>` with `"abc"`, a `Cache<(u64, String), V>` with `(&7, "abc")`; a hit allocates
+/// nothing.
 ///
 /// The verbs are `async` because remote tiers will make them so; in the memory tier none of them waits, but for another
 /// caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
@@ -121,7 +122,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Starts building a cache. The name is for people, statistics and [`CacheManager::cache`](crate::CacheManager::cache).
+    /// Starts building a cache. The name is for people, statistics and
+    /// [`CacheManager::cache`](crate::CacheManager::cache).
     pub fn builder(name: impl Into<Cow<'static, str>>) -> Builder<K, V> {
         Builder::new(name.into())
     }
@@ -148,9 +150,10 @@ where
 
     /// The value, loaded by `loader` if the cache does not have it.
     ///
-    /// Of several callers for one key one loads and the others wait for it ([single-flight](SingleFlight)); an error is then not
-    /// shared, because not every error can be: [`fetch`](Self::fetch) takes a [`Share`] for that.
-    /// An evict, put or clear during the load is never undone by it: whoever asked before gets its value, the cache does not keep it.
+    /// Of several callers for one key one loads and the others wait for it ([single-flight](SingleFlight)); an error is
+    /// then not shared, because not every error can be: [`fetch`](Self::fetch) takes a [`Share`] for that. An evict,
+    /// put or clear during the load is never undone by it: whoever asked before gets its value, the cache does not keep
+    /// it.
     ///
     /// The loader is polled by its caller. If that goes away, one of those who wait runs its own.
     pub async fn get_or_load<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
@@ -179,9 +182,9 @@ where
         Fetch::new(&self.inner, key)
     }
 
-    /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have. What the loader leaves out
-    /// of its map is `None`. Each value is kept unless something wrote to its key, or to one that shares its stripe, during the load.
-    /// Batches are not coalesced with other loads.
+    /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have. What the
+    /// loader leaves out of its map is `None`. Each value is kept unless something wrote to its key, or to one that
+    /// shares its stripe, during the load. Batches are not coalesced with other loads.
     pub async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -195,8 +198,8 @@ where
         self.inner.get_many_or_load(keys, loader).await
     }
 
-    /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load, those who hit keep hitting.
-    /// On an error what was there stays; a `None`, where it is not kept, removes it.
+    /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load, those who hit
+    /// keep hitting. On an error what was there stays; a `None`, where it is not kept, removes it.
     pub async fn refresh<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
     where
         Q: Key<Owned = K>,
@@ -244,7 +247,8 @@ where
         Ok(Write::begin(self.clone(), self.inner.stored(&key)))
     }
 
-    /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it back.
+    /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
+    /// back.
     ///
     /// # Errors
     ///
@@ -264,8 +268,8 @@ where
         Ok(Evicted::Acknowledged)
     }
 
-    /// Removes everything: at once for readers, whose next look finds an older generation; the memory is freed in slices, so
-    /// that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
+    /// Removes everything: at once for readers, whose next look finds an older generation; the memory is freed in
+    /// slices, so that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
     ///
     /// # Errors
     ///
@@ -290,8 +294,8 @@ where
         Erased::stats(&*self.inner)
     }
 
-    /// Frees the memory of entries whose lifetime ended at least a sweep interval ago. Done in the background by itself, except
-    /// with a test clock.
+    /// Frees the memory of entries whose lifetime ended at least a sweep interval ago. Done in the background by
+    /// itself, except with a test clock.
     pub fn sweep(&self) {
         self.inner.sweep();
     }
@@ -415,8 +419,8 @@ where
     }
 
     fn begin_clear(&self) {
-        // First the generation: from here on no reader takes what is there. Then the flights: none that began before may fill.
-        // One that begins in between loads afresh and is not kept, which costs a load and nothing else.
+        // First the generation: from here on no reader takes what is there. Then the flights: none that began before
+        // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
         self.generation.fetch_add(1, Ordering::Relaxed);
         for mut table in self.flights.each() {
             let number = self.flights.draw();
@@ -430,7 +434,8 @@ where
         self.memory.sweep(self.clock.now());
     }
 
-    /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the background.
+    /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
+    /// background.
     fn expect_expiry(&self) {
         if self.expires.load(Ordering::Relaxed) || self.expires.swap(true, Ordering::Relaxed) {
             return;

@@ -27,7 +27,8 @@ pub enum Outcome {
     Shared,
     /// By running the body.
     Loaded,
-    /// By running the body, without the right to keep the result: a wait was given up, or waiting would have closed a circle.
+    /// By running the body, without the right to keep the result: a wait was given up, or waiting would have closed a
+    /// circle.
     Uncached,
     /// By running the body, because the caller asked to go past the cache.
     Bypassed,
@@ -74,11 +75,11 @@ where
             return inner.lead(leader, want, share, context, body).await;
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
-        if inner.rules.cache_err {
-            if let Some(negative) = inner.find(&key).and_then(|kept| kept.into_returned(&share)) {
-                inner.meter.hit();
-                return (negative, Outcome::Negative);
-            }
+        if inner.rules.cache_err
+            && let Some(negative) = inner.find(&key).and_then(|kept| kept.into_returned(&share))
+        {
+            inner.meter.hit();
+            return (negative, Outcome::Negative);
         }
         if !inner.rules.single_flight {
             inner.meter.misses.add_one();
@@ -88,8 +89,9 @@ where
         loop {
             let leader = match inner.flights.enter(key, inner.generation(), blocking) {
                 Entered::Lead(leader) => {
-                    // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone, this one finds
-                    // no flight and loads again what was loaded a moment ago. (groupcache has the same second look.)
+                    // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
+                    // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
+                    // second look.)
                     if let Some(kept) = inner.find(&leader.key) {
                         let outcome = kept.outcome(Outcome::Hit);
                         if let Some(found) = kept.clone().into_returned(&share) {
@@ -116,7 +118,8 @@ where
                             let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
                             match kept.into_returned(&share) {
                                 Some(shared) => return (shared, outcome),
-                                // Another function with another error type shares this cache: its failure says nothing to us.
+                                // Another function with another error type shares this cache: its failure says nothing
+                                // to us.
                                 None => return inner.load_uncached(body).await,
                             }
                         }
@@ -258,7 +261,8 @@ where
         R::join(parts).expect("what was taken apart fits together")
     }
 
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's lock.
+    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
+    /// lock.
     pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, removed: &mut Removed<K, V>) {
         self.memory.displace(&key, self.generation(), self.now(), removed);
         if let Some(entry) = entry {
@@ -266,8 +270,8 @@ where
         }
     }
 
-    /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result unless
-    /// something of its stripe was written meanwhile.
+    /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
+    /// unless something of its stripe was written meanwhile.
     async fn load_alongside<R, F, Fut>(
         &self,
         key: Stored<K>,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::Cache;
 use super::read::Want;
-use crate::entry::Moving;
+use crate::entry::{Movement, Moving};
 use crate::key::Stored;
 use crate::returned::{Returned, Share};
 use crate::rt;
 
-/// A reload that a hit found due. Its holder is the only one to have it: it spawns the reload, or by dropping it leaves it to a later
-/// hit.
+/// A reload that a hit found due. Its holder is the only one to have it: it spawns the reload, or by dropping it leaves
+/// it to a later hit.
 #[derive(Debug)]
 pub(crate) struct Due<K, V>
 where
@@ -31,11 +31,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// The reload of an entry, if it is due and nobody else has taken it on.
-    pub(crate) fn of(
-        cache: &Cache<K, V>,
-        moving: Option<(Arc<Moving>, u64)>,
-        key: impl FnOnce() -> Stored<K>,
-    ) -> Option<Self> {
+    pub(crate) fn of(cache: &Cache<K, V>, moving: Option<Movement>, key: impl FnOnce() -> Stored<K>) -> Option<Self> {
         let (moving, deadline) = moving?;
         let due = moving.take_refresh(cache.inner.clock.now());
         due.then(|| Self { cache: cache.clone(), key: key(), moving, deadline })
@@ -77,8 +73,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A reload that failed, or never ran, is due again after half of what is left of the life. One that succeeded has put another
-    /// entry in the place of this one, and this changes nothing.
+    /// A reload that failed, or never ran, is due again after half of what is left of the life. One that succeeded has
+    /// put another entry in the place of this one, and this changes nothing.
     fn drop(&mut self) {
         let now = self.cache.inner.clock.now();
         self.moving.refresh_again_at(now.saturating_add(self.deadline.saturating_sub(now) / 2));

@@ -77,7 +77,8 @@ impl Registry {
     pub(crate) fn site<T: Any + Send + Sync>(&self, id: TypeId, make: impl FnOnce() -> T) -> Arc<T> {
         let known = self.sites.read().get(&id).cloned();
         let site = known.unwrap_or_else(|| {
-            // Made outside the lock: it runs the user's option expressions. Of two that race, the first to arrive counts.
+            // Made outside the lock: it runs the user's option expressions. Of two that race, the first to arrive
+            // counts.
             let made = Arc::new(make());
             Arc::clone(self.sites.write().entry(id).or_insert(made))
         });
@@ -136,8 +137,8 @@ const DEFAULT: usize = 0;
 const INSTALLED_BIT: usize = 1;
 const SCOPE_STEP: usize = 2;
 
-/// All that a hit has to look at to know that its site's first guess is right: whether a registry was installed, and how many
-/// scopes are open.
+/// All that a hit has to look at to know that its site's first guess is right: whether a registry was installed, and
+/// how many scopes are open.
 static MODE: AtomicUsize = AtomicUsize::new(DEFAULT);
 static INSTALLED: OnceLock<Arc<Registry>> = OnceLock::new();
 

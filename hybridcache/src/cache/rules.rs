@@ -34,8 +34,8 @@ impl<K, V> Rules<K, V> {
         self.store_if.as_ref().is_none_or(|filter| rt::guarded("store_if", || filter(value)).unwrap_or(false))
     }
 
-    /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never gives up what
-    /// weighs nothing.
+    /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never
+    /// gives up what weighs nothing.
     pub(crate) fn weigh(&self, key: &K, value: &V) -> Option<u64> {
         let Some(weigher) = &self.weigher else {
             return Some(1);

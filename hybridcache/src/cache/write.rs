@@ -24,8 +24,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// First the flight loses its right to fill, then the entry goes: a fill that got in before is removed, one that comes after is
-    /// refused.
+    /// First the flight loses its right to fill, then the entry goes: a fill that got in before is removed, one that
+    /// comes after is refused.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, key: &Q) {
         let hash = self.hash(key);
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
@@ -79,9 +79,10 @@ where
 
 /// A write to the source that is under way, taken by [`Cache::write`] before the write begins.
 ///
-/// From then on no load that is under way may fill, and of several writers of one key only the one that began last may put its
-/// value, if nothing else touched the key: two writers that finish in the wrong order leave the key absent, never old.
-/// Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have happened.
+/// From then on no load that is under way may fill, and of several writers of one key only the one that began last may
+/// put its value, if nothing else touched the key: two writers that finish in the wrong order leave the key absent,
+/// never old. Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have
+/// happened.
 #[must_use = "dropping a write evicts its key"]
 pub struct Write<K, V>
 where
@@ -166,8 +167,8 @@ where
     }
 }
 
-/// What had been written to a cache when a write began whose key is not known yet. Once it is, the value may be put if nothing
-/// was written since to the key's stripe; else the key is made absent.
+/// What had been written to a cache when a write began whose key is not known yet. Once it is, the value may be put if
+/// nothing was written since to the key's stripe; else the key is made absent.
 #[derive(Debug)]
 pub(crate) struct Ticket(u64);
 

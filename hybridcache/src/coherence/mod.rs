@@ -1,9 +1,9 @@
 //! Who may load, who may wait, and who may still write: the rules, and nothing else.
 //!
-//! This is the sans-io core. It has no lock, no clock, no task and no waker of its own: each method is one event, what it
-//! returns is what the caller has to do about it, and the caller holds whatever lock makes it atomic. The memory tier alone
-//! needs only the local rules; remote tiers add events to the same table. The rule numbers are those of the protocol, named in
-//! `hybridcache/docs/decisions/0001-coherence-core.md`.
+//! This is the sans-io core. It has no lock, no clock, no task and no waker of its own: each method is one event, what
+//! it returns is what the caller has to do about it, and the caller holds whatever lock makes it atomic. The memory
+//! tier alone needs only the local rules; remote tiers add events to the same table. The rule numbers are those of the
+//! protocol, named in `hybridcache/docs/decisions/0001-coherence-core.md`.
 //!
 //! Invariants of a [`Table`]:
 //!
@@ -63,7 +63,8 @@ struct Writers {
 /// What a caller that missed is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// Run the body; the flight is yours to [`land`](Table::land), [`fail`](Table::fail) or [`abandon`](Table::abandon).
+    /// Run the body; the flight is yours to [`land`](Table::land), [`fail`](Table::fail) or
+    /// [`abandon`](Table::abandon).
     Lead,
     /// Wait: the waiter is registered with this flight.
     Wait(FlightId),
@@ -104,9 +105,9 @@ impl<K, W> Default for Table<K, W> {
 }
 
 impl<K: Eq + Hash, W> Table<K, W> {
-    /// A caller missed `key`. It leads flight `id`, or waits for the one that is under way, or runs alone: where `may_wait` refuses
-    /// (waiting would close a cycle), and where a plain function would have to wait for an async leader, which the very thread that
-    /// waits may have to poll.
+    /// A caller missed `key`. It leads flight `id`, or waits for the one that is under way, or runs alone: where
+    /// `may_wait` refuses (waiting would close a cycle), and where a plain function would have to wait for an async
+    /// leader, which the very thread that waits may have to poll.
     pub(crate) fn enter(
         &mut self,
         key: Stored<K>,
@@ -131,8 +132,8 @@ impl<K: Eq + Hash, W> Table<K, W> {
         }
     }
 
-    /// Flight `id` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for the flight it
-    /// retires still gets that one's result.
+    /// Flight `id` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
+    /// the flight it retires still gets that one's result.
     pub(crate) fn enter_anew(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) {
         self.detach(&key);
         self.attached.insert(key, Flight::new(id, generation, blocking));
@@ -147,8 +148,8 @@ impl<K: Eq + Hash, W> Table<K, W> {
         free
     }
 
-    /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it gone and
-    /// keep their results to themselves (R11).
+    /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
+    /// gone and keep their results to themselves (R11).
     pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
         if self.attached.get(key).is_some_and(|flight| flight.id == id) {
             let (key, flight) = self.attached.remove_entry(key).expect("it was there");
@@ -158,9 +159,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
         Landed { fill: false, waiters, key: None }
     }
 
-    /// A leader of flight `id` failed with an error that only it can have. Returns who is to run now: nobody while others of the
-    /// wave still run, then twice as many as ran before, so that a source that recovers is found quickly and one that is
-    /// dead is not struck by all at once.
+    /// A leader of flight `id` failed with an error that only it can have. Returns who is to run now: nobody while
+    /// others of the wave still run, then twice as many as ran before, so that a source that recovers is found quickly
+    /// and one that is dead is not struck by all at once.
     pub(crate) fn fail(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
         let Some(flight) = self.flight(key, id) else { return Succession::default() };
         flight.running -= 1;
@@ -175,7 +176,8 @@ impl<K: Eq + Hash, W> Table<K, W> {
         succession
     }
 
-    /// A leader of flight `id` went away (dropped, or its body panicked), or a waiter that was to lead has. One waiter takes its place.
+    /// A leader of flight `id` went away (dropped, or its body panicked), or a waiter that was to lead has. One waiter
+    /// takes its place.
     pub(crate) fn abandon(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
         let Some(flight) = self.flight(key, id) else { return Succession::default() };
         flight.running -= 1;
@@ -209,7 +211,8 @@ impl<K: Eq + Hash, W> Table<K, W> {
         keys
     }
 
-    /// A writer takes the write lease of `key`: it is the newest from here on, and loads that are under way may not fill.
+    /// A writer takes the write lease of `key`: it is the newest from here on, and loads that are under way may not
+    /// fill.
     pub(crate) fn begin_write(&mut self, key: Stored<K>, number: u64) {
         self.evict(&key, number);
         let writers = self.writers.entry(key).or_insert(Writers { newest: number, open: 0 });
@@ -217,8 +220,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
         writers.open += 1;
     }
 
-    /// The writer that began as `number` is done. Returns whether nothing newer touched the key since, that is, whether its value
-    /// may be put. Either way the writer is followed by [`evict`](Self::evict) of the caller, under the same lock.
+    /// The writer that began as `number` is done. Returns whether nothing newer touched the key since, that is, whether
+    /// its value may be put. Either way the writer is followed by [`evict`](Self::evict) of the caller, under the same
+    /// lock.
     pub(crate) fn end_write(&mut self, key: &Stored<K>, number: u64) -> bool {
         let Some(writers) = self.writers.get_mut(key) else {
             return false;
@@ -295,8 +299,8 @@ impl<W> Flight<W> {
         self.waiters.into_iter().map(|waiter| waiter.who).collect()
     }
 
-    /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits with a thread of
-    /// its own is dismissed.
+    /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits
+    /// with a thread of its own is dismissed.
     fn promote(&mut self, count: usize) -> Succession<W> {
         let count = count.min(self.waiters.len());
         let promoted: Vec<Waiter<W>> = self.waiters.drain(..count).collect();

@@ -1,8 +1,8 @@
 //! Which flight depends on which, so that nobody waits in a circle.
 //!
-//! A body that runs for flight `F` and calls another cached function depends on that one's flight, whether it leads it or waits
-//! for it. With an edge for each, a caller that would wait for `G` inside the body of `F` asks whether `G` leads back to `F`. If it
-//! does, the wait would never end: the caller runs its body by itself.
+//! A body that runs for flight `F` and calls another cached function depends on that one's flight, whether it leads it
+//! or waits for it. With an edge for each, a caller that would wait for `G` inside the body of `F` asks whether `G`
+//! leads back to `F`. If it does, the wait would never end: the caller runs its body by itself.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,8 @@ impl Waits {
 
     /// Adds the edge unless it would close a cycle; returns whether it was added.
     ///
-    /// The check and the edge are one step: otherwise `F` asks about `G` while `G` asks about `F`, both hear «no», and both wait.
+    /// The check and the edge are one step: otherwise `F` asks about `G` while `G` asks about `F`, both hear «no», and
+    /// both wait.
     pub(crate) fn add_unless_cycle(&mut self, from: FlightId, to: FlightId) -> bool {
         if self.leads_to(to, from) {
             return false;

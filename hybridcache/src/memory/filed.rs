@@ -2,15 +2,15 @@
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
 use quick_cache::Equivalent;
 
-use crate::entry::{Moving, Terms};
+use crate::entry::{Movement, Terms};
 use crate::key::{Key, Stored};
 use crate::time::NEVER;
 
-/// A key with its hash and the terms of its entry. Equal to another of the same key, whatever the terms: the store has one of each.
+/// A key with its hash and the terms of its entry. Equal to another of the same key, whatever the terms: the store has
+/// one of each.
 #[derive(Debug)]
 pub(crate) struct Filed<K> {
     pub(crate) key: Stored<K>,
@@ -49,8 +49,9 @@ impl<Q: Key> Equivalent<Filed<Q::Owned>> for Any<'_, Q> {
     }
 }
 
-/// Finds the entry of a key if it may be served at `now`, which is read before the lookup: within, it would be read under the
-/// shard's lock, and the comparison would be too long to be inlined. With `HIT` it is one: a sliding lifetime is renewed.
+/// Finds the entry of a key if it may be served at `now`, which is read before the lookup: within, it would be read
+/// under the shard's lock, and the comparison would be too long to be inlined. With `HIT` it is one: a sliding lifetime
+/// is renewed.
 pub(crate) struct Live<'q, Q, const HIT: bool> {
     pub(crate) hash: u64,
     pub(crate) key: &'q Q,
@@ -82,7 +83,7 @@ impl<Q: Key, const HIT: bool> Equivalent<Filed<Q::Owned>> for Live<'_, Q, HIT> {
 /// A hit that also asks for the moving part of the lifetime, and for the deadline.
 pub(crate) struct Moved<'q, Q> {
     pub(crate) live: Live<'q, Q, true>,
-    pub(crate) moving: Cell<Option<(Arc<Moving>, u64)>>,
+    pub(crate) moving: Cell<Option<Movement>>,
 }
 
 impl<Q> Hash for Moved<'_, Q> {
@@ -101,8 +102,8 @@ impl<Q: Key> Equivalent<Filed<Q::Owned>> for Moved<'_, Q> {
     }
 }
 
-/// Finds a dead entry by its hash, which is all that the expiry wheel remembers. Of one that lives, it notes under which
-/// deadline it is to be filed from here on.
+/// Finds a dead entry by its hash, which is all that the expiry wheel remembers. Of one that lives, it notes under
+/// which deadline it is to be filed from here on.
 pub(crate) struct Expired {
     pub(crate) hash: u64,
     pub(crate) now: u64,

@@ -1,4 +1,5 @@
-//! The memory tier: quick_cache holds the entries and decides which to give up, this adds lifetimes, weights and reasons.
+//! The memory tier: quick_cache holds the entries and decides which to give up, this adds lifetimes, weights and
+//! reasons.
 
 mod filed;
 mod wheel;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use quick_cache::sync::Cache as Store;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use crate::entry::{Entry, Kept, Moving};
+use crate::entry::{Entry, Kept, Movement};
 use crate::key::{Key, Prehashed, Stored};
 use crate::observe::{Meter, RemovalReason};
 use crate::rt;
@@ -77,7 +78,8 @@ where
         }
     }
 
-    /// A hit: found, of this generation, and alive at `now`. Clones the value under the shard's read lock and allocates nothing.
+    /// A hit: found, of this generation, and alive at `now`. Clones the value under the shard's read lock and allocates
+    /// nothing.
     #[inline]
     pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Kept<V>> {
         self.store.get(&Live::<_, true> { hash, key, generation, now })
@@ -90,7 +92,7 @@ where
         key: &Q,
         generation: u32,
         now: u64,
-    ) -> Option<(Kept<V>, Option<(Arc<Moving>, u64)>)> {
+    ) -> Option<(Kept<V>, Option<Movement>)> {
         let probe = Moved { live: Live { hash, key, generation, now }, moving: Cell::default() };
         let kept = self.store.get(&probe)?;
         Some((kept, probe.moving.take()))
@@ -106,9 +108,9 @@ where
         weight <= self.max_entry_weight && weight <= u64::from(u32::MAX)
     }
 
-    /// Puts an entry in, and what has to leave for it into `removed`. To be called under the lock of the key's stripe, after
-    /// [`displace`](Self::displace) if there may be an entry: the store would drop a value that it replaces under its own lock, and
-    /// keep the terms of the old one.
+    /// Puts an entry in, and what has to leave for it into `removed`. To be called under the lock of the key's stripe,
+    /// after [`displace`](Self::displace) if there may be an entry: the store would drop a value that it replaces under
+    /// its own lock, and keep the terms of the old one.
     pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, removed: &mut Removed<K, V>) {
         let Entry { kept, terms } = entry;
         let (hash, filed_at) = (key.hash, terms.file());
@@ -139,14 +141,15 @@ where
         }
     }
 
-    /// Takes out the entry that the probe finds. The store's own `remove` would also forget that it gave up an entry of this hash lately,
-    /// which is how a key that comes back is known to be worth keeping: ten points of hit ratio, on some streams.
+    /// Takes out the entry that the probe finds. The store's own `remove` would also forget that it gave up an entry of
+    /// this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio, on
+    /// some streams.
     fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Kept<V>)> {
         self.store.remove_if(probe, |_| true)
     }
 
-    /// Removes up to `most` entries, of whatever key; returns how many it found. Each leaves under a lock of its own, so
-    /// that readers are not kept waiting.
+    /// Removes up to `most` entries, of whatever key; returns how many it found. Each leaves under a lock of its own,
+    /// so that readers are not kept waiting.
     pub(crate) fn drain(&self, most: usize) -> usize {
         let mut count = 0;
         for (filed, kept) in self.store.drain().take(most) {
@@ -167,7 +170,8 @@ where
         });
     }
 
-    /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are the user's.
+    /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
+    /// the user's.
     pub(crate) fn release(&self, removed: Removed<K, V>) {
         let Removed { first, rest } = removed;
         if let Some((filed, kept, reason)) = first {

@@ -11,15 +11,15 @@ use crate::key::Prehashed;
 const BATCH: usize = 1_024;
 const STRIPES: usize = 8;
 
-/// Hashes, each with how often it was added and not forgotten: a key may be evicted by one thread and loaded again by another, and
-/// the one must not forget what the other has added.
+/// Hashes, each with how often it was added and not forgotten: a key may be evicted by one thread and loaded again by
+/// another, and the one must not forget what the other has added.
 type Bucket = HashMap<u64, u32, Prehashed>;
 
-/// The hashes of the entries that expire, in coarse buckets by their deadline. A hash is enough: whoever is popped is looked
-/// up again, and removed only if it is dead. A deadline that moved meanwhile puts it into a later bucket.
+/// The hashes of the entries that expire, in coarse buckets by their deadline. A hash is enough: whoever is popped is
+/// looked up again, and removed only if it is dead. A deadline that moved meanwhile puts it into a later bucket.
 ///
-/// Both `add` and `forget` cost one short lock and a hash-set operation; an entry that leaves early is forgotten, so the wheel
-/// never holds more than the entries there are, give or take those that are on their way.
+/// Both `add` and `forget` cost one short lock and a hash-set operation; an entry that leaves early is forgotten, so
+/// the wheel never holds more than the entries there are, give or take those that are on their way.
 pub(crate) struct Wheel {
     stripes: [Mutex<BTreeMap<u64, Bucket>>; STRIPES],
     width: u64,

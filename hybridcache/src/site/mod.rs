@@ -30,10 +30,10 @@ const WAYS: usize = 4;
 
 /// A place in the code that has a cache: one `static` for each annotated function.
 ///
-/// A `static` in a generic function is one for all its instances, so a site is untyped. It tells instances apart by the type of the
-/// closure that builds their cache: that names the function and its generic arguments, which `(K, V)` would not
-/// (`name::<A>` and `name::<B>` may have the same). What it finds belongs to the manager of the process; the first guess is right
-/// unless a manager was installed or a scope is open, which one relaxed load tells.
+/// A `static` in a generic function is one for all its instances, so a site is untyped. It tells instances apart by the
+/// type of the closure that builds their cache: that names the function and its generic arguments, which `(K, V)` would
+/// not (`name::<A>` and `name::<B>` may have the same). What it finds belongs to the manager of the process; the first
+/// guess is right unless a manager was installed or a scope is open, which one relaxed load tells.
 #[derive(Debug)]
 pub struct Site {
     /// For the manager that was there from the start, and for the installed one.
@@ -69,10 +69,10 @@ impl Site {
     {
         if let Mode::Process(installed) = Registry::mode() {
             // All but generic functions have one instance.
-            if let Some(instance) = self.slots[usize::from(installed)][0].get() {
-                if let Some(instance) = instance.downcast_ref::<Instance<K, V, F>>() {
-                    return Resolved::Borrowed(&instance.cache);
-                }
+            if let Some(instance) = self.slots[usize::from(installed)][0].get()
+                && let Some(instance) = instance.downcast_ref::<Instance<K, V, F>>()
+            {
+                return Resolved::Borrowed(&instance.cache);
             }
         }
         self.resolve(build)
@@ -134,6 +134,9 @@ pub enum Resolved<'c, K, V> {
     /// One that a scope may end.
     Owned(Cache<K, V>),
 }
+
+/// What a site finds.
+pub type Found<K, V> = Resolved<'static, K, V>;
 
 impl<'c, K, V> Resolved<'c, K, V> {
     /// A cache that the attribute names.
@@ -266,7 +269,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// The look of an annotated function.
-    // A third of what a hit adds to the bare lookup is to hand its answer through memory: so there is no call to hand it over.
+    // A third of what a hit adds to the bare lookup is to hand its answer through memory: so there is no call to hand
+    // it over.
     #[doc(hidden)]
     #[inline(always)]
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {

@@ -1,11 +1,11 @@
 //! Questions to the type checker about types that the macro cannot see.
 //!
-//! They are asked by method lookup: an implementation for `&&Probe<T>` is found before one for `&Probe<T>`, that before one for
-//! `Probe<T>`, and those whose bounds do not hold are passed over. So a call on `&&&Probe` picks the first that fits, for the
-//! concrete type an alias stands for. In generic code it picks what holds for every type.
+//! They are asked by method lookup: an implementation for `&&Probe<T>` is found before one for `&Probe<T>`, that before
+//! one for `Probe<T>`, and those whose bounds do not hold are passed over. So a call on `&&&Probe` picks the first that
+//! fits, for the concrete type an alias stands for. In generic code it picks what holds for every type.
 //!
-//! The traits have to be in scope where a question is asked. The macros below see to that after the user's types are resolved, for a
-//! user may call one of them `Text`.
+//! The traits have to be in scope where a question is asked. The macros below see to that after the user's types are
+//! resolved, for a user may call one of them `Text`.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -94,8 +94,8 @@ pub trait KeyPart: Clone + Hash + Eq + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<K: Clone + Hash + Eq + Send + Sync + 'static> KeyPart for K {}
 
-/// Fails to compile, at the argument, for a type that cannot be part of a key. The answer is the length of an array, because rustc looks
-/// at the types of items before it looks into bodies: so this is said before what follows from it.
+/// Fails to compile, at the argument, for a type that cannot be part of a key. The answer is the length of an array,
+/// because rustc looks at the types of items before it looks into bodies: so this is said before what follows from it.
 #[must_use]
 pub const fn assert_key<K: KeyPart>() -> usize {
     0

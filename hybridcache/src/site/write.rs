@@ -99,7 +99,8 @@ impl Named {
 }
 
 impl Target for Named {
-    /// A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be told from one.
+    /// A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be told from
+    /// one.
     fn evict(&self) {
         for cache in Registry::current().named(&self.name) {
             match &self.key {
@@ -120,8 +121,8 @@ impl Target for Named {
 
 /// The evictions of one call of a function with `#[cache_evict]`.
 ///
-/// Once armed, dropping it evicts: the body has begun, and a client that hangs up after the commit must not leave the old value
-/// behind.
+/// Once armed, dropping it evicts: the body has begun, and a client that hangs up after the commit must not leave the
+/// old value behind.
 #[derive(Default)]
 pub struct Evict {
     targets: Vec<Box<dyn Target>>,
