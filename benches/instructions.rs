@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use hybridcache_benches::cases::{ASYNC, COMPOSITE_HIT, PLAIN, QUICK, QUICK_COMPOSITE_HIT, SLIDING_HIT};
 use hybridcache_benches::work::Work;
 
-const CASES: [(&str, fn(u64) -> Work); 8] = [
+type Case = (&'static str, fn(u64) -> Work);
+
+const CASES: [Case; 8] = [
     ("quick", QUICK.hit),
     ("plain", PLAIN.hit),
     ("async", ASYNC.hit),

@@ -8,7 +8,7 @@ use amalgam::EntryOptions;
 use cached::macros::{cached, concurrent_cached};
 use cached::{Cached, ConcurrentCached};
 use hybridcache_benches::cases::{COLD, Row, Subject, WARM, WIDE, async_hit, hit, name, ready, row, warm};
-use hybridcache_benches::work::{awaited, plain, timed, timed_after};
+use hybridcache_benches::work::{Work, awaited, plain, timed, timed_after};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -41,19 +41,24 @@ pub(crate) const CACHED: Subject = {
     }
 };
 
-/// And the body runs once for callers that come at the same time, as ours does.
-pub(crate) const CACHED_BY_KEY: Subject = {
+/// Hits where the body runs once for callers that come at the same time.
+pub(crate) const CACHED_BY_KEY_HIT: fn(u64) -> Work = {
     #[cached(max_size = 10_000, ttl_secs = 3_600, sync_writes = "by_key", name = "ONCE_USER")]
     fn user(id: u64) -> Arc<Row> {
         row(id)
     }
 
+    |threads| hit(threads, user)
+};
+
+/// Misses of that kind.
+pub(crate) const CACHED_BY_KEY_MISS: fn(u64) -> Work = {
     #[cached(max_size = 1_000, ttl_secs = 3_600, sync_writes = "by_key", name = "ONCE_COLD")]
     fn cold(id: u64) -> Arc<Row> {
         ready(id)
     }
 
-    Subject { hit: |threads| hit(threads, user), miss: |threads| timed(threads, plain(cold)), ..CACHED }
+    |threads| timed(threads, plain(cold))
 };
 
 /// A lock for each shard.

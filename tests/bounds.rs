@@ -8,15 +8,10 @@ use hybridcache_tests::{Runs, SECOND, in_time};
 type Removals = Arc<Mutex<Vec<(u64, u64, RemovalReason)>>>;
 
 /// A listener that notes what it is told.
-fn noting() -> (
-    Removals,
-    impl Fn(&u64, &u64, RemovalReason) + Send + Sync + 'static,
-) {
+fn noting() -> (Removals, impl Fn(&u64, &u64, RemovalReason) + Send + Sync + 'static) {
     let removals = Removals::default();
     let noted = Arc::clone(&removals);
-    (removals, move |key: &u64, value: &u64, reason| {
-        noted.lock().unwrap().push((*key, *value, reason))
-    })
+    (removals, move |key: &u64, value: &u64, reason| noted.lock().unwrap().push((*key, *value, reason)))
 }
 
 #[tokio::test]
@@ -54,35 +49,21 @@ async fn a_cache_of_one_serves_what_was_loaded_last() {
 #[tokio::test]
 async fn no_capacity_is_exceeded_and_little_of_it_is_wasted() {
     for capacity in [1, 2, 3, 5, 10, 31, 100, 1_000, 10_000_u64] {
-        let cache: Cache<u64, u64> = Cache::builder("bounded")
-            .capacity(capacity)
-            .build()
-            .unwrap();
+        let cache: Cache<u64, u64> = Cache::builder("bounded").capacity(capacity).build().unwrap();
         for key in 0..capacity * 5 {
             cache.insert(&key, key).await.unwrap();
             assert!(cache.len() <= capacity);
         }
-        assert!(
-            cache.len() * 10 >= capacity * 9,
-            "{} of {capacity}",
-            cache.len()
-        );
+        assert!(cache.len() * 10 >= capacity * 9, "{} of {capacity}", cache.len());
         let stats = cache.stats();
-        assert_eq!(
-            stats.entries + stats.evictions.capacity,
-            capacity * 5,
-            "each entry is here or was counted out"
-        );
+        assert_eq!(stats.entries + stats.evictions.capacity, capacity * 5, "each entry is here or was counted out");
     }
 }
 
 #[tokio::test]
 async fn weight_is_what_the_weigher_says_and_stays_within_its_bound() {
-    let cache: Cache<u64, u64> = Cache::builder("heavy")
-        .max_weight(1_000)
-        .weigher(|_, weight| *weight)
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("heavy").max_weight(1_000).weigher(|_, weight| *weight).build().unwrap();
     let mut random = hybridcache_tests::Random::seeded(7);
     for key in 0..2_000_u64 {
         cache.insert(&key, random.below(60) + 1).await.unwrap();
@@ -100,47 +81,25 @@ async fn weight_is_what_the_weigher_says_and_stays_within_its_bound() {
 
 #[tokio::test]
 async fn what_is_too_heavy_is_returned_and_not_kept() {
-    let cache: Cache<u64, u64> = Cache::builder("sixteenth")
-        .max_weight(160)
-        .weigher(|_, weight| *weight)
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("sixteenth").max_weight(160).weigher(|_, weight| *weight).build().unwrap();
     assert_eq!(cache.get_or_load(&1, || async { 10 }).await, 10);
     assert_eq!(cache.get_or_load(&2, || async { 11 }).await, 11);
-    assert_eq!(
-        (cache.peek(&1).await, cache.peek(&2).await),
-        (Some(10), None),
-        "a sixteenth is the most"
-    );
+    assert_eq!((cache.peek(&1).await, cache.peek(&2).await), (Some(10), None), "a sixteenth is the most");
     assert_eq!((cache.stats().evictions.rejected, cache.len()), (1, 1));
     cache.insert(&1, 100).await.unwrap();
-    assert_eq!(
-        (cache.peek(&1).await, cache.weight()),
-        (None, 0),
-        "too heavy to put, and what was there is gone"
-    );
+    assert_eq!((cache.peek(&1).await, cache.weight()), (None, 0), "too heavy to put, and what was there is gone");
 }
 
 #[tokio::test]
 async fn one_entry_may_fill_the_whole_bound_if_that_is_asked_for() {
     for max in [1, 2, 10, 100, 1_000, 1_000_000_u64] {
-        let cache: Cache<u64, u64> = Cache::builder("whole")
-            .max_weight(max)
-            .max_entry_weight(max)
-            .weigher(|_, weight| *weight)
-            .build()
-            .unwrap();
+        let cache: Cache<u64, u64> =
+            Cache::builder("whole").max_weight(max).max_entry_weight(max).weigher(|_, weight| *weight).build().unwrap();
         cache.insert(&1, max).await.unwrap();
-        assert_eq!(
-            cache.peek(&1).await,
-            Some(max),
-            "an entry that is allowed in is held, of {max}"
-        );
+        assert_eq!(cache.peek(&1).await, Some(max), "an entry that is allowed in is held, of {max}");
         cache.insert(&2, max).await.unwrap();
-        assert_eq!(
-            (cache.peek(&1).await, cache.peek(&2).await),
-            (None, Some(max))
-        );
+        assert_eq!((cache.peek(&1).await, cache.peek(&2).await), (None, Some(max)));
         assert_eq!(cache.weight(), max);
         cache.insert(&3, max + 1).await.unwrap();
         assert_eq!(cache.peek(&3).await, None);
@@ -149,14 +108,7 @@ async fn one_entry_may_fill_the_whole_bound_if_that_is_asked_for() {
 
 #[tokio::test]
 async fn an_entry_of_the_most_it_may_weigh_is_held_by_an_empty_cache() {
-    for (max, max_entry) in [
-        (160, 10),
-        (100, 50),
-        (100, 99),
-        (1_000, 500),
-        (1_000, 900),
-        (1 << 20, 1 << 16),
-    ] {
+    for (max, max_entry) in [(160, 10), (100, 50), (100, 99), (1_000, 500), (1_000, 900), (1 << 20, 1 << 16)] {
         let cache: Cache<u64, u64> = Cache::builder("share")
             .max_weight(max)
             .max_entry_weight(max_entry)
@@ -165,11 +117,7 @@ async fn an_entry_of_the_most_it_may_weigh_is_held_by_an_empty_cache() {
             .unwrap();
         for key in 0..50 {
             cache.insert(&key, max_entry).await.unwrap();
-            assert_eq!(
-                cache.peek(&key).await,
-                Some(max_entry),
-                "{max_entry} of {max}"
-            );
+            assert_eq!(cache.peek(&key).await, Some(max_entry), "{max_entry} of {max}");
             cache.clear().await.unwrap();
         }
     }
@@ -177,11 +125,7 @@ async fn an_entry_of_the_most_it_may_weigh_is_held_by_an_empty_cache() {
 
 #[tokio::test]
 async fn what_weighs_nothing_counts_as_one() {
-    let cache: Cache<u64, u64> = Cache::builder("light")
-        .max_weight(100)
-        .weigher(|_, _| 0)
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("light").max_weight(100).weigher(|_, _| 0).build().unwrap();
     for key in 0..1_000_u64 {
         cache.insert(&key, key).await.unwrap();
     }
@@ -222,13 +166,7 @@ async fn the_listener_is_told_why_each_value_left() {
     for key in 4..7_u64 {
         cache.insert(&key, key).await.unwrap();
     }
-    assert_eq!(
-        taken()
-            .iter()
-            .map(|(_, _, reason)| *reason)
-            .collect::<Vec<_>>(),
-        [RemovalReason::Capacity]
-    );
+    assert_eq!(taken().iter().map(|(_, _, reason)| *reason).collect::<Vec<_>>(), [RemovalReason::Capacity]);
     cache.clear().await.unwrap();
     assert_eq!(taken().len(), 2);
     cache.get_or_load(&8, || async { None::<u64> }).await;
@@ -236,13 +174,7 @@ async fn the_listener_is_told_why_each_value_left() {
     assert_eq!(taken(), [], "nothing is no value to tell of");
     let counted = cache.stats().evictions;
     assert_eq!(
-        (
-            counted.replaced,
-            counted.explicit,
-            counted.expired,
-            counted.capacity,
-            counted.rejected
-        ),
+        (counted.replaced, counted.explicit, counted.expired, counted.capacity, counted.rejected),
         (2, 5, 1, 1, 0)
     );
 }
@@ -250,11 +182,7 @@ async fn the_listener_is_told_why_each_value_left() {
 #[tokio::test]
 async fn what_a_clear_left_behind_leaves_as_cleared() {
     let (removals, listener) = noting();
-    let cache: Cache<u64, u64> = Cache::builder("left behind")
-        .capacity(10_000)
-        .on_eviction(listener)
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("left behind").capacity(10_000).on_eviction(listener).build().unwrap();
     for key in 0..3_000_u64 {
         cache.insert(&key, key).await.unwrap();
     }
@@ -266,11 +194,7 @@ async fn what_a_clear_left_behind_leaves_as_cleared() {
     }
     let removals = removals.lock().unwrap();
     assert_eq!(removals.len(), 3_000);
-    assert!(
-        removals
-            .iter()
-            .all(|(key, value, reason)| key == value && *reason == RemovalReason::Explicit)
-    );
+    assert!(removals.iter().all(|(key, value, reason)| key == value && *reason == RemovalReason::Explicit));
 }
 
 #[test]
@@ -326,9 +250,7 @@ fn user_code_may_use_the_cache_it_is_called_by() {
             }
             plain.write(&key).unwrap().put_blocking(nosy(key)).unwrap();
         }
-        plain
-            .evict_many((0..300).collect::<Vec<u64>>().iter())
-            .unwrap();
+        plain.evict_many((0..300).collect::<Vec<u64>>().iter()).unwrap();
         plain.clear().unwrap();
         assert!(cache.is_empty());
         assert!(runs.count() > 3_000);
@@ -342,10 +264,7 @@ async fn panics_of_a_weigher_or_filter_keep_the_value_out_and_reach_nobody() {
         .weigher(|_, v| if *v == 13 { panic!("13") } else { 1 })
         .build()
         .unwrap();
-    let filtered: Cache<u64, u64> = Cache::builder("filter")
-        .store_if(|v| *v != 13 || panic!("13"))
-        .build()
-        .unwrap();
+    let filtered: Cache<u64, u64> = Cache::builder("filter").store_if(|v| *v != 13 || panic!("13")).build().unwrap();
     for cache in [weighed, filtered] {
         assert_eq!(cache.get_or_load(&1, || async { 13 }).await, 13);
         assert_eq!(cache.peek(&1).await, None);
@@ -354,11 +273,7 @@ async fn panics_of_a_weigher_or_filter_keep_the_value_out_and_reach_nobody() {
         assert_eq!(cache.get_or_load(&1, || async { 14 }).await, 14);
         assert_eq!(cache.peek(&1).await, Some(14));
         cache.insert(&1, 13).await.unwrap();
-        assert_eq!(
-            cache.peek(&1).await,
-            None,
-            "a put that is not kept leaves no old value behind"
-        );
+        assert_eq!(cache.peek(&1).await, None, "a put that is not kept leaves no old value behind");
         assert_eq!(cache.get_or_load(&1, || async { 15 }).await, 15);
     }
 }

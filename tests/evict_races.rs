@@ -1,7 +1,9 @@
-//! Evict, clear and put against a load that is just finishing, 60 000 times each: whichever comes first, nothing stale is left.
+//! Evict, clear and put against a load that is just finishing, 60 000 times each: whichever comes first, nothing stale
+//! is left.
 //!
-//! The loader reads its source before the write, and is released at the very moment of the write; each side waits a random while, so
-//! that either may be first. That both orders happened, often, is part of what is asserted: otherwise the test would show nothing.
+//! The loader reads its source before the write, and is released at the very moment of the write; each side waits a
+//! random while, so that either may be first. That both orders happened, often, is part of what is asserted: otherwise
+//! the test would show nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -108,7 +110,10 @@ fn race(name: &'static str, write: fn(&Cache<u64, u64>, u64, u64), left: fn(u64)
     });
     println!("{name}: {ends:?}");
     assert_eq!(ends.load_first + ends.write_first, ROUNDS);
-    assert!(ends.load_first > ROUNDS / 100 && ends.write_first > ROUNDS / 100, "seed {seed}: both orders happen: {ends:?}");
+    assert!(
+        ends.load_first > ROUNDS / 100 && ends.write_first > ROUNDS / 100,
+        "seed {seed}: both orders happen: {ends:?}"
+    );
 }
 
 #[test]
@@ -126,8 +131,8 @@ fn a_put_is_never_undone() {
     race("put", |cache, key, new| cache.blocking().insert(&key, new).unwrap(), Some);
 }
 
-/// Four threads load, evict, put, clear and refresh a few keys as they please, of a source that only grows. After an evict has returned,
-/// nobody is served anything older than what the source was before it.
+/// Four threads load, evict, put, clear and refresh a few keys as they please, of a source that only grows. After an
+/// evict has returned, nobody is served anything older than what the source was before it.
 #[test]
 fn what_an_evict_forbade_is_never_served_again() {
     const KEYS: usize = 4;

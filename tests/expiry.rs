@@ -10,30 +10,12 @@ use hybridcache_tests::{INSTANT, MINUTE, Runs, SECOND, until_blocking};
 #[tokio::test]
 async fn an_entry_is_served_until_its_ttl_ends() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("ttl")
-        .ttl(MINUTE)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("ttl").ttl(MINUTE).clock(clock.clone()).build().unwrap();
     cache.insert(&1, 10).await.unwrap();
     clock.advance(MINUTE - INSTANT);
-    assert_eq!(
-        (
-            cache.get(&1).await,
-            cache.peek(&1).await,
-            cache.contains(&1).await
-        ),
-        (Some(10), Some(10), true)
-    );
+    assert_eq!((cache.get(&1).await, cache.peek(&1).await, cache.contains(&1).await), (Some(10), Some(10), true));
     clock.advance(INSTANT);
-    assert_eq!(
-        (
-            cache.get(&1).await,
-            cache.peek(&1).await,
-            cache.contains(&1).await
-        ),
-        (None, None, false)
-    );
+    assert_eq!((cache.get(&1).await, cache.peek(&1).await, cache.contains(&1).await), (None, None, false));
     assert_eq!(cache.get_or_load(&1, || async { 11 }).await, 11);
     assert_eq!(cache.get(&1).await, Some(11));
     assert_eq!(cache.stats().evictions.expired, 1);
@@ -42,10 +24,7 @@ async fn an_entry_is_served_until_its_ttl_ends() {
 #[tokio::test]
 async fn without_a_ttl_an_entry_does_not_end() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("forever")
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("forever").clock(clock.clone()).build().unwrap();
     cache.insert(&1, 10).await.unwrap();
     clock.advance(Duration::MAX);
     assert_eq!(cache.get(&1).await, Some(10));
@@ -54,11 +33,7 @@ async fn without_a_ttl_an_entry_does_not_end() {
 #[tokio::test]
 async fn a_lifetime_counts_from_the_start_of_the_load() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("slow load")
-        .ttl(MINUTE)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("slow load").ttl(MINUTE).clock(clock.clone()).build().unwrap();
     let slow = || async {
         clock.advance(SECOND * 40);
         10
@@ -89,11 +64,7 @@ async fn a_lifetime_counts_from_the_start_of_the_load() {
 #[tokio::test]
 async fn a_load_that_takes_longer_than_the_ttl_is_returned_and_dead() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("too slow")
-        .ttl(SECOND)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("too slow").ttl(SECOND).clock(clock.clone()).build().unwrap();
     let runs = Runs::default();
     for run in 1..=2 {
         let loaded = cache
@@ -109,11 +80,7 @@ async fn a_load_that_takes_longer_than_the_ttl_is_returned_and_dead() {
 #[tokio::test]
 async fn hits_renew_a_sliding_entry_and_looks_do_not() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("sliding")
-        .sliding(MINUTE)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("sliding").sliding(MINUTE).clock(clock.clone()).build().unwrap();
     cache.insert(&1, 10).await.unwrap();
     for _ in 0..10 {
         clock.advance(MINUTE - INSTANT);
@@ -124,10 +91,7 @@ async fn hits_renew_a_sliding_entry_and_looks_do_not() {
         assert_eq!(cache.get_many(&[1]).await, [Some(10)]);
     }
     clock.advance(SECOND * 59);
-    assert_eq!(
-        (cache.peek(&1).await, cache.contains(&1).await),
-        (Some(10), true)
-    );
+    assert_eq!((cache.peek(&1).await, cache.contains(&1).await), (Some(10), true));
     clock.advance(SECOND);
     assert_eq!(cache.get(&1).await, None, "the looks renewed nothing");
 }
@@ -136,14 +100,8 @@ async fn hits_renew_a_sliding_entry_and_looks_do_not() {
 async fn neither_max_age_nor_ttl_slides() {
     for capped_by_ttl in [false, true] {
         let clock = Clock::manual();
-        let builder = Cache::<u64, u64>::builder("capped")
-            .sliding(MINUTE)
-            .clock(clock.clone());
-        let builder = if capped_by_ttl {
-            builder.ttl(MINUTE * 3)
-        } else {
-            builder.max_age(MINUTE * 3)
-        };
+        let builder = Cache::<u64, u64>::builder("capped").sliding(MINUTE).clock(clock.clone());
+        let builder = if capped_by_ttl { builder.ttl(MINUTE * 3) } else { builder.max_age(MINUTE * 3) };
         let cache = builder.build().unwrap();
         cache.insert(&1, 10).await.unwrap();
         for _ in 0..6 {
@@ -190,11 +148,7 @@ async fn nothing_and_errors_have_lifetimes_of_their_own() {
         .build()
         .unwrap();
     let outcome = async |key: u64, result: Result<Option<u64>, &'static str>| {
-        cache
-            .fetch(&key)
-            .load(Share::cloned(), |_| async { result })
-            .await
-            .outcome
+        cache.fetch(&key).load(Share::cloned(), |_| async { result }).await.outcome
     };
     assert_eq!(outcome(1, Ok(Some(10))).await, Outcome::Loaded);
     assert_eq!(outcome(2, Ok(None)).await, Outcome::Loaded);
@@ -216,17 +170,9 @@ async fn nothing_and_errors_have_lifetimes_of_their_own() {
 #[tokio::test]
 async fn nothing_lives_as_long_as_a_value_unless_told_otherwise() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("as a value")
-        .ttl(MINUTE)
-        .cache_none(true)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
-    let load = || {
-        cache
-            .fetch(&1)
-            .load(Share::none(), |_| async { None::<u64> })
-    };
+    let cache: Cache<u64, u64> =
+        Cache::builder("as a value").ttl(MINUTE).cache_none(true).clock(clock.clone()).build().unwrap();
+    let load = || cache.fetch(&1).load(Share::none(), |_| async { None::<u64> });
     assert_eq!(load().await.outcome, Outcome::Loaded);
     clock.advance(MINUTE - INSTANT);
     assert_eq!(load().await.outcome, Outcome::Negative);
@@ -237,12 +183,8 @@ async fn nothing_lives_as_long_as_a_value_unless_told_otherwise() {
 #[tokio::test]
 async fn a_loader_chooses_a_lifetime_from_its_value() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("chosen")
-        .ttl(MINUTE)
-        .sliding(SECOND * 10)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("chosen").ttl(MINUTE).sliding(SECOND * 10).clock(clock.clone()).build().unwrap();
     let load = async |key: u64, ttl: Duration| {
         cache
             .get_or_load_with(&key, |context| async move {
@@ -254,28 +196,14 @@ async fn a_loader_chooses_a_lifetime_from_its_value() {
     load(1, SECOND).await;
     load(2, MINUTE * 5).await;
     load(3, Duration::ZERO).await;
-    cache
-        .insert_with(&4, 4, |context| context.ttl(SECOND))
-        .await
-        .unwrap();
-    assert_eq!(
-        cache.get_many(&[1, 2, 3, 4]).await,
-        [Some(1), Some(2), None, Some(4)]
-    );
+    cache.insert_with(&4, 4, |context| context.ttl(SECOND)).await.unwrap();
+    assert_eq!(cache.get_many(&[1, 2, 3, 4]).await, [Some(1), Some(2), None, Some(4)]);
     clock.advance(SECOND - INSTANT);
     assert_eq!(cache.get_many(&[1, 4]).await, [Some(1), Some(4)]);
     clock.advance(INSTANT);
-    assert_eq!(
-        cache.get_many(&[1, 4]).await,
-        [None, None],
-        "it does not slide"
-    );
+    assert_eq!(cache.get_many(&[1, 4]).await, [None, None], "it does not slide");
     clock.advance(MINUTE * 5 - SECOND - INSTANT);
-    assert_eq!(
-        cache.get(&2).await,
-        Some(2),
-        "longer than the cache's own lifetimes"
-    );
+    assert_eq!(cache.get(&2).await, Some(2), "longer than the cache's own lifetimes");
     clock.advance(INSTANT);
     assert_eq!(cache.get(&2).await, None);
 }
@@ -285,16 +213,8 @@ async fn jitter_spreads_the_ends_and_never_lengthens_a_life() {
     const KEYS: u64 = 400;
     for sliding in [false, true] {
         let clock = Clock::manual();
-        let builder = Cache::<u64, u64>::builder("jitter")
-            .jitter(0.5)
-            .clock(clock.clone());
-        let cache = if sliding {
-            builder.sliding(SECOND * 100)
-        } else {
-            builder.ttl(SECOND * 100)
-        }
-        .build()
-        .unwrap();
+        let builder = Cache::<u64, u64>::builder("jitter").jitter(0.5).clock(clock.clone());
+        let cache = if sliding { builder.sliding(SECOND * 100) } else { builder.ttl(SECOND * 100) }.build().unwrap();
         for key in 0..KEYS {
             cache.insert(&key, key).await.unwrap();
         }
@@ -306,17 +226,10 @@ async fn jitter_spreads_the_ends_and_never_lengthens_a_life() {
             living
         };
         clock.advance(SECOND * 50 - INSTANT);
-        assert_eq!(
-            living().await,
-            KEYS,
-            "never more than half of a life is taken"
-        );
+        assert_eq!(living().await, KEYS, "never more than half of a life is taken");
         clock.advance(SECOND * 25);
         let half = living().await;
-        assert!(
-            (KEYS / 4..KEYS * 3 / 4).contains(&half),
-            "the ends are spread, {half} of {KEYS} live"
-        );
+        assert!((KEYS / 4..KEYS * 3 / 4).contains(&half), "the ends are spread, {half} of {KEYS} live");
         clock.advance(SECOND * 25 + INSTANT);
         assert_eq!(living().await, 0, "none lives longer");
     }
@@ -341,22 +254,11 @@ async fn a_sweep_frees_what_expired_and_nothing_else() {
         cache.insert(&key, Arc::clone(&value)).await.unwrap();
     }
     clock.advance(SECOND * 30);
-    assert_eq!(
-        (cache.get(&0).await, cache.len()),
-        (None, 3_100),
-        "dead, and still held"
-    );
+    assert_eq!((cache.get(&0).await, cache.len()), (None, 3_100), "dead, and still held");
     clock.advance(SECOND);
     cache.sweep();
     assert_eq!((cache.len(), Arc::strong_count(&value)), (100, 101));
-    assert_eq!(
-        (
-            cache.stats().entries,
-            cache.stats().weight,
-            cache.stats().evictions.expired
-        ),
-        (100, 100, 3_000)
-    );
+    assert_eq!((cache.stats().entries, cache.stats().weight, cache.stats().evictions.expired), (100, 100, 3_000));
     assert_eq!(cache.get(&3_050).await.as_deref(), Some(&7));
     clock.advance(SECOND * 30);
     cache.sweep();
@@ -366,12 +268,8 @@ async fn a_sweep_frees_what_expired_and_nothing_else() {
 #[tokio::test]
 async fn a_sweep_leaves_what_was_renewed_and_finds_it_later() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("renewed")
-        .sliding(MINUTE)
-        .sweep_interval(SECOND)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("renewed").sliding(MINUTE).sweep_interval(SECOND).clock(clock.clone()).build().unwrap();
     for key in 0..100_u64 {
         cache.insert(&key, key).await.unwrap();
     }
@@ -389,12 +287,8 @@ async fn a_sweep_leaves_what_was_renewed_and_finds_it_later() {
 #[tokio::test]
 async fn what_replaced_another_entry_is_swept_too() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("replaced")
-        .ttl(MINUTE)
-        .sweep_interval(SECOND)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("replaced").ttl(MINUTE).sweep_interval(SECOND).clock(clock.clone()).build().unwrap();
     for _ in 0..2 {
         for key in 0..100_u64 {
             cache.insert(&key, key).await.unwrap();
@@ -408,12 +302,8 @@ async fn what_replaced_another_entry_is_swept_too() {
 #[tokio::test]
 async fn what_was_evicted_and_loaded_again_is_swept_too() {
     let clock = Clock::manual();
-    let cache: Cache<u64, u64> = Cache::builder("again")
-        .ttl(MINUTE)
-        .sweep_interval(SECOND)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("again").ttl(MINUTE).sweep_interval(SECOND).clock(clock.clone()).build().unwrap();
     for key in 0..100_u64 {
         cache.insert(&key, key).await.unwrap();
         cache.evict(&key).await.unwrap();
@@ -428,15 +318,9 @@ async fn what_was_evicted_and_loaded_again_is_swept_too() {
 #[test]
 fn expired_entries_are_freed_in_the_background() {
     let interval = Duration::from_millis(5);
-    let configured: Cache<u64, u64> = Cache::builder("configured")
-        .ttl(interval)
-        .sweep_interval(interval)
-        .build()
-        .unwrap();
-    let chosen: Cache<u64, u64> = Cache::builder("chosen")
-        .sweep_interval(interval)
-        .build()
-        .unwrap();
+    let configured: Cache<u64, u64> =
+        Cache::builder("configured").ttl(interval).sweep_interval(interval).build().unwrap();
+    let chosen: Cache<u64, u64> = Cache::builder("chosen").sweep_interval(interval).build().unwrap();
     for key in 0..1_000_u64 {
         configured.blocking().insert(&key, key).unwrap();
         chosen.blocking().get_or_load_with(&key, |context| {
@@ -444,19 +328,13 @@ fn expired_entries_are_freed_in_the_background() {
             key
         });
     }
-    until_blocking("the ttl of the cache is swept for", || {
-        configured.is_empty()
-    });
+    until_blocking("the ttl of the cache is swept for", || configured.is_empty());
     until_blocking("the ttl of a loader is swept for", || chosen.is_empty());
 }
 
 #[test]
 fn on_the_kernel_clock_nothing_is_served_past_its_life() {
-    for ttl in [
-        Duration::from_millis(1),
-        Duration::from_millis(5),
-        Duration::from_millis(40),
-    ] {
+    for ttl in [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(40)] {
         let cache: Cache<u64, u64> = Cache::builder("real").ttl(ttl).build().unwrap();
         let plain = cache.blocking();
         let mut served = 0_u64;
@@ -473,11 +351,7 @@ fn on_the_kernel_clock_nothing_is_served_past_its_life() {
                     );
                     break;
                 }
-                assert!(
-                    asked - inserted < ttl,
-                    "{ttl:?}: served after {:?}",
-                    asked - inserted
-                );
+                assert!(asked - inserted < ttl, "{ttl:?}: served after {:?}", asked - inserted);
                 served += 1;
             }
         }
@@ -487,11 +361,7 @@ fn on_the_kernel_clock_nothing_is_served_past_its_life() {
 
 #[tokio::test(start_paused = true)]
 async fn the_tokio_clock_follows_pause_and_advance() {
-    let cache: Cache<u64, u64> = Cache::builder("tokio")
-        .ttl(MINUTE)
-        .clock(Clock::tokio())
-        .build()
-        .unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("tokio").ttl(MINUTE).clock(Clock::tokio()).build().unwrap();
     cache.insert(&1, 10).await.unwrap();
     tokio::time::advance(SECOND * 59).await;
     assert_eq!(cache.get(&1).await, Some(10));
@@ -502,16 +372,8 @@ async fn the_tokio_clock_follows_pause_and_advance() {
 #[tokio::test]
 async fn clocks_of_clones_move_together_and_those_of_others_do_not() {
     let (one, other) = (Clock::manual(), Clock::manual());
-    let first: Cache<u64, u64> = Cache::builder("first")
-        .ttl(SECOND)
-        .clock(one.clone())
-        .build()
-        .unwrap();
-    let second: Cache<u64, u64> = Cache::builder("second")
-        .ttl(SECOND)
-        .clock(other)
-        .build()
-        .unwrap();
+    let first: Cache<u64, u64> = Cache::builder("first").ttl(SECOND).clock(one.clone()).build().unwrap();
+    let second: Cache<u64, u64> = Cache::builder("second").ttl(SECOND).clock(other).build().unwrap();
     first.insert(&1, 1).await.unwrap();
     second.insert(&1, 1).await.unwrap();
     one.advance(SECOND);
@@ -536,11 +398,5 @@ async fn what_replaces_a_dead_entry_counts_it_as_expired() {
     clock.advance(SECOND);
     cache.insert(&1, 11).await.unwrap();
     assert_eq!(told.load(Ordering::SeqCst), 1);
-    assert_eq!(
-        (
-            cache.stats().evictions.expired,
-            cache.stats().evictions.replaced
-        ),
-        (1, 0)
-    );
+    assert_eq!((cache.stats().evictions.expired, cache.stats().evictions.replaced), (1, 0));
 }

@@ -116,8 +116,8 @@ pub async fn settle() {
     }
 }
 
-/// Runs work on a thread of its own, and fails if it takes longer than [`LIMIT`]: a test of what must not hang. A panic of the work is the
-/// caller's.
+/// Runs work on a thread of its own, and fails if it takes longer than [`LIMIT`]: a test of what must not hang. A panic
+/// of the work is the caller's.
 pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = mpsc::channel();
     let worker = thread::spawn(move || {
@@ -162,9 +162,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Polls a future once, with nobody to wake.
 pub fn poll_once<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A xorshift generator: the same numbers for the same seed.

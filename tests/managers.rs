@@ -13,11 +13,7 @@ async fn manager() -> CacheManager {
 #[tokio::test]
 async fn a_cache_is_found_by_its_name_and_types() {
     let manager = manager().await;
-    let users: Cache<u64, String> = Cache::builder("users")
-        .manager(&manager)
-        .version(3)
-        .build()
-        .unwrap();
+    let users: Cache<u64, String> = Cache::builder("users").manager(&manager).version(3).build().unwrap();
     users.insert(&1, "Ada".to_owned()).await.unwrap();
     let found: Cache<u64, String> = manager.cache("users").unwrap();
     assert_eq!(found.get(&1).await.as_deref(), Some("Ada"));
@@ -28,35 +24,17 @@ async fn a_cache_is_found_by_its_name_and_types() {
 async fn an_unknown_name_and_other_types_are_errors_that_say_so() {
     let manager = manager().await;
     let unknown = manager.cache::<u64, String>("users").unwrap_err();
-    assert_eq!(
-        unknown,
-        Error::UnknownCache {
-            name: "users".to_owned()
-        }
-    );
+    assert_eq!(unknown, Error::UnknownCache { name: "users".to_owned() });
     assert!(unknown.to_string().contains("`users`"), "{unknown}");
     let users: Cache<u64, String> = Cache::builder("users").manager(&manager).build().unwrap();
     let error = manager.cache::<u64, u64>("users").unwrap_err();
-    let Error::OtherTypes {
-        name,
-        asked,
-        actual,
-    } = &error
-    else {
-        panic!("{error}")
-    };
+    let Error::OtherTypes { name, asked, actual } = &error else { panic!("{error}") };
     assert_eq!((name.as_str(), *asked), ("users", "(u64, u64)"));
     assert!(actual.contains("String"), "{actual}");
-    assert!(
-        error.to_string().contains("users") && error.to_string().contains("(u64, u64)"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("users") && error.to_string().contains("(u64, u64)"), "{error}");
     drop(users);
     assert!(
-        matches!(
-            manager.cache::<u64, String>("users"),
-            Err(Error::UnknownCache { .. })
-        ),
+        matches!(manager.cache::<u64, String>("users"), Err(Error::UnknownCache { .. })),
         "it is gone with its last clone"
     );
 }
@@ -70,24 +48,10 @@ async fn of_several_with_one_name_the_newest_of_these_types_is_found() {
     old.insert(&1, 1).await.unwrap();
     new.insert(&1, 2).await.unwrap();
     other.insert(&1, "3".to_owned()).await.unwrap();
-    assert_eq!(
-        manager.cache::<u64, u64>("twins").unwrap().get(&1).await,
-        Some(2)
-    );
-    assert_eq!(
-        manager
-            .cache::<u64, String>("twins")
-            .unwrap()
-            .get(&1)
-            .await
-            .as_deref(),
-        Some("3")
-    );
+    assert_eq!(manager.cache::<u64, u64>("twins").unwrap().get(&1).await, Some(2));
+    assert_eq!(manager.cache::<u64, String>("twins").unwrap().get(&1).await.as_deref(), Some("3"));
     drop(new);
-    assert_eq!(
-        manager.cache::<u64, u64>("twins").unwrap().get(&1).await,
-        Some(1)
-    );
+    assert_eq!(manager.cache::<u64, u64>("twins").unwrap().get(&1).await, Some(1));
 }
 
 #[tokio::test]
@@ -100,13 +64,7 @@ async fn a_manager_sums_and_clears_what_it_knows() {
     b.get(&1).await;
     b.get(&2).await;
     let stats = manager.stats();
-    assert_eq!(
-        stats
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect::<Vec<_>>(),
-        ["a", "b"]
-    );
+    assert_eq!(stats.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!((stats[0].1.entries, stats[1].1.hits), (1, 1));
     let total = manager.total();
     assert_eq!((total.hits, total.misses, total.entries), (1, 1, 2));
@@ -117,29 +75,12 @@ async fn a_manager_sums_and_clears_what_it_knows() {
 #[tokio::test]
 async fn namespaces_are_checked_when_the_manager_is_built() {
     for namespace in ["shop", "shop-2.eu_west"] {
-        let manager = CacheManager::builder()
-            .namespace(namespace)
-            .build()
-            .await
-            .unwrap();
+        let manager = CacheManager::builder().namespace(namespace).build().await.unwrap();
         assert_eq!(manager.namespace(), Some(namespace));
     }
     for namespace in ["", "a b", "a:b", "é", "a/b", "{a}"] {
-        let error = CacheManager::builder()
-            .namespace(namespace)
-            .build()
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Option {
-                    option: "namespace",
-                    ..
-                }
-            ),
-            "{namespace:?}: {error}"
-        );
+        let error = CacheManager::builder().namespace(namespace).build().await.unwrap_err();
+        assert!(matches!(error, Error::Option { option: "namespace", .. }), "{namespace:?}: {error}");
     }
     assert_eq!(manager().await.namespace(), None);
 }
@@ -153,10 +94,7 @@ async fn build_here(value: u64) -> Cache<u64, u64> {
 }
 
 fn here() -> Option<u64> {
-    CacheManager::current()
-        .cache::<u64, u64>("here")
-        .ok()
-        .and_then(|cache| cache.blocking().peek(&1))
+    CacheManager::current().cache::<u64, u64>("here").ok().and_then(|cache| cache.blocking().peek(&1))
 }
 
 #[tokio::test]
@@ -240,12 +178,7 @@ async fn what_is_spawned_is_outside_unless_it_enters_again() {
             let _cache = build_here(5).await;
             assert_eq!(tokio::spawn(async { here() }).await.unwrap(), None);
             let current = CacheManager::current();
-            assert_eq!(
-                tokio::spawn(async move { current.scope(async { here() }).await })
-                    .await
-                    .unwrap(),
-                Some(5)
-            );
+            assert_eq!(tokio::spawn(async move { current.scope(async { here() }).await }).await.unwrap(), Some(5));
         })
         .await;
 }
@@ -272,16 +205,9 @@ async fn after_a_shutdown_caches_go_on_to_work() {
     manager.shutdown().await;
     assert_eq!(*cache.get_or_load(&1, || async { Arc::new(10) }).await, 10);
     assert_eq!(cache.get(&1).await.as_deref(), Some(&10));
-    let late: Cache<u64, u64> = Cache::builder("late")
-        .manager(&manager)
-        .ttl(SECOND)
-        .build()
-        .unwrap();
+    let late: Cache<u64, u64> = Cache::builder("late").manager(&manager).ttl(SECOND).build().unwrap();
     assert_eq!(late.get_or_load(&1, || async { 1 }).await, 1);
-    assert_eq!(
-        manager.cache::<u64, u64>("late").unwrap().get(&1).await,
-        Some(1)
-    );
+    assert_eq!(manager.cache::<u64, u64>("late").unwrap().get(&1).await, Some(1));
 }
 
 #[tokio::test]
@@ -294,7 +220,8 @@ async fn a_shutdown_ends_the_sweeping() {
         .build()
         .unwrap();
     manager.shutdown().await;
-    // Another cache, of another manager, is swept on the same thread: when its entry is gone there was time for this one's.
+    // Another cache, of another manager, is swept on the same thread: when its entry is gone there was time for this
+    // one's.
     let swept: Cache<u64, u64> = Cache::builder("swept")
         .manager(&crate::manager().await)
         .ttl(Duration::from_millis(20))
@@ -304,9 +231,5 @@ async fn a_shutdown_ends_the_sweeping() {
     cache.insert(&1, 1).await.unwrap();
     swept.insert(&1, 1).await.unwrap();
     hybridcache_tests::until("the other is swept", || swept.is_empty()).await;
-    assert_eq!(
-        (cache.len(), cache.get(&1).await),
-        (1, None),
-        "held, and never served"
-    );
+    assert_eq!((cache.len(), cache.get(&1).await), (1, None), "held, and never served");
 }

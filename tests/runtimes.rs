@@ -148,7 +148,8 @@ fn a_plain_wait_is_limited() {
 #[test]
 fn async_verbs_work_without_any_runtime() {
     in_time(|| {
-        let cache: Cache<u64, u64> = Cache::builder("none").ttl(Duration::from_secs(60)).capacity(20_000).build().unwrap();
+        let cache: Cache<u64, u64> =
+            Cache::builder("none").ttl(Duration::from_secs(60)).capacity(20_000).build().unwrap();
         block_on(async {
             assert_eq!(cache.get_or_load(&1, || async { 10 }).await, 10);
             assert_eq!(cache.get_many(&[1, 2]).await, [Some(10), None]);
@@ -178,7 +179,9 @@ fn plain_verbs_work_inside_of_any_runtime() {
         multi_thread().block_on(async { ask(&cache) });
         multi_thread().block_on(async { tokio::task::block_in_place(|| ask(&cache)) });
         let of_task = cache.clone();
-        multi_thread().block_on(async { tokio::spawn(async move { tokio::task::block_in_place(|| ask(&of_task)) }).await }).unwrap();
+        multi_thread()
+            .block_on(async { tokio::spawn(async move { tokio::task::block_in_place(|| ask(&of_task)) }).await })
+            .unwrap();
         let of_blocking = cache.clone();
         current_thread().block_on(async { tokio::task::spawn_blocking(move || ask(&of_blocking)).await }).unwrap();
     });
@@ -215,8 +218,8 @@ fn a_plain_caller_inside_a_runtime_waits_for_a_plain_leader_elsewhere() {
     });
 }
 
-/// All tasks of a current-thread runtime share one thread: a plain caller among them that waited for one of them would wait for
-/// ever.
+/// All tasks of a current-thread runtime share one thread: a plain caller among them that waited for one of them would
+/// wait for ever.
 #[test]
 fn plain_and_async_callers_mix_on_one_thread() {
     in_time(|| {

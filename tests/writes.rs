@@ -33,42 +33,25 @@ fn end(write: Write<u64, u64>, how: End, value: u64) {
 
 #[tokio::test]
 async fn one_writer_puts_cancels_or_vanishes() {
-    for (how, left) in [
-        (End::Put, Some(11)),
-        (End::Cancel, Some(10)),
-        (End::Drop, None),
-    ] {
+    for (how, left) in [(End::Put, Some(11)), (End::Cancel, Some(10)), (End::Drop, None)] {
         let cache = cache();
         cache.insert(&1, 10).await.unwrap();
         let write = cache.write(&1).await.unwrap();
-        assert_eq!(
-            cache.peek(&1).await,
-            Some(10),
-            "what is there is served until the write ends"
-        );
+        assert_eq!(cache.peek(&1).await, Some(10), "what is there is served until the write ends");
         end(write, how, 11);
         assert_eq!(cache.peek(&1).await, left, "{how:?}");
     }
 }
 
-/// The steps of two writers in the orders in which they can be taken, each as the index of the writer whose step is next: it begins
-/// first and ends second.
-const TWO_WRITERS: [[usize; 4]; 6] = [
-    [0, 0, 1, 1],
-    [0, 1, 0, 1],
-    [0, 1, 1, 0],
-    [1, 0, 0, 1],
-    [1, 0, 1, 0],
-    [1, 1, 0, 0],
-];
+/// The steps of two writers in the orders in which they can be taken, each as the index of the writer whose step is
+/// next: it begins first and ends second.
+const TWO_WRITERS: [[usize; 4]; 6] =
+    [[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0], [1, 1, 0, 0]];
 
 #[test]
 fn of_two_writers_the_cache_keeps_what_is_certain() {
     for steps in TWO_WRITERS {
-        for ends in ENDS
-            .map(|first| ENDS.map(|second| [first, second]))
-            .concat()
-        {
+        for ends in ENDS.map(|first| ENDS.map(|second| [first, second])).concat() {
             let cache = cache();
             cache.blocking().insert(&1, 10).unwrap();
             let mut open = [None, None];
@@ -96,9 +79,7 @@ fn of_two_writers_the_cache_keeps_what_is_certain() {
                 // Side by side: a value is put only by the one that began last, and only if the other did nothing.
                 (true, End::Cancel, End::Cancel) => Some(10),
                 (true, End::Cancel, End::Put) => (order[1] == began_last).then_some(last_value),
-                (true, End::Put, End::Cancel) => {
-                    (order[0] == began_last).then_some(20 + order[0] as u64)
-                }
+                (true, End::Put, End::Cancel) => (order[0] == began_last).then_some(20 + order[0] as u64),
                 (true, _, _) => None,
             };
             let left = cache.blocking().peek(&1);
@@ -134,23 +115,17 @@ fn orders(steps: &[usize]) -> Vec<Vec<usize>> {
     all
 }
 
-/// Two writers that begin, commit and end; a reader that starts to load, reads the row, and lands; a put by nobody. In each of the
-/// 5 040 orders and ends: once a writer's end has returned, no look finds anything older than its commit.
+/// Two writers that begin, commit and end; a reader that starts to load, reads the row, and lands; a put by nobody. In
+/// each of the 5 040 orders and ends: once a writer's end has returned, no look finds anything older than its commit.
 #[test]
 fn no_order_of_two_writers_and_a_slow_reader_leaves_an_old_value() {
     let mut cases = 0;
     let (mut kept_a_put, mut kept_a_load, mut absent) = (0, 0, 0);
     for order in orders(&[3, 3, 2]) {
-        for ends in ENDS
-            .map(|first| ENDS.map(|second| [first, second]))
-            .concat()
-        {
+        for ends in ENDS.map(|first| ENDS.map(|second| [first, second])).concat() {
             cases += 1;
             let cache = cache();
-            let row = Row {
-                value: Cell::new(10),
-                commits: std::cell::RefCell::new(BTreeMap::from([(10, 0)])),
-            };
+            let row = Row { value: Cell::new(10), commits: std::cell::RefCell::new(BTreeMap::from([(10, 0)])) };
             cache.blocking().insert(&1, 10).unwrap();
             let gate = Gate::default();
             let mut reader = None;
@@ -183,14 +158,9 @@ fn no_order_of_two_writers_and_a_slow_reader_leaves_an_old_value() {
                         }
                     }
                     (writer, _) => {
-                        end(
-                            writers[writer].take().unwrap(),
-                            ends[writer],
-                            20 + writer as u64,
-                        );
+                        end(writers[writer].take().unwrap(), ends[writer], 20 + writer as u64);
                         if ends[writer] != End::Cancel {
-                            acknowledged =
-                                acknowledged.max(row.commits.borrow()[&(20 + writer as u64)]);
+                            acknowledged = acknowledged.max(row.commits.borrow()[&(20 + writer as u64)]);
                         }
                     }
                 }
@@ -216,10 +186,7 @@ fn no_order_of_two_writers_and_a_slow_reader_leaves_an_old_value() {
         }
     }
     assert_eq!(cases, 560 * 9);
-    assert!(
-        kept_a_put > 500 && kept_a_load > 500 && absent > 500,
-        "{kept_a_put} {kept_a_load} {absent}"
-    );
+    assert!(kept_a_put > 500 && kept_a_load > 500 && absent > 500, "{kept_a_put} {kept_a_load} {absent}");
 }
 
 #[tokio::test]
@@ -233,11 +200,7 @@ async fn an_evict_or_a_clear_beats_a_writer_that_began_before() {
             cache.evict(&1).await.unwrap();
         }
         write.put(11).await.unwrap();
-        assert_eq!(
-            cache.peek(&1).await,
-            None,
-            "somebody wrote in between: nobody knows which came last"
-        );
+        assert_eq!(cache.peek(&1).await, None, "somebody wrote in between: nobody knows which came last");
     }
 }
 
@@ -278,25 +241,14 @@ async fn many_writers_of_one_key_leave_nothing_old() {
     }
     drop(writes);
     cache.write(&1).await.unwrap().put(2).await.unwrap();
-    assert_eq!(
-        cache.peek(&1).await,
-        Some(2),
-        "a writer that is alone again puts its value"
-    );
+    assert_eq!(cache.peek(&1).await, Some(2), "a writer that is alone again puts its value");
 }
 
-/// What happens to a load that is under way when something writes: it is returned to those who asked before, it is not kept, and
-/// whoever asks later loads anew.
+/// What happens to a load that is under way when something writes: it is returned to those who asked before, it is not
+/// kept, and whoever asks later loads anew.
 #[tokio::test]
 async fn a_write_during_a_load_is_never_undone_by_it() {
-    for write in [
-        "evict",
-        "evict_many",
-        "put",
-        "clear",
-        "write, then put",
-        "write, then drop",
-    ] {
+    for write in ["evict", "evict_many", "put", "clear", "write, then put", "write, then drop"] {
         let (cache, gate) = (cache(), Gate::default());
         let mut leader = Box::pin(cache.fetch(&1).load(Share::none(), |_| async {
             gate.pass().await;
@@ -316,43 +268,21 @@ async fn a_write_during_a_load_is_never_undone_by_it() {
         let put = write.contains("put");
         assert_eq!(cache.peek(&1).await, put.then_some(20), "{write}");
         let later = cache.fetch(&1).load(Share::none(), |_| async { 30 }).await;
-        let (value, outcome) = if put {
-            (20, Outcome::Hit)
-        } else {
-            (30, Outcome::Loaded)
-        };
-        assert_eq!(
-            (later.result, later.outcome),
-            (value, outcome),
-            "{write}: whoever comes later does not join"
-        );
+        let (value, outcome) = if put { (20, Outcome::Hit) } else { (30, Outcome::Loaded) };
+        assert_eq!((later.result, later.outcome), (value, outcome), "{write}: whoever comes later does not join");
         gate.open();
-        assert_eq!(
-            leader.await.result,
-            10,
-            "{write}: whoever was in gets what was loaded"
-        );
+        assert_eq!(leader.await.result, 10, "{write}: whoever was in gets what was loaded");
         let waiter = waiter.await;
-        assert_eq!(
-            (waiter.result, waiter.outcome),
-            (10, Outcome::Shared),
-            "{write}"
-        );
-        assert_eq!(
-            cache.peek(&1).await,
-            Some(value),
-            "{write}: and it is not kept"
-        );
+        assert_eq!((waiter.result, waiter.outcome), (10, Outcome::Shared), "{write}");
+        assert_eq!(cache.peek(&1).await, Some(value), "{write}: and it is not kept");
     }
 }
 
 #[tokio::test]
 async fn a_load_alongside_others_is_not_kept_if_something_wrote_meanwhile() {
     for write in ["evict", "put", "clear", "write, then drop"] {
-        let cache: Cache<u64, u64> = Cache::builder("alongside")
-            .single_flight(hybridcache::SingleFlight::Off)
-            .build()
-            .unwrap();
+        let cache: Cache<u64, u64> =
+            Cache::builder("alongside").single_flight(hybridcache::SingleFlight::Off).build().unwrap();
         let gate = Gate::default();
         let mut load = Box::pin(cache.get_or_load(&1, || async {
             gate.pass().await;
@@ -367,11 +297,7 @@ async fn a_load_alongside_others_is_not_kept_if_something_wrote_meanwhile() {
         }
         gate.open();
         assert_eq!(load.await, 10);
-        assert_eq!(
-            cache.peek(&1).await,
-            (write == "put").then_some(20),
-            "{write}"
-        );
+        assert_eq!(cache.peek(&1).await, (write == "put").then_some(20), "{write}");
     }
 }
 
@@ -398,11 +324,7 @@ async fn a_refresh_retires_the_load_that_began_before_it() {
         10
     }));
     assert!(poll_once(&mut load).is_pending());
-    assert_eq!(
-        cache.refresh(&1, || async { 11 }).await,
-        11,
-        "it does not wait for it either"
-    );
+    assert_eq!(cache.refresh(&1, || async { 11 }).await, 11, "it does not wait for it either");
     gate.open();
     assert_eq!(load.await, 10);
     assert_eq!(cache.peek(&1).await, Some(11), "the newer load stays");

@@ -10,6 +10,21 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
+/// What an option is called here whose name is known from other libraries.
+pub(crate) fn elsewhere(written: &str) -> Option<&'static str> {
+    const NAMES: [(&str, &[&str]); 8] = [
+        ("ttl", &["expire", "expire_after", "expires", "expiry", "lifetime", "time", "time_to_live"]),
+        ("sliding", &["idle", "idle_timeout", "time_to_idle", "tti"]),
+        ("capacity", &["limit", "max_capacity", "max_entries", "max_size", "size"]),
+        ("weigh", &["weigher", "weight"]),
+        ("when", &["cond", "condition", "enabled"]),
+        ("skip", &["exclude", "ignore", "skip_args"]),
+        ("key", &["convert", "key_by"]),
+        ("single_flight", &["coalesce", "dedup", "sync_writes"]),
+    ];
+    NAMES.iter().find(|(_, others)| others.contains(&written)).map(|(here, _)| *here)
+}
+
 /// The end of an error sentence: the nearest name, or all of them.
 pub(crate) fn suggestion(written: &str, known: &[&str]) -> String {
     match nearest(written, known) {

@@ -17,6 +17,24 @@ pub(crate) enum Kept<V> {
     Failed(Failure),
 }
 
+/// A look at what may be kept, before it is known whether it will be: a value too heavy to keep is never cloned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum View<'v, V> {
+    Value(&'v V),
+    Nothing,
+    Failed,
+}
+
+impl<'v, V, E> From<&'v Result<Option<V>, E>> for View<'v, V> {
+    fn from(parts: &'v Result<Option<V>, E>) -> Self {
+        match parts {
+            Ok(Some(value)) => Self::Value(value),
+            Ok(None) => Self::Nothing,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
 /// An error that several callers get, in a form its [`Share`](crate::Share) can turn back into one.
 #[derive(Clone)]
 pub(crate) struct Failure(Arc<Box<dyn Any + Send + Sync>>);

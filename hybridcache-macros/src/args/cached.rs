@@ -6,13 +6,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
-use syn::{Expr, LitBool, Path, Token, Type};
+use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
 use super::list::{Written, assigned, flag, items, name, parenthesised, set, word};
 use super::value::{self, Value};
 use crate::errors::Errors;
-use crate::suggest::suggestion;
+use crate::suggest::{elsewhere, list, nearest};
 
 /// Every option, as written or not.
 #[derive(Default)]
@@ -48,6 +48,8 @@ pub(crate) struct CachedArgs {
     pub(crate) krate: Option<Written<Path>>,
     /// What belongs to a later version, each with the sentence that refuses it.
     pub(crate) later: Vec<(Span, String)>,
+    /// What could not be read. It is no mistake on top that something else needs it.
+    unread: Vec<Ident>,
 }
 
 /// One part of `key(…)`.
@@ -106,7 +108,7 @@ impl CachedArgs {
         let mut args = Self::default();
         items(tokens, errors, |input| {
             let name = name(input)?;
-            args.option(input, &name)
+            args.option(input, &name).inspect_err(|_| args.unread.push(name))
         });
         args
     }
@@ -149,8 +151,8 @@ impl CachedArgs {
                 self.refuse(mode.span(), later::single_flight(&mode));
                 set(&mut self.single_flight, name, mode)
             }
-            "cache_none" => set(&mut self.cache_none, name, flag(input)?),
-            "cache_err" => set(&mut self.cache_err, name, flag(input)?),
+            "cache_none" => set(&mut self.cache_none, name, flag(input, name)?),
+            "cache_err" => set(&mut self.cache_err, name, flag(input, name)?),
             "share_err" => {
                 set(&mut self.share_err, name, assigned(input, name, &example("|error| error.duplicate()"), expr)?)
             }
@@ -168,7 +170,7 @@ impl CachedArgs {
                 name,
                 parenthesised(input, name, "skip(pool, ctx)", |input| input.call(Ident::parse_any))?,
             ),
-            "name" => set(&mut self.name, name, assigned(input, name, "name = \"users\"", expr)?),
+            "name" => set(&mut self.name, name, assigned(input, name, "name = \"users\"", text)?),
             "version" => set(&mut self.version, name, assigned(input, name, "version = 2", value::version)?),
             "value" => set(&mut self.value, name, assigned(input, name, "value = User", |input| input.parse())?),
             "returns" => {
@@ -197,18 +199,36 @@ impl CachedArgs {
                     Ok(())
                 }
                 None => {
-                    let known: Vec<&str> = OPTIONS.into_iter().chain(later::OPTIONS).collect();
-                    Err(syn::Error::new(
-                        name.span(),
-                        format!("unknown option `{unknown}`; {}", suggestion(unknown, &known)),
-                    ))
+                    let all: Vec<&str> = OPTIONS.into_iter().chain(later::OPTIONS).collect();
+                    let hint = match (elsewhere(unknown), nearest(unknown, &all)) {
+                        (Some(here), _) => format!("it is called `{here}` here"),
+                        (None, Some(near)) => format!("did you mean `{near}`?"),
+                        (None, None) => format!("known are {}", list(&OPTIONS)),
+                    };
+                    Err(syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}")))
                 }
             },
         }
     }
 
+    /// Whether an option of this name was written that could not be read.
+    pub(crate) fn left_unread(&self, option: &str) -> bool {
+        self.unread.iter().any(|name| name == option)
+    }
+
     fn refuse(&mut self, span: Span, sentence: Option<String>) {
         self.later.extend(sentence.map(|sentence| (span, sentence)));
+    }
+}
+
+/// A text, or an expression that gives one.
+fn text(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let expr: Expr = input.parse()?;
+    match &expr {
+        Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Str(_)) => {
+            Err(syn::Error::new(lit.span(), "a name is a string, as in `name = \"users\"`"))
+        }
+        _ => Ok(expr),
     }
 }
 
@@ -300,7 +320,7 @@ mod tests {
             parse(quote! { tll = "5m", ttl = "5 parsecs", sliding, sliding, policy = lur, capacity, jitter = "10%" });
         assert_eq!(errors.len(), 5, "{errors:#?}");
         assert_eq!(errors[0], "unknown option `tll`; did you mean `ttl`?");
-        assert!(errors[1].contains("is not a duration"));
+        assert!(errors[1].contains("no unit of time"));
         assert_eq!(errors[2], "`sliding` is given twice: keep one of them");
         assert_eq!(errors[3], "`lur` is no value of `policy`; did you mean `lru`?");
         assert_eq!(errors[4], "`capacity` needs a value, as in `capacity = 10_000`");

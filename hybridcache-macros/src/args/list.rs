@@ -62,11 +62,18 @@ pub(crate) fn assigned<T>(
 }
 
 /// `name`, `name = true` or `name = false`.
-pub(crate) fn flag(input: ParseStream<'_>) -> syn::Result<bool> {
+pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> syn::Result<bool> {
     if input.parse::<Option<Token![=]>>()?.is_none() {
         return Ok(true);
     }
-    input.parse::<LitBool>().map(|flag| flag.value)
+    let flag: syn::Result<LitBool> = input.parse();
+    match flag {
+        Ok(flag) => Ok(flag.value),
+        Err(error) => Err(syn::Error::new(
+            error.span(),
+            format!("`{name}` stands alone: write `{name}`, `{name} = true` or `{name} = false`"),
+        )),
+    }
 }
 
 /// `name(a, b, …)`.
@@ -81,7 +88,12 @@ pub(crate) fn parenthesised<T>(
     }
     let content;
     parenthesized!(content in input);
-    Ok(content.parse_terminated(part, Token![,])?.into_iter().collect())
+    let parts = content.parse_terminated(part, Token![,]);
+    if parts.is_err() {
+        // What is left unread in parentheses would be reported as a mistake of its own.
+        content.parse::<TokenStream>()?;
+    }
+    Ok(parts?.into_iter().collect())
 }
 
 /// One of some words.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use humantime::DurationError;
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
@@ -35,22 +36,42 @@ impl<T: Copy> Value<T> {
 pub(crate) const FOREVER: Duration = Duration::MAX;
 
 pub(crate) fn duration(input: ParseStream<'_>) -> syn::Result<Value<Duration>> {
-    match literal(input)? {
+    match literal(input, "a duration, which is written as in \"90s\", \"1m30s\" or \"250ms\"")? {
         Written::Text(text) => match humantime::parse_duration(&text.value()) {
             Ok(value) => Ok(Value::Known(value, text.span())),
-            Err(why) => Err(syn::Error::new(
-                text.span(),
-                format!(
-                    "`{}` is not a duration ({why}): write numbers with units, as in \"90s\", \"1m30s\" or \"250ms\"",
-                    text.value()
-                ),
-            )),
+            Err(why) => Err(syn::Error::new(text.span(), no_duration(&text.value(), &why))),
         },
+        Written::Number(number, span) if number.starts_with('-') => {
+            Err(syn::Error::new(span, format!("`{number}` is negative: write a length of time, as in \"90s\"")))
+        }
         Written::Number(number, span) => Err(syn::Error::new(
             span,
             format!("`{number}` has no unit: write \"{number}s\", or an expression of type `Duration`"),
         )),
         Written::Other(expr) => Ok(Value::Computed(expr)),
+    }
+}
+
+/// What is wrong with the text of a duration.
+fn no_duration(text: &str, why: &DurationError) -> String {
+    let text = text.trim();
+    match why {
+        DurationError::Empty => {
+            "this is empty: write a length of time, as in \"90s\", \"1m30s\" or \"250ms\"".to_owned()
+        }
+        _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("`{text}` has no unit: write \"{text}s\", or an expression of type `Duration`")
+        }
+        DurationError::UnknownUnit { unit, .. } => {
+            format!("`{unit}` is no unit of time: there are `ms`, `s`, `m`, `h`, `days` and `weeks`, as in \"1h30m\"")
+        }
+        DurationError::NumberOverflow => {
+            format!("`{text}` is more than a `Duration` can hold: write a shorter one, or remove the option")
+        }
+        _ if text.starts_with('-') => format!("`{text}` is negative: write a length of time, as in \"90s\""),
+        why => format!(
+            "`{text}` is not a duration ({why}): write numbers with units, as in \"90s\", \"1m30s\" or \"250ms\""
+        ),
     }
 }
 
@@ -67,7 +88,7 @@ pub(crate) fn ttl(input: ParseStream<'_>) -> syn::Result<Value<Duration>> {
 
 /// A number of bytes or of weight units: `10_000`, `"64MiB"`, `"64MB"`.
 pub(crate) fn size(input: ParseStream<'_>) -> syn::Result<Value<u64>> {
-    match literal(input)? {
+    match literal(input, "a size, which is written as in \"64MiB\"")? {
         Written::Text(text) => match bytes(&text.value()) {
             Some(value) => Ok(Value::Known(value, text.span())),
             None => Err(syn::Error::new(
@@ -85,7 +106,7 @@ pub(crate) fn size(input: ParseStream<'_>) -> syn::Result<Value<u64>> {
 
 /// A whole number of entries.
 pub(crate) fn count(input: ParseStream<'_>) -> syn::Result<Value<u64>> {
-    match literal(input)? {
+    match literal(input, "a number of entries, which is written as in `10_000`")? {
         Written::Text(text) => Err(syn::Error::new(
             text.span(),
             "this is a number of entries, as in `10_000`; for a bound in bytes use `max_weight` and `weigh`",
@@ -96,7 +117,7 @@ pub(crate) fn count(input: ParseStream<'_>) -> syn::Result<Value<u64>> {
 }
 
 pub(crate) fn version(input: ParseStream<'_>) -> syn::Result<Value<u32>> {
-    match literal(input)? {
+    match literal(input, "a version, which is written as in `version = 2`")? {
         Written::Text(text) => Err(syn::Error::new(text.span(), "a version is a number, as in `version = 2`")),
         Written::Number(number, span) => match number.parse() {
             Ok(value) => Ok(Value::Known(value, span)),
@@ -111,7 +132,7 @@ pub(crate) fn version(input: ParseStream<'_>) -> syn::Result<Value<u32>> {
 
 /// A part of a whole: `0.1` or `"10%"`.
 pub(crate) fn fraction(input: ParseStream<'_>) -> syn::Result<Value<f64>> {
-    match literal(input)? {
+    match literal(input, "a fraction, which is written as in \"10%\" or `0.1`")? {
         Written::Text(text) => {
             let percent = text.value().trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
             match percent {
@@ -137,7 +158,7 @@ enum Written {
     Other(Expr),
 }
 
-fn literal(input: ParseStream<'_>) -> syn::Result<Written> {
+fn literal(input: ParseStream<'_>, wanted: &str) -> syn::Result<Written> {
     let mut expr: Expr = input.parse()?;
     // A literal that came through `macro_rules!` is wrapped in an invisible group.
     while let Expr::Group(group) = expr {
@@ -149,7 +170,8 @@ fn literal(input: ParseStream<'_>) -> syn::Result<Written> {
             Lit::Int(number) => Written::Number(number.base10_digits().to_owned(), number.span()),
             Lit::Float(number) => Written::Number(number.base10_digits().to_owned(), number.span()),
             other => {
-                return Err(syn::Error::new(other.span(), "this literal has no meaning here"));
+                let message = format!("`{}` is not {wanted}", other.to_token_stream());
+                return Err(syn::Error::new(other.span(), message));
             }
         },
         Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => match &*unary.expr {
@@ -161,7 +183,9 @@ fn literal(input: ParseStream<'_>) -> syn::Result<Written> {
 }
 
 fn whole(number: &str, span: Span) -> syn::Result<u64> {
-    number.parse().map_err(|_| syn::Error::new(span, format!("`{number}` is not a whole number of 64 bits")))
+    number.parse().map_err(|_| {
+        syn::Error::new(span, format!("`{number}` is no whole number below 2^64: write one, as in `10_000`"))
+    })
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -265,7 +289,7 @@ mod tests {
         assert_eq!(tokens(duration, quote!("1500ms")), "::core::time::Duration::from_millis(1500)");
         assert_eq!(tokens(duration, quote!("1us")), "::core::time::Duration::new(0,1000)");
         assert_eq!(tokens(duration, quote!(LIFE * 2)), "LIFE*2");
-        assert!(tokens(duration, quote!("1x")).contains("write numbers with units"));
+        assert!(tokens(duration, quote!("1x")).contains("no unit of time"));
         assert!(tokens(duration, quote!(60)).contains("write \"60s\""));
         assert_eq!(ttl.parse2(quote!("forever")).unwrap().known(), Some(FOREVER));
     }

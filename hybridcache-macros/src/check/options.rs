@@ -67,7 +67,7 @@ fn value<T>(option: &Option<Written<T>>) -> Option<&T> {
 
 /// `forever` is no length that could be renewed or of which a part could be taken.
 fn has_ttl(args: &CachedArgs) -> bool {
-    args.ttl.as_ref().is_some_and(|ttl| ttl.value.known() != Some(FOREVER))
+    args.left_unread("ttl") || args.ttl.as_ref().is_some_and(|ttl| ttl.value.known() != Some(FOREVER))
 }
 
 fn sliding_has_a_length(args: &CachedArgs, errors: &Errors) {
@@ -80,7 +80,7 @@ fn sliding_has_a_length(args: &CachedArgs, errors: &Errors) {
 }
 
 fn max_age_caps_something(args: &CachedArgs, errors: &Errors) {
-    if let (Some(max_age), None) = (&args.max_age, &args.sliding) {
+    if let (Some(max_age), None, false) = (&args.max_age, &args.sliding, args.left_unread("sliding")) {
         errors.at(
             max_age.span(),
             "`max_age` caps a sliding lifetime, and there is none: add `sliding`, or use `ttl` alone",
@@ -111,11 +111,11 @@ fn one_bound(args: &CachedArgs, errors: &Errors) {
 
 fn weights_are_complete(args: &CachedArgs, errors: &Errors) {
     match (&args.max_weight, &args.weigh) {
-        (Some(max), None) => errors.at(
+        (Some(max), None) if !args.left_unread("weigh") => errors.at(
             max.span(),
             "`max_weight` needs to know what an entry weighs: add e.g. `weigh = |_key, value| value.len() as u64`",
         ),
-        (None, Some(weigh)) => {
+        (None, Some(weigh)) if !args.left_unread("max_weight") => {
             errors.at(weigh.span(), "`weigh` needs a bound to weigh against: add e.g. `max_weight = \"64MiB\"`")
         }
         _ => {}
@@ -204,7 +204,7 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
         errors.at(name.span(), format!("`{name}` configures a store, and this function uses the one in `cache`: set it on the cache, where it is built"));
     }
     if let Some(ahead) = &args.refresh_ahead {
-        errors.at(ahead.span(), "`refresh_ahead` configures a store, and this function uses the one in `cache`: set it on the cache, where it is built");
+        errors.at(ahead.span(), "`refresh_ahead` reloads what is in the function's own store, and this one uses that in `cache`: remove one of the two");
     }
 }
 

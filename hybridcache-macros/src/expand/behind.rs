@@ -15,7 +15,7 @@ pub(crate) fn due(model: &Cached<'_>) -> TokenStream {
     if let Some(receiver) = model.function.receiver() {
         let this = receiver.self_token;
         if matches!(&receiver.kind, ReceiverKind::Typed(_, ty) if matches!(peeled(ty), Type::Reference(_))) {
-            lets.extend(quote!(let __hc_self = ::std::sync::Arc::clone(#this);));
+            lets.extend(quote!(let __hc_self = ::core::clone::Clone::clone(#this);));
             passed.push(quote!(&__hc_self));
         } else {
             passed.push(quote!(#this));

@@ -25,6 +25,8 @@ struct Bound<'a> {
 #[derive(Clone, Copy)]
 enum Role {
     Key,
+    /// A key that is kept in another form, `Path` as `PathBuf`.
+    Target,
     Value,
 }
 
@@ -49,7 +51,10 @@ fn keys<'a>(shape: &'a Shape, found: &mut Vec<Bound<'a>>) {
     let mut key = |written: &'a Type, kept| found.push(Bound { written, kept, role: Role::Key });
     match shape {
         Shape::Leaf(ty) => key(ty, ty.to_token_stream()),
-        Shape::Borrowed(ty) | Shape::Cow(ty) => key(ty, to_owned(ty)),
+        Shape::Borrowed(ty) | Shape::Cow(ty) if matches!(ty, Type::Slice(_)) => key(ty, to_owned(ty)),
+        Shape::Borrowed(ty) | Shape::Cow(ty) => {
+            found.push(Bound { written: ty, kept: to_owned(ty), role: Role::Target });
+        }
         Shape::Through(inner) | Shape::Option(inner) => keys(inner, found),
         Shape::Tuple(parts) => parts.iter().for_each(|part| keys(part, found)),
     }
@@ -82,6 +87,7 @@ impl Bound<'_> {
         let private = model.krate.private_at(written.span());
         match role {
             Role::Key => quote_spanned!(written.span()=> #private::assert_key::<#kept>()),
+            Role::Target => quote_spanned!(written.span()=> #private::assert_target::<#written>()),
             Role::Value => quote_spanned!(written.span()=> #private::assert_value::<#kept>()),
         }
     }
@@ -92,6 +98,7 @@ impl Bound<'_> {
         let private = model.krate.private_at(written.span());
         match role {
             Role::Key => quote_spanned!(written.span()=> #private::Keyed<#kept>: ::core::marker::Sized),
+            Role::Target => quote_spanned!(written.span()=> #private::Targeted<#written>: ::core::marker::Sized),
             Role::Value => quote_spanned!(written.span()=> #private::Valued<#kept>: ::core::marker::Sized),
         }
     }
@@ -101,7 +108,7 @@ impl Bound<'_> {
         let Self { kept, role, .. } = self;
         let private = model.krate.private();
         match role {
-            Role::Key => quote!(for<'hc> #kept: #private::KeyPart),
+            Role::Key | Role::Target => quote!(for<'hc> #kept: #private::KeyPart),
             Role::Value => quote!(for<'hc> #kept: #private::CacheValue),
         }
     }
@@ -118,11 +125,14 @@ pub(crate) fn apart(model: &Cached<'_>) -> Option<TokenStream> {
     (asked(model) == Asked::Apart).then(|| of(model).iter().map(item).collect())
 }
 
-/// Adds the questions to the clause of the accessor.
-pub(crate) fn of_accessor(model: &Cached<'_>, generics: &mut Generics) {
-    if asked(model) == Asked::OfAccessor {
-        extend(generics, of(model).iter().map(|bound| bound.predicate(model)));
+/// Adds the questions to the clause of the accessor, if that is their place.
+pub(crate) fn of_accessor(model: &Cached<'_>, generics: &mut Generics) -> bool {
+    let bounds = of(model);
+    let here = asked(model) == Asked::OfAccessor && !bounds.is_empty();
+    if here {
+        extend(generics, bounds.iter().map(|bound| bound.predicate(model)));
     }
+    here
 }
 
 /// Asks in the body.

@@ -27,7 +27,7 @@ pub(crate) fn handle(model: &Cached<'_>, name: &Ident) -> TokenStream {
         #[allow(missing_debug_implementations, missing_copy_implementations)]
         #vis struct #name {}
         #(#cfg)*
-        #[allow(dead_code, unused_lifetimes, trivial_bounds, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
         impl #name #granted {
             #accessor
             #verbs

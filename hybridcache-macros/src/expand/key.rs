@@ -38,8 +38,8 @@ pub(crate) fn borrowed(model: &Cached<'_>, side: Side) -> Borrowed {
         Part::Computed { binding, ty, expr, mentioned } => {
             let shadows: Vec<_> =
                 mentioned.iter().filter_map(|index| shadow(&model.function.arguments[*index], side)).collect();
-            let value = if shadows.is_empty() { quote!(#expr) } else { quote!({ #(#shadows)* #expr }) };
-            lets.extend(quote!(let #binding: #ty = #value;));
+            // A block on both sides: then what is wrong with the expression is the same mistake to rustc, and is reported once.
+            lets.extend(quote!(let #binding: #ty = { #(#shadows)* #expr };));
             quote!(&#binding)
         }
     });

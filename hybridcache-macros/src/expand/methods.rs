@@ -39,7 +39,7 @@ fn lenient(model: &Cached<'_>) -> TokenStream {
     let cfg = conditions(model.function);
     quote! {
         #(#cfg)*
-        #[allow(dead_code, unused_lifetimes, trivial_bounds, clippy::all, clippy::pedantic, clippy::nursery)]
+        #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     }
 }
 

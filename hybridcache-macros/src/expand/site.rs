@@ -1,13 +1,13 @@
 //! The one place of a function that knows its store.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
 use syn::spanned::Spanned as _;
 
 use super::{bounds, generics};
-use crate::model::Cached;
 use crate::model::store::{Name, Setting, Store};
+use crate::model::{Cached, Companions};
 
 /// The types of a cache, spelled once.
 pub(crate) struct Types {
@@ -34,11 +34,12 @@ pub(crate) fn accessor(model: &Cached<'_>, name: &Ident) -> TokenStream {
         }
     };
     let mut lasting = generics::lasting(&model.function.sig.generics);
-    bounds::of_accessor(model, &mut lasting);
+    let asked = bounds::of_accessor(model, &mut lasting).then(|| quote!(#[allow(trivial_bounds)]));
     let clause = &lasting.where_clause;
     quote! {
         #[doc(hidden)]
-        #vis fn #name #lasting () -> #private::Resolved<'static, #key, #value> #clause {
+        #asked
+        #vis fn #name #lasting () -> #private::Found<#key, #value> #clause {
             #body
         }
     }
@@ -48,10 +49,16 @@ pub(crate) fn accessor(model: &Cached<'_>, name: &Ident) -> TokenStream {
 pub(crate) fn given(model: &Cached<'_>, cache: &Expr) -> TokenStream {
     let root = model.krate.root();
     let Types { key, value } = Types::of(model);
+    let cache = reference(cache);
     quote! {
-        let __hc_given: &#root::Cache<#key, #value> = &(#cache);
+        let __hc_given: &#root::Cache<#key, #value> = #cache;
         ::core::clone::Clone::clone(__hc_given)
     }
+}
+
+/// A given cache by reference. One of another type is reported where it is written.
+fn reference(cache: &Expr) -> TokenStream {
+    quote_spanned!(Span::call_site().located_at(cache.span())=> &(#cache))
 }
 
 /// Statements that leave the cache of this call in `__hc_cache`.
@@ -59,10 +66,13 @@ pub(crate) fn in_place(model: &Cached<'_>) -> TokenStream {
     let (root, private) = (model.krate.root(), model.krate.private());
     let Types { key, value } = Types::of(model);
     match &model.store {
-        Store::Given(cache) => quote! {
-            let __hc_given: &#root::Cache<#key, #value> = &(#cache);
-            let __hc_cache = #private::Resolved::of(__hc_given);
-        },
+        Store::Given(cache) => {
+            let cache = reference(cache);
+            quote! {
+                let __hc_given: &#root::Cache<#key, #value> = #cache;
+                let __hc_cache = #private::Resolved::of(__hc_given);
+            }
+        }
         Store::Own { name, settings } => {
             let resolve = resolve(model, name, settings);
             quote!(let __hc_cache = { #resolve };)
@@ -77,6 +87,16 @@ fn resolve(model: &Cached<'_>, name: &Name, settings: &[Setting]) -> TokenStream
     let assertions = assertions(model);
     let name = name_of(model, name);
     let settings = settings.iter().map(|Setting { method, argument }| quote!(.#method(#argument)));
+    let plain =
+        matches!(model.companions, Companions::Struct(_)) && generics::instance(&model.function.sig.generics).is_none();
+    if plain {
+        // A free function without generics has one instance, whose types a static can name.
+        return quote! {
+            static __HC: #private::PlainSite<#key, #value> = #private::PlainSite::new();
+            #assertions
+            __HC.cache(|| __HC.builder(#name) #(#settings)*)
+        };
+    }
     quote! {
         static __HC: #private::Site = #private::Site::new();
         #assertions

@@ -103,8 +103,11 @@ fn companion(path: &Path, name: &str) -> TokenStream {
     {
         generics = turbofish(&Some(arguments));
     }
-    let name = Ident::new(name, path.segments.last().map_or_else(Span::call_site, |last| last.ident.span()));
-    quote!(#handle::#name #generics)
+    let at = path.segments.last().map_or_else(Span::call_site, |last| last.ident.span());
+    let name = Ident::new(name, at);
+    // In angle brackets the handle is looked for as a type, and what is not cached is not taken for a missing crate.
+    let begin = path.segments.first().map_or(at, |first| first.ident.span());
+    quote_spanned!(begin=> <#handle>::#name #generics)
 }
 
 fn turbofish(generics: &Option<AngleBracketedGenericArguments>) -> TokenStream {

@@ -137,13 +137,14 @@ fn cache(model: &Cached<'_>) -> (TokenStream, TokenStream) {
 
 /// How the error of this load is shared.
 pub(crate) fn share(model: &Cached<'_>) -> TokenStream {
-    let private = model.krate.private();
+    let (root, private) = (model.krate.root(), model.krate.private());
     let (output, value) = (&model.returns.output, &model.returns.value);
     let error = quote!(<#output as #private::Returned<#value>>::Error);
     match &model.share {
-        Share::ByType => quote!(#private::share!(#output, #value)),
+        Share::ByType => quote!(#root::__share!(#output, #value)),
         Share::With(share) => quote!(#private::Share::<#error>::with(#share)),
         Share::Cloned(option) => {
+            let private = model.krate.private_at(option.span());
             quote_spanned!(option.span()=> #private::Share::<#error>::cloned())
         }
     }

@@ -119,15 +119,6 @@ impl Shape {
             }
         }
     }
-
-    /// The types whose owned form has to be hashable, for the error to point at.
-    pub(crate) fn leaves<'a>(&'a self, found: &mut Vec<&'a Type>) {
-        match self {
-            Self::Leaf(ty) | Self::Borrowed(ty) | Self::Cow(ty) => found.push(ty),
-            Self::Through(inner) | Self::Option(inner) => inner.leaves(found),
-            Self::Tuple(parts) => parts.iter().for_each(|part| part.leaves(found)),
-        }
-    }
 }
 
 /// `<T as ToOwned>::Owned`, as a person would write it.
@@ -212,8 +203,10 @@ fn refuse(ty: &Type) -> Result<(), Unkeyable> {
             because("a `&mut` argument is there to be changed, and a hit changes nothing")
         }
         Type::FnPtr(_) => because("the same function may have several addresses"),
-        Type::TraitObject(_) => because("a trait object cannot be hashed and kept"),
-        Type::ImplTrait(_) => because("an `impl Trait` argument has no name to keep it by"),
+        Type::TraitObject(_) => because("a trait object cannot be compared with what was there at the last call"),
+        _ if ["Box", "Arc", "Rc"].iter().any(|name| matches!(spelled(ty, name), Some(Type::TraitObject(_)))) => {
+            because("a trait object cannot be compared with what was there at the last call")
+        }
         Type::Ptr(_) => because("an address says nothing about what is there at the next call"),
         _ => match float(ty) {
             Some(name) => Err(Unkeyable {
@@ -245,10 +238,15 @@ fn float(ty: &Type) -> Option<&Ident> {
 }
 
 fn borrowed_inside(ty: &Type) -> Unkeyable {
+    let is_list = matches!(ty, Type::Slice(_) | Type::Array(_)) || spelled(ty, "Vec").is_some();
     Unkeyable {
         span: ty.span(),
         why: "a borrow is inside its type, and an entry outlives the call".to_owned(),
-        cure: Some(|x| format!("key({x}: Vec<String> = {x}.iter().map(|s| s.to_string()).collect())")),
+        cure: Some(if is_list {
+            |x| format!("key({x}: Vec<String> = {x}.iter().map(|s| s.to_string()).collect())")
+        } else {
+            |x| format!("key(id: u64 = {x}.id)")
+        }),
     }
 }
 
@@ -305,7 +303,7 @@ mod tests {
         assert!(why(parse_quote!(&mut Conn)).contains("`&mut` argument"));
         assert!(why(parse_quote!(fn(u8) -> u8)).contains("addresses"));
         assert!(why(parse_quote!(&dyn Db)).contains("trait object"));
-        assert!(why(parse_quote!(impl Db)).contains("impl Trait"));
+        assert!(why(parse_quote!(Arc<dyn Db>)).contains("trait object"));
         assert!(why(parse_quote!(*const u8)).contains("address"));
         assert!(why(parse_quote!(f64)).contains("no `Eq`"));
         assert!(why(parse_quote!(&[f32])).contains("`f32` has no `Eq`"));

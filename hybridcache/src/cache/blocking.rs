@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 
+use super::context::Said;
 use super::{Cache, Evicted, Inner, LoadContext, Write};
 use crate::error::Error;
 use crate::key::Key;
@@ -66,7 +67,7 @@ where
     ///
     /// None in the memory tier.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
-        self.inner.insert(&key, value, &LoadContext::default());
+        self.inner.insert(&key, value, Said::default());
         Ok(())
     }
 

@@ -285,7 +285,7 @@ where
             expires: AtomicBool::new(false),
             sweep_interval: self.sweep_interval,
             hasher: DefaultHashBuilder::default(),
-            tick: clock.tick(),
+            lag: clock.lag(),
             generation: AtomicU32::new(0),
             memory: Memory::new(bound, nanos(self.sweep_interval), self.listener, Arc::clone(&meter)),
             flights: Flights::new(),

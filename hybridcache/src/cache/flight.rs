@@ -275,20 +275,24 @@ impl<K: Eq + Hash, V> Waiting<'_, K, V> {
         self.key.take().expect("the wait was not over")
     }
 
-    /// A waiter may leave just when the flight was given to it: it must not take the flight along.
+    /// A waiter may leave just when the flight was given to it: it must not take the flight along. Otherwise its seat goes with it,
+    /// or the seats of those who gave up would pile up behind a leader that never ends.
     fn vacate(&self) {
+        let Some(key) = &self.key else { return };
         let state = mem::replace(&mut *self.seat.0.lock(), State::Gone);
-        if let (State::Promoted, Some(key)) = (state, &self.key) {
-            self.flights.hand_over(key, self.id);
+        match state {
+            State::Promoted => self.flights.hand_over(key, self.id),
+            State::Waiting(_) => {
+                self.flights.lock(key.hash).withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
+            }
+            State::Landed(_) | State::Again | State::Gone => {}
         }
     }
 }
 
 impl<K: Eq + Hash, V> Drop for Waiting<'_, K, V> {
     fn drop(&mut self) {
-        if self.key.is_some() {
-            self.vacate();
-        }
+        self.vacate();
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) use refresh::Due;
 pub(crate) use write::Ticket;
 pub use write::{Evicted, Write};
 
-use crate::entry::Kept;
+use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Memory;
@@ -42,6 +42,7 @@ use crate::returned::{Returned, Share};
 use crate::rt::Tasks;
 use crate::sync::AtomicU32;
 use crate::time::Clock;
+use context::Said;
 use flight::Flights;
 use read::{Miss, Want};
 use registry::Erased;
@@ -89,7 +90,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) memory: Memory<K, V>,
     pub(crate) clock: Clock,
     /// How much the clock may lag: deadlines are that much early.
-    pub(crate) tick: u64,
+    pub(crate) lag: u64,
     /// Entries of an older generation are dead.
     generation: AtomicU32,
     pub(crate) meter: Arc<Meter>,
@@ -217,7 +218,7 @@ where
     ///
     /// None in the memory tier. A value that is too heavy is not kept, and what was there is gone.
     pub async fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
-        self.inner.insert(&key, value, &LoadContext::default());
+        self.inner.insert(&key, value, Said::default());
         Ok(())
     }
 
@@ -234,7 +235,7 @@ where
     ) -> Result<(), Error> {
         let context = LoadContext::default();
         say(&context);
-        self.inner.insert(&key, value, &context);
+        self.inner.insert(&key, value, context.said());
         Ok(())
     }
 
@@ -409,10 +410,9 @@ where
         for (at, key) in missing {
             if let Some(value) = loaded.get(&key.key) {
                 found[at] = Some(value.clone());
-                let kept = Kept::Value(value.clone());
-                if let Some(entry) = self.entry(&key.key, kept, start, generation, context::Said::default()) {
-                    self.fill_unless_written(key, entry, ticket, generation);
-                }
+                let terms = self.terms(&key.key, View::Value(value), start, generation, Said::default());
+                let entry = terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms });
+                self.fill_unless_written(key, entry, ticket, generation);
             }
         }
         Ok(found)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Inner;
 use super::context::{LoadContext, Said};
 use super::flight::{Called, Entry as Entered, Leader, Led};
-use crate::entry::{Entry, Kept, Terms};
+use crate::entry::{Entry, Kept, Terms, View};
 use crate::key::Stored;
 use crate::memory::Removed;
 use crate::returned::{Returned, Share};
@@ -228,35 +228,32 @@ where
         let said = context.map(LoadContext::said).unwrap_or_default();
         let generation = self.generation();
         let parts = returned.split();
-        let (entry, failure) = match &parts {
-            Ok(value) => {
-                let kept = value.clone().map_or(Kept::Nothing, Kept::Value);
-                (self.entry(&leader.key.key, kept, start, generation, said), None)
-            }
+        let failure = match &parts {
+            Ok(_) => None,
             Err(error) => {
                 tracing::debug!(cache = %self.name, key = %self.digest(&leader.key), "a load failed");
                 let Some(failure) = share.export(error) else {
                     leader.fail();
                     return R::join(parts).expect("what was taken apart fits together");
                 };
-                (self.entry(&leader.key.key, Kept::Failed(failure.clone()), start, generation, said), Some(failure))
+                Some(failure)
             }
         };
+        let kept = || match (&parts, &failure) {
+            (Ok(Some(value)), _) => Kept::Value(value.clone()),
+            (_, Some(failure)) => Kept::Failed(failure.clone()),
+            _ => Kept::Nothing,
+        };
+        let terms = self.terms(&leader.key.key, View::from(&parts), start, generation, said);
+        let entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
-        leader.land(
-            generation,
-            |right| match right {
-                // A reload that failed leaves what was there.
-                Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, &mut removed),
-                _ => {}
-            },
-            || match (&parts, &failure) {
-                (_, Some(failure)) => Kept::Failed(failure.clone()),
-                (Ok(Some(value)), None) => Kept::Value(value.clone()),
-                _ => Kept::Nothing,
-            },
-        );
+        let fill = |right| match right {
+            // A reload that failed leaves what was there.
+            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, &mut removed),
+            _ => {}
+        };
+        leader.land(generation, fill, kept);
         self.memory.release(removed);
         R::join(parts).expect("what was taken apart fits together")
     }
@@ -288,52 +285,55 @@ where
         let (start, returned) = self.run(None, body, R::failed).await;
         let parts = returned.split();
         let said = context.map(LoadContext::said).unwrap_or_default();
+        let terms = self.terms(&key.key, View::from(&parts), start, generation, said);
         let kept = match &parts {
-            Ok(value) => Some(value.clone().map_or(Kept::Nothing, Kept::Value)),
-            Err(error) => share.export(error).map(Kept::Failed),
+            Ok(value) => terms.map(|terms| (value.clone().map_or(Kept::Nothing, Kept::Value), terms)),
+            Err(error) => terms.and_then(|terms| Some((Kept::Failed(share.export(error)?), terms))),
         };
-        if let Some(entry) = kept.and_then(|kept| self.entry(&key.key, kept, start, generation, said)) {
+        if parts.is_ok() || kept.is_some() {
+            let entry = kept.map(|(kept, terms)| Entry { kept, terms });
             self.fill_unless_written(key, entry, ticket, generation);
         }
         (R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
     }
 
-    /// Keeps an entry unless its stripe was written, or the cache cleared, since `ticket` and `generation` were read.
-    pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Entry<V>, ticket: u64, generation: u32) {
+    /// Keeps the entry of a fresh load, or that it has none, unless its stripe was written, or the cache cleared, since
+    /// `ticket` and `generation` were read.
+    pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Option<Entry<V>>, ticket: u64, generation: u32) {
         let mut removed = Removed::default();
         let mut table = self.flights.lock(key.hash);
         if !table.written_since(ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
-            self.replace(key, Some(entry), &mut removed);
+            self.replace(key, entry, &mut removed);
         }
         drop(table);
         self.memory.release(removed);
     }
 
-    /// The entry to keep for a result, if it is to be kept.
-    pub(crate) fn entry(&self, key: &K, kept: Kept<V>, start: u64, generation: u32, said: Said) -> Option<Entry<V>> {
-        let wanted = match &kept {
-            Kept::Value(value) => !said.do_not_keep && said.lifetime != Some(0) && self.rules.stores(value),
-            Kept::Nothing => self.rules.cache_none && !said.do_not_keep,
-            Kept::Failed(_) => self.rules.cache_err && !said.do_not_keep,
+    /// On which terms a result is to be kept, if it is.
+    pub(crate) fn terms(&self, key: &K, view: View<'_, V>, start: u64, generation: u32, said: Said) -> Option<Terms> {
+        let wanted = match view {
+            View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
+            View::Nothing => self.rules.cache_none,
+            View::Failed => self.rules.cache_err,
         };
-        if !wanted {
+        if !wanted || said.do_not_keep {
             return None;
         }
-        let weight = match &kept {
-            Kept::Value(value) => self.rules.weigh(key, value)?,
-            _ => 1,
+        let weight = match view {
+            View::Value(value) => self.rules.weigh(key, value)?,
+            View::Nothing | View::Failed => 1,
         };
         if !self.memory.admits(weight) {
             self.meter.rejected.add_one();
-            tracing::debug!(cache = %self.name, weight, "a value is heavier than `max_entry_weight`: returned, not kept");
+            tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
             return None;
         }
-        let (deadline, moving) = self.rules.lifetime(&kept, start, self.tick, said.lifetime);
-        if deadline != NEVER {
+        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        if deadline != NEVER || moving.is_some() {
             self.expect_expiry();
         }
-        Some(Entry { kept, terms: Terms { deadline, moving, generation, weight: weight as u32 } })
+        Some(Terms { deadline, moving, generation, weight: weight as u32 })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{Kept, Moving};
+use crate::entry::{Moving, View};
 use crate::observe::Meter;
 use crate::rt;
 use crate::time::{NEVER, deadline, jittered};
@@ -50,23 +50,23 @@ impl<K, V> Rules<K, V> {
     /// When something loaded at `start` dies, and what of that moves. `said` is a lifetime its loader chose.
     pub(crate) fn lifetime(
         &self,
-        kept: &Kept<V>,
+        view: View<'_, V>,
         start: u64,
-        tick: u64,
+        lag: u64,
         said: Option<u64>,
     ) -> (u64, Option<Arc<Moving>>) {
-        let lifetime = match kept {
-            Kept::Value(_) => said.unwrap_or(self.ttl),
-            Kept::Nothing => self.none_ttl,
-            Kept::Failed(_) => self.err_ttl,
+        let lifetime = match view {
+            View::Value(_) => said.unwrap_or(self.ttl),
+            View::Nothing => self.none_ttl,
+            View::Failed => self.err_ttl,
         };
         let random = if self.jitter > 0.0 { random() } else { 0 };
         let lifetime = jittered(lifetime, self.jitter, random);
-        let ends = deadline(start, lifetime, tick);
-        let idle = match kept {
-            Kept::Value(_) if said.is_none() && self.idle != NEVER => {
+        let ends = deadline(start, lifetime, lag);
+        let idle = match view {
+            View::Value(_) if said.is_none() && self.idle != NEVER => {
                 // Of at least a nanosecond: zero would mean that it does not slide.
-                jittered(self.idle, self.jitter, random).saturating_sub(tick).max(1)
+                jittered(self.idle, self.jitter, random).saturating_sub(lag).max(1)
             }
             _ => 0,
         };

@@ -2,9 +2,9 @@
 
 use std::hash::Hash;
 
-use super::context::LoadContext;
+use super::context::Said;
 use super::{Cache, Digest, Inner};
-use crate::entry::Kept;
+use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Removed;
@@ -41,8 +41,8 @@ where
         self.memory.evict(hash, key);
     }
 
-    pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, context: &LoadContext) {
-        self.put(self.stored(key), value, context, |table, key, number| {
+    pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, said: Said) {
+        self.put(self.stored(key), value, said, |table, key, number| {
             table.evict(key, number);
             true
         });
@@ -53,11 +53,13 @@ where
         &self,
         key: Stored<K>,
         value: V,
-        context: &LoadContext,
+        said: Said,
         admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
     ) {
         let generation = self.generation();
-        let entry = self.entry(&key.key, Kept::Value(value), self.clock.now_precise(), generation, context.said());
+        let start = self.clock.now_precise();
+        let terms = self.terms(&key.key, View::Value(&value), start, generation, said);
+        let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let own = key.clone();
         let mut removed = Removed::default();
         let refused = {
@@ -137,7 +139,7 @@ where
     pub fn put_blocking(mut self, value: V) -> Result<(), Error> {
         if let Some(key) = self.key.take() {
             let number = self.number;
-            self.cache.inner.put(key, value, &LoadContext::default(), |table, key, now| {
+            self.cache.inner.put(key, value, Said::default(), |table, key, now| {
                 let newest = table.end_write(key, number);
                 table.evict(key, now);
                 newest
@@ -182,7 +184,7 @@ where
     }
 
     pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
-        self.inner.put(key, value, &LoadContext::default(), |table, key, number| {
+        self.inner.put(key, value, Said::default(), |table, key, number| {
             let newest = !table.written_since(ticket);
             table.evict(key, number);
             newest

@@ -188,6 +188,15 @@ impl<K: Eq + Hash, W> Table<K, W> {
         succession
     }
 
+    /// A waiter of flight `id` went away: it is the one for which `is` is true.
+    pub(crate) fn withdraw(&mut self, key: &Stored<K>, id: FlightId, is: impl Fn(&W) -> bool) {
+        if let Some(flight) = self.flight(key, id)
+            && let Some(at) = flight.waiters.iter().position(|waiter| is(&waiter.who))
+        {
+            flight.waiters.remove(at);
+        }
+    }
+
     /// `key` was evicted; `number` is newer than every number before.
     pub(crate) fn evict(&mut self, key: &Stored<K>, number: u64) {
         self.detach(key);

@@ -161,3 +161,18 @@ fn a_flight_that_an_async_caller_takes_over_lets_go_of_those_who_hold_a_thread()
     assert_eq!(table.enter(key(7), 3, 0, true, |_| true, || "-"), Entered::Alone);
     assert_eq!(table.land(&key(7), 1, 0).waiters, ["async too"]);
 }
+
+#[test]
+fn a_waiter_that_leaves_takes_its_seat_along() {
+    let mut table = Flights::default();
+    enter(&mut table, 1, "-");
+    for waiter in ["a", "b", "c"] {
+        enter(&mut table, 2, waiter);
+    }
+    table.withdraw(&key(7), 1, |waiter| *waiter == "b");
+    table.withdraw(&key(7), 1, |waiter| *waiter == "nobody");
+    table.evict(&key(7), 9);
+    table.withdraw(&key(7), 1, |waiter| *waiter == "a");
+    assert_eq!(table.land(&key(7), 1, 0).waiters, ["c"]);
+    table.withdraw(&key(7), 1, |_| true);
+}

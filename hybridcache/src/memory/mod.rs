@@ -55,7 +55,7 @@ where
         };
         let mut shards = (4 * cores as u64).next_power_of_two();
         // The store lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
-        while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards * 9 / 10 < max_entry_weight) {
+        while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards / 10 * 9 < max_entry_weight) {
             shards /= 2;
         }
         let mut options = OptionsBuilder::new();
@@ -154,7 +154,7 @@ where
         let mut count = 0;
         for (filed, kept) in self.store.drain().take(most) {
             count += 1;
-            self.release_one(filed, kept, RemovalReason::Explicit);
+            self.release_guarded(filed, kept, RemovalReason::Explicit);
         }
         count
     }
@@ -163,8 +163,9 @@ where
     pub(crate) fn sweep(&self, now: u64) {
         self.wheel.sweep(now, |hash| {
             let probe = Expired { hash, now, refile: Cell::new(None) };
-            if let Some((filed, kept)) = self.take(&probe) {
-                self.release_one(filed, kept, RemovalReason::Expired);
+            // Several, where keys hash alike.
+            while let Some((filed, kept)) = self.take(&probe) {
+                self.release_guarded(filed, kept, RemovalReason::Expired);
             }
             probe.refile.get()
         });
@@ -180,6 +181,11 @@ where
                 self.release_one(filed, kept, reason);
             }
         }
+    }
+
+    /// For one of many: a `Drop` that panics must not keep the others from their end.
+    fn release_guarded(&self, filed: Filed<K>, kept: Kept<V>, reason: RemovalReason) {
+        rt::guarded("drop of a value", || self.release_one(filed, kept, reason));
     }
 
     fn release_one(&self, filed: Filed<K>, kept: Kept<V>, reason: RemovalReason) {

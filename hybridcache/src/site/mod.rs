@@ -1,130 +1,28 @@
 //! What the attributes expand to: one site, one key, one call.
 
+mod place;
 mod probe;
 mod write;
 
-use std::any::Any;
 use std::future::Future;
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::OnceLock;
 
 use crate::cache::read::{Miss, Want};
-use crate::cache::registry::{Mode, Registry};
-use crate::cache::{Builder, Cache, Due as Reload, SingleFlight};
+use crate::cache::{Cache, Due as Reload};
 use crate::entry::Kept;
 use crate::key::Key;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
 
 pub use crate::returned::{Returned, Share};
+pub use place::{PlainSite, Site};
 pub use probe::{
-    CacheValue, KeyPart, Keyed, KindProbe, OptionLike, PayloadProbe, ResultLike, ShareProbe, Valued, assert_key,
-    assert_plain, assert_value, payload, share, via,
+    CacheValue, KeyPart, KeyTarget, Keyed, KindProbe, OptionLike, PayloadProbe, Plain, ResultLike, ShareProbe,
+    Targeted, Valued, assert_key, assert_plain, assert_target, assert_value, payload, share, via,
 };
 pub use write::{All, At, Evict, Lease, Named, Target, Ticket};
-
-/// How many instances of a generic function a site finds without asking the manager.
-const WAYS: usize = 4;
-
-/// A place in the code that has a cache: one `static` for each annotated function.
-///
-/// A `static` in a generic function is one for all its instances, so a site is untyped. It tells instances apart by the
-/// type of the closure that builds their cache: that names the function and its generic arguments, which `(K, V)` would
-/// not (`name::<A>` and `name::<B>` may have the same). What it finds belongs to the manager of the process; the first
-/// guess is right unless a manager was installed or a scope is open, which one relaxed load tells.
-#[derive(Debug)]
-pub struct Site {
-    /// For the manager that was there from the start, and for the installed one.
-    slots: [[OnceLock<Box<dyn Any + Send + Sync>>; WAYS]; 2],
-}
-
-/// A cache, marked with the type that builds it.
-struct Instance<K, V, F> {
-    cache: Cache<K, V>,
-    built_by: PhantomData<fn() -> F>,
-}
-
-impl Default for Site {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Site {
-    /// A site that has no cache yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { slots: [const { [const { OnceLock::new() }; WAYS] }; 2] }
-    }
-
-    /// The cache of the instance that `build` stands for. `build` must capture nothing.
-    #[inline]
-    pub fn cache<K, V, F>(&'static self, build: F) -> Resolved<'static, K, V>
-    where
-        K: Clone + Eq + Hash + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-        F: Fn() -> Builder<K, V> + 'static,
-    {
-        if let Mode::Process(installed) = Registry::mode() {
-            // All but generic functions have one instance.
-            if let Some(instance) = self.slots[usize::from(installed)][0].get()
-                && let Some(instance) = instance.downcast_ref::<Instance<K, V, F>>()
-            {
-                return Resolved::Borrowed(&instance.cache);
-            }
-        }
-        self.resolve(build)
-    }
-
-    #[inline(never)]
-    fn resolve<K, V, F>(&'static self, build: F) -> Resolved<'static, K, V>
-    where
-        K: Clone + Eq + Hash + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-        F: Fn() -> Builder<K, V> + 'static,
-    {
-        let mode = Registry::mode();
-        if let Mode::Process(installed) = mode {
-            let others = self.slots[usize::from(installed)].iter().map_while(OnceLock::get);
-            if let Some(instance) = others.flat_map(|other| other.downcast_ref::<Instance<K, V, F>>()).next() {
-                return Resolved::Borrowed(&instance.cache);
-            }
-        }
-        let registry = match mode {
-            Mode::Process(installed) => Registry::process(installed).clone(),
-            Mode::Scoped => Registry::current(),
-        };
-        let cache = Cache::clone(&registry.site(std::any::TypeId::of::<F>(), || {
-            let builder = || {
-                let mut builder = build();
-                builder.registry = Some(registry.clone());
-                builder
-            };
-            builder().build().unwrap_or_else(|error| {
-                // The function works without its cache; whoever reads the log learns why it is slow.
-                tracing::error!(%error, "an annotated function has a bad option: it runs uncached");
-                builder().uncached()
-            })
-        }));
-        if let Mode::Process(installed) = mode {
-            let instance = Instance::<K, V, F> { cache: cache.clone(), built_by: PhantomData };
-            let mut instance: Box<dyn Any + Send + Sync> = Box::new(instance);
-            for slot in &self.slots[usize::from(installed)] {
-                // Another thread may be at the same; then it has put the same cache here.
-                match slot.set(instance) {
-                    Ok(()) => break,
-                    Err(_) if slot.get().is_some_and(|there| there.is::<Instance<K, V, F>>()) => {
-                        break;
-                    }
-                    Err(taken) => instance = taken,
-                }
-            }
-        }
-        Resolved::Owned(cache)
-    }
-}
 
 /// The cache that a call goes to.
 #[derive(Debug)]
@@ -160,18 +58,6 @@ impl<K, V> Deref for Resolved<'_, K, V> {
             Self::Borrowed(cache) => cache,
             Self::Owned(cache) => cache,
         }
-    }
-}
-
-impl<K, V> Builder<K, V>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    /// A cache that keeps nothing, for a function whose options are wrong.
-    fn uncached(self) -> Cache<K, V> {
-        let plain = Builder::new(self.into_name()).single_flight(SingleFlight::Off).store_if(|_| false);
-        plain.build().expect("these options are right")
     }
 }
 

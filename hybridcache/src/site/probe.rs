@@ -53,6 +53,7 @@ pub struct IsResultOrOption;
 )]
 pub trait Plain {}
 
+#[diagnostic::do_not_recommend]
 impl Plain for IsPlain {}
 
 /// Fails to compile for an answer that is not plain.
@@ -61,23 +62,33 @@ pub const fn assert_plain<K: Plain>(kind: K) {
 }
 
 /// A type that is a `Result`, perhaps by another name.
-#[diagnostic::on_unimplemented(message = "`returns = result`, but `{Self}` is not a `Result`")]
+#[diagnostic::on_unimplemented(
+    message = "`returns = result`, but `{Self}` is not a `Result`",
+    label = "this is not a `Result`",
+    note = "remove `returns`, or name what is kept with `value = Type`"
+)]
 pub trait ResultLike {
     /// What is in its `Ok`.
     type Ok;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E> ResultLike for Result<T, E> {
     type Ok = T;
 }
 
 /// A type that is an `Option`, perhaps by another name.
-#[diagnostic::on_unimplemented(message = "`returns = option`, but `{Self}` is not an `Option`")]
+#[diagnostic::on_unimplemented(
+    message = "`returns = option`, but `{Self}` is not an `Option`",
+    label = "this is not an `Option`",
+    note = "remove `returns`, or name what is kept with `value = Type`"
+)]
 pub trait OptionLike {
     /// What is in its `Some`.
     type Some;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> OptionLike for Option<T> {
     type Some = T;
 }
@@ -105,7 +116,7 @@ pub const fn assert_key<K: KeyPart>() -> usize {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "this value would be kept and handed to every caller",
-    note = "a cached value is `Clone + Send + Sync + 'static`: derive `Clone`, or return an `Arc` of it, which is always `Clone`"
+    note = "a cached value is `Clone + Send + Sync + 'static`: derive `Clone`, or return an `Arc` of it; an `Rc` becomes an `Arc`"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 
@@ -117,6 +128,28 @@ impl<V: Clone + Send + Sync + 'static> CacheValue for V {}
 pub const fn assert_value<V: CacheValue>() -> usize {
     0
 }
+
+/// A type that is looked up by reference, and kept as what `ToOwned` makes of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key",
+    label = "this argument is part of the key",
+    note = "a part of a key is `Clone + Hash + Eq + Send + Sync + 'static`: derive what is missing",
+    note = "or leave the argument out with `skip(argument)`, or choose the key with `key(..)`"
+)]
+pub trait KeyTarget {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Hash + Eq + ToOwned<Owned: KeyPart>> KeyTarget for T {}
+
+/// [`assert_key`] for the target of a reference.
+#[must_use]
+pub const fn assert_target<T: ?Sized + KeyTarget>() -> usize {
+    0
+}
+
+/// [`Keyed`] for the target of a reference.
+#[derive(Debug)]
+pub struct Targeted<T: ?Sized + KeyTarget>(PhantomData<fn() -> Box<T>>);
 
 /// A key whose type is checked where this is named: in the clause of a function that no array can stand beside.
 #[derive(Debug)]

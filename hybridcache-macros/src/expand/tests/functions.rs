@@ -24,9 +24,7 @@ fn plain_async() {
         let __hc_result = match user::__cache().__lookup((&id, lang)) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
-                let __hc_share = ::hybridcache::__private::share!(
-                    Result < User, DbError >, User
-                );
+                let __hc_share = ::hybridcache::__share!(Result < User, DbError >, User);
                 __hc_miss.load(__hc_share, move || user::uncached(id, lang)).await
             }
         };
@@ -36,30 +34,23 @@ fn plain_async() {
     #[allow(non_camel_case_types, dead_code)]
     #[allow(missing_debug_implementations, missing_copy_implementations)]
     pub struct user {}
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     impl user
     where
         for<'hc> User: ::hybridcache::__private::CacheValue,
     {
         #[doc(hidden)]
-        pub fn __cache() -> ::hybridcache::__private::Resolved<
-            'static,
+        pub fn __cache() -> ::hybridcache::__private::Found<
             (u64, ::std::string::String),
             User,
         > {
-            static __HC: ::hybridcache::__private::Site = ::hybridcache::__private::Site::new();
+            static __HC: ::hybridcache::__private::PlainSite<
+                (u64, ::std::string::String),
+                User,
+            > = ::hybridcache::__private::PlainSite::new();
             __HC.cache(|| {
-                ::hybridcache::Cache::<
-                    (u64, ::std::string::String),
-                    User,
-                >::builder(::core::concat!(::core::module_path!(), "::user"))
+                __HC
+                    .builder(::core::concat!(::core::module_path!(), "::user"))
                     .sliding(::core::time::Duration::from_secs(60))
                     .jitter(0.1)
             })
@@ -95,9 +86,7 @@ fn plain_async() {
         }
         ///Runs the body now and replaces what is kept.
         pub async fn refresh(id: u64, lang: &str) -> Result<User, DbError> {
-            let __hc_share = ::hybridcache::__private::share!(
-                Result < User, DbError >, User
-            );
+            let __hc_share = ::hybridcache::__share!(Result < User, DbError >, User);
             let __hc_result = Self::__cache()
                 .__forced((&id, lang))
                 .load(__hc_share, move || user::uncached(id, lang))
@@ -145,15 +134,11 @@ fn plain_blocking() {
     assert_snapshot!(parts(quote!(capacity = 100), item, &["__cache", "put", "refresh", "clear", "key", "uncached"]), @r##"
     const _: [(); ::hybridcache::__private::assert_value::<Vec<u64>>()] = [];
     #[doc(hidden)]
-    fn __cache() -> ::hybridcache::__private::Resolved<'static, u64, Vec<u64>> {
-        static __HC: ::hybridcache::__private::Site = ::hybridcache::__private::Site::new();
+    fn __cache() -> ::hybridcache::__private::Found<u64, Vec<u64>> {
+        static __HC: ::hybridcache::__private::PlainSite<u64, Vec<u64>> = ::hybridcache::__private::PlainSite::new();
         ::hybridcache::__private::assert_plain!(Vec < u64 >);
         __HC.cache(|| {
-            ::hybridcache::Cache::<
-                u64,
-                Vec<u64>,
-            >::builder(::core::concat!(::core::module_path!(), "::squares"))
-                .capacity(100)
+            __HC.builder(::core::concat!(::core::module_path!(), "::squares")).capacity(100)
         })
     }
     ///Stores a value for these arguments. The last arrival wins.
@@ -162,7 +147,7 @@ fn plain_blocking() {
     }
     ///Runs the body now and replaces what is kept.
     fn refresh(upto: u64) -> Vec<u64> {
-        let __hc_share = ::hybridcache::__private::share!(Vec < u64 >, Vec < u64 >);
+        let __hc_share = ::hybridcache::__share!(Vec < u64 >, Vec < u64 >);
         let __hc_result = Self::__cache()
             .__forced(&upto)
             .load_blocking(__hc_share, move || squares::uncached(upto));
@@ -211,17 +196,15 @@ fn generic() {
         let __hc_result = match load::__cache::<T, N>().__lookup((from, &ids)) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
-                let __hc_share = ::hybridcache::__private::share!(
-                    Option < Vec < T > >, Vec < T >
-                );
+                let __hc_share = ::hybridcache::__share!(Option < Vec < T > >, Vec < T >);
                 __hc_miss.load(__hc_share, move || load::uncached::<T, N>(from, ids)).await
             }
         };
         __hc_result
     }
     #[doc(hidden)]
-    pub fn __cache<T: Load + 'static, const N: usize>() -> ::hybridcache::__private::Resolved<
-        'static,
+    #[allow(trivial_bounds)]
+    pub fn __cache<T: Load + 'static, const N: usize>() -> ::hybridcache::__private::Found<
         (::std::string::String, [u64; N]),
         Vec<T>,
     >
@@ -266,7 +249,7 @@ fn generic() {
         for<'hc> [u64; N]: ::hybridcache::__private::KeyPart,
         for<'hc> Vec<T>: ::hybridcache::__private::CacheValue,
     {
-        let __hc_share = ::hybridcache::__private::share!(Option < Vec < T > >, Vec < T >);
+        let __hc_share = ::hybridcache::__share!(Option < Vec < T > >, Vec < T >);
         let __hc_result = Self::__cache::<T, N>()
             .__forced((from, &ids))
             .load(__hc_share, move || load::uncached::<T, N>(from, ids))
@@ -294,16 +277,15 @@ fn computed_key_and_pattern() {
     assert_snapshot!(parts(args, item, &["__cache", "evict", "uncached"]), @r##"
     const _: [(); ::hybridcache::__private::assert_value::<Page>()] = [];
     #[doc(hidden)]
-    fn __cache() -> ::hybridcache::__private::Resolved<
-        'static,
+    fn __cache() -> ::hybridcache::__private::Found<
         (String, ::core::option::Option<::std::string::String>, u32),
         Page,
     > {
-        static __HC: ::hybridcache::__private::Site = ::hybridcache::__private::Site::new();
-        __HC.cache(|| ::hybridcache::Cache::<
+        static __HC: ::hybridcache::__private::PlainSite<
             (String, ::core::option::Option<::std::string::String>, u32),
             Page,
-        >::builder(::core::concat!(::core::module_path!(), "::page")))
+        > = ::hybridcache::__private::PlainSite::new();
+        __HC.cache(|| __HC.builder(::core::concat!(::core::module_path!(), "::page")))
     }
     ///Removes the entry of these arguments.
     fn evict(
@@ -311,7 +293,7 @@ fn computed_key_and_pattern() {
         path: &str,
         lang: &Option<&str>,
     ) -> ::core::result::Result<::hybridcache::Evicted, ::hybridcache::Error> {
-        let __hc_key_path: String = path.to_lowercase();
+        let __hc_key_path: String = { path.to_lowercase() };
         let __hc_key_shard: u32 = {
             #[allow(unused_variables)]
             let State(db) = arg0;
@@ -373,7 +355,7 @@ fn raw_name_without_handle() {
                     ::core::option::Option::Some(
                         ::hybridcache::__private::Lookup::Miss(__hc_miss),
                     ) => {
-                        let __hc_share = ::hybridcache::__private::share!(String, String);
+                        let __hc_share = ::hybridcache::__share!(String, String);
                         __hc_miss.load_blocking(__hc_share, __hc_load)
                     }
                     _ => __hc_load(),
@@ -435,11 +417,7 @@ fn bypassed_and_given_a_cache() {
     assert_snapshot!(parts(quote!(when = id != 0, cache = &USERS), user(), &["__cache"]), @r##"
     const _: [(); ::hybridcache::__private::assert_value::<User>()] = [];
     #[doc(hidden)]
-    pub fn __cache() -> ::hybridcache::__private::Resolved<
-        'static,
-        (u64, ::std::string::String),
-        User,
-    > {
+    pub fn __cache() -> ::hybridcache::__private::Found<(u64, ::std::string::String), User> {
         ::hybridcache::__private::Resolved::Owned({
             let __hc_given: &::hybridcache::Cache<(u64, ::std::string::String), User> = &(&USERS);
             ::core::clone::Clone::clone(__hc_given)

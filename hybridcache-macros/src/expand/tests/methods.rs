@@ -15,16 +15,10 @@ fn method(args: TokenStream, item: TokenStream) -> String {
 fn inherent() {
     let item = quote! { pub async fn user(&self, mut id: u64) -> Result<User, DbError> { self.db.user(id).await } };
     assert_snapshot!(method(quote!(skip(self), ttl = "60s"), item), @r##"
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
-    pub fn __hc_user_site() -> ::hybridcache::__private::Resolved<'static, u64, User>
+    #[allow(trivial_bounds)]
+    pub fn __hc_user_site() -> ::hybridcache::__private::Found<u64, User>
     where
         ::hybridcache::__private::Valued<User>: ::core::marker::Sized,
     {
@@ -42,9 +36,7 @@ fn inherent() {
         let __hc_result = match __hc_cache.__lookup(&id) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
-                let __hc_share = ::hybridcache::__private::share!(
-                    Result < User, DbError >, User
-                );
+                let __hc_share = ::hybridcache::__share!(Result < User, DbError >, User);
                 __hc_miss
                     .load(
                         __hc_share,
@@ -70,50 +62,22 @@ fn inherent() {
         };
         __hc_result
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     ///The cache of `user()`.
     pub fn user_cache() -> ::hybridcache::Cache<u64, User> {
         Self::__hc_user_site().to_cache()
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     ///The key of `user()` for these arguments.
     pub fn user_key(id: &u64) -> u64 {
         ::hybridcache::Key::to_owned_key(&id)
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
     pub fn __hc_user_cache(&self) -> ::hybridcache::Cache<u64, User> {
         Self::user_cache()
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
     pub fn __hc_user_key(&self, id: &u64) -> u64 {
         Self::user_key(id)
@@ -128,62 +92,34 @@ fn with_a_cache_of_the_instance() {
     pub fn user(&self, id: u64) -> User {
         let __hc_given: &::hybridcache::Cache<(u32, u64), User> = &(self.users);
         let __hc_cache = ::hybridcache::__private::Resolved::of(__hc_given);
-        let __hc_key_tenant: u32 = self.tenant;
+        let __hc_key_tenant: u32 = { self.tenant };
         let __hc_result = match __hc_cache.__lookup((&__hc_key_tenant, &id)) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
-                let __hc_share = ::hybridcache::__private::share!(User, User);
+                let __hc_share = ::hybridcache::__share!(User, User);
                 __hc_miss.load_blocking(__hc_share, move || -> User { self.db.user(id) })
             }
         };
         __hc_result
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     ///The cache of `user()`.
     pub fn users_cache(&self) -> ::hybridcache::Cache<(u32, u64), User> {
         let __hc_given: &::hybridcache::Cache<(u32, u64), User> = &(self.users);
         ::core::clone::Clone::clone(__hc_given)
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     ///The key of `user()` for these arguments.
     pub fn users_key(&self, id: &u64) -> (u32, u64) {
-        let __hc_key_tenant: u32 = self.tenant;
+        let __hc_key_tenant: u32 = { self.tenant };
         ::hybridcache::Key::to_owned_key(&(&__hc_key_tenant, id))
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
     pub fn __hc_users_cache(&self) -> ::hybridcache::Cache<(u32, u64), User> {
         self.users_cache()
     }
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
     pub fn __hc_users_key(&self, id: &u64) -> (u32, u64) {
         self.users_key(id)
@@ -196,16 +132,10 @@ fn refreshed_ahead() {
     let item = quote! { pub async fn user(self: &Arc<Self>, id: u64) -> User { self.db.user(id).await } };
     let text = method(quote!(skip(self), ttl = "60s", refresh_ahead = "80%"), item);
     assert_snapshot!(wrapper(&text), @r##"
-    #[allow(
-        dead_code,
-        unused_lifetimes,
-        trivial_bounds,
-        clippy::all,
-        clippy::pedantic,
-        clippy::nursery
-    )]
+    #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     #[doc(hidden)]
-    pub fn __hc_user_site() -> ::hybridcache::__private::Resolved<'static, u64, User>
+    #[allow(trivial_bounds)]
+    pub fn __hc_user_site() -> ::hybridcache::__private::Found<u64, User>
     where
         ::hybridcache::__private::Valued<User>: ::core::marker::Sized,
     {
@@ -271,9 +201,7 @@ fn of_async_trait() {
             let __hc_result = match __hc_cache.__lookup(&id) {
                 ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
                 ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
-                    let __hc_share = ::hybridcache::__private::share!(
-                        Option < User >, User
-                    );
+                    let __hc_share = ::hybridcache::__share!(Option < User >, User);
                     __hc_miss
                         .load(
                             __hc_share,

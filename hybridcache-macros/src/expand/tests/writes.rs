@@ -32,11 +32,11 @@ fn evicted_after_success() {
         __hc_evicting
             .add(
                 ::hybridcache::__private::At::new(
-                    db::user::cache(),
-                    db::user::key(&id, &"en"),
+                    <db::user>::cache(),
+                    <db::user>::key(&id, &"en"),
                 ),
             );
-        __hc_evicting.add(::hybridcache::__private::All::new(users::cache::<All>()));
+        __hc_evicting.add(::hybridcache::__private::All::new(<users>::cache::<All>()));
         __hc_evicting
             .add(
                 ::hybridcache::__private::At::new(
@@ -75,8 +75,8 @@ fn evicted_after_success() {
                 __hc_evicting
                     .add(
                         ::hybridcache::__private::At::new(
-                            user::cache(),
-                            user::key(&result.id, &"de"),
+                            <user>::cache(),
+                            <user>::key(&result.id, &"de"),
                         ),
                     );
                 true
@@ -129,11 +129,11 @@ fn put_with_a_lease_and_a_ticket() {
     assert_snapshot!(put(quote!(user(id, "en") = result.clone(), by_name(&result.name) = result.id), item), @r##"
     async fn update(id: u64, new: Patch) -> Result<User, DbError> {
         let __hc_put0 = ::hybridcache::__private::At::new(
-                user::cache(),
-                user::key(&id, &"en"),
+                <user>::cache(),
+                <user>::key(&id, &"en"),
             )
             .write();
-        let __hc_put1 = by_name::cache().__ticket();
+        let __hc_put1 = <by_name>::cache().__ticket();
         let __hc_result = async move {
             #[allow(
                 unknown_lints,
@@ -156,8 +156,8 @@ fn put_with_a_lease_and_a_ticket() {
                     result.clone(),
                     (
                         ::hybridcache::__private::At::new(
-                            by_name::cache(),
-                            by_name::key(&(&result.name)),
+                            <by_name>::cache(),
+                            <by_name>::key(&(&result.name)),
                         ),
                         result.id,
                     ),
@@ -185,8 +185,8 @@ fn put_from_a_blocking_function() {
     assert_snapshot!(put(quote!(counter(id) = 0), item), @r##"
     fn reset(id: u64) {
         let __hc_put0 = ::hybridcache::__private::At::new(
-                counter::cache(),
-                counter::key(&id),
+                <counter>::cache(),
+                <counter>::key(&id),
             )
             .write();
         let __hc_result = (move || -> () { db().reset(id) })();

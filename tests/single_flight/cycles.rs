@@ -8,10 +8,7 @@ use hybridcache_tests::{Gate, Runs, in_time, on_tokio, poll_once, until};
 
 /// A cache whose waits end only by what they wait for.
 fn cache() -> Cache<u64, u64> {
-    Cache::builder("cycles")
-        .wait_timeout(Duration::MAX)
-        .build()
-        .unwrap()
+    Cache::builder("cycles").wait_timeout(Duration::MAX).build().unwrap()
 }
 
 #[test]
@@ -29,11 +26,7 @@ fn a_body_that_asks_for_its_own_key_runs_by_itself() {
             .await;
         assert_eq!((outer.result, outer.outcome), (11, Outcome::Loaded));
         assert_eq!(inner, Some((10, Outcome::Uncached)));
-        assert_eq!(
-            cache.get(&1).await,
-            Some(11),
-            "what the one that leads returns is kept"
-        );
+        assert_eq!(cache.get(&1).await, Some(11), "what the one that leads returns is kept");
         assert_eq!((cache.stats().uncached, cache.stats().waits), (1, 0));
     });
 }
@@ -43,10 +36,7 @@ fn a_plain_body_that_asks_for_its_own_key_runs_by_itself() {
     in_time(|| {
         let cache = cache();
         let plain = cache.blocking();
-        assert_eq!(
-            plain.get_or_load(&1, || plain.get_or_load(&1, || 10) + 1),
-            11
-        );
+        assert_eq!(plain.get_or_load(&1, || plain.get_or_load(&1, || 10) + 1), 11);
         assert_eq!((plain.get(&1), cache.stats().uncached), (Some(11), 1));
     });
 }
@@ -56,9 +46,9 @@ fn a_plain_body_below_an_async_one_with_its_key_runs_by_itself() {
     in_time(|| {
         let cache = cache();
         let asks = cache.clone();
-        let outer = hybridcache_tests::block_on(cache.get_or_load(&1, || async move {
-            asks.blocking().get_or_load(&1, || 10) + 1
-        }));
+        let outer = hybridcache_tests::block_on(
+            cache.get_or_load(&1, || async move { asks.blocking().get_or_load(&1, || 10) + 1 }),
+        );
         assert_eq!((outer, cache.blocking().get(&1)), (11, Some(11)));
     });
 }
@@ -78,10 +68,7 @@ fn two_keys_that_need_each_other_in_one_task() {
             })
             .await;
         assert_eq!(value, 111);
-        assert_eq!(
-            (cache.get(&1).await, cache.get(&2).await),
-            (Some(111), Some(11))
-        );
+        assert_eq!((cache.get(&1).await, cache.get(&2).await), (Some(111), Some(11)));
     });
 }
 
@@ -126,10 +113,7 @@ fn a_circle_through_two_caches_is_seen_too() {
         for _ in 0..200 {
             let (one, other) = (cache(), cache());
             let (first, second) = cross(&one, &other).await;
-            assert!(
-                (first, second) == (11, 21) || (first, second) == (21, 11),
-                "{first} {second}"
-            );
+            assert!((first, second) == (11, 21) || (first, second) == (21, 11), "{first} {second}");
             assert_eq!(one.stats().uncached + other.stats().uncached, 1);
         }
     });
@@ -250,19 +234,8 @@ fn a_circle_through_join_over_two_tasks() {
             .await
         });
         let (first, third) = (first.await.unwrap(), third.await.unwrap());
-        assert_eq!(
-            (first, third),
-            (33, 31),
-            "1 waits for 3, so 3 may not wait for 1"
-        );
-        assert_eq!(
-            (
-                cache.get(&1).await,
-                cache.get(&2).await,
-                cache.get(&3).await
-            ),
-            (Some(33), Some(2), Some(31))
-        );
+        assert_eq!((first, third), (33, 31), "1 waits for 3, so 3 may not wait for 1");
+        assert_eq!((cache.get(&1).await, cache.get(&2).await, cache.get(&3).await), (Some(33), Some(2), Some(31)));
         assert_eq!(cache.stats().uncached, 1);
     });
 }
@@ -302,12 +275,7 @@ fn the_loser_of_a_select_leaves_no_trace() {
             .await;
         assert_eq!(value, 5);
         // Had the edge from 1 to 2 stayed, or 2 been left led, this would run uncached or hang.
-        let two = cache
-            .fetch(&2)
-            .load(Share::none(), |_| async {
-                cache.get_or_load(&1, || async { 0 }).await
-            })
-            .await;
+        let two = cache.fetch(&2).load(Share::none(), |_| async { cache.get_or_load(&1, || async { 0 }).await }).await;
         assert_eq!((two.result, two.outcome), (5, Outcome::Loaded));
     });
 }
@@ -321,9 +289,9 @@ fn a_body_may_wait_for_a_flight_that_does_not_lead_back() {
             2
         }));
         assert!(poll_once(&mut other).is_pending());
-        let mut first = Box::pin(cache.fetch(&1).load(Share::none(), |_| async {
-            cache.get_or_load(&2, || async { 99 }).await + 1
-        }));
+        let mut first = Box::pin(
+            cache.fetch(&1).load(Share::none(), |_| async { cache.get_or_load(&2, || async { 99 }).await + 1 }),
+        );
         assert!(poll_once(&mut first).is_pending());
         gate.open();
         assert_eq!(other.await, 2);
@@ -332,20 +300,12 @@ fn a_body_may_wait_for_a_flight_that_does_not_lead_back() {
     });
 }
 
-fn fibonacci<'c>(
-    cache: &'c Cache<u64, u64>,
-    runs: &'c Runs,
-    n: u64,
-) -> Pin<Box<dyn Future<Output = u64> + 'c>> {
+fn fibonacci<'c>(cache: &'c Cache<u64, u64>, runs: &'c Runs, n: u64) -> Pin<Box<dyn Future<Output = u64> + 'c>> {
     Box::pin(async move {
         cache
             .get_or_load(&n, || async move {
                 runs.run();
-                if n < 2 {
-                    n
-                } else {
-                    fibonacci(cache, runs, n - 1).await + fibonacci(cache, runs, n - 2).await
-                }
+                if n < 2 { n } else { fibonacci(cache, runs, n - 1).await + fibonacci(cache, runs, n - 2).await }
             })
             .await
     })
@@ -355,14 +315,8 @@ fn fibonacci<'c>(
 fn recursion_over_different_keys_runs_each_once() {
     on_tokio(0, async || {
         let (cache, runs) = (cache(), Runs::default());
-        assert_eq!(
-            fibonacci(&cache, &runs, 90).await,
-            2_880_067_194_370_816_120
-        );
-        assert_eq!(
-            (runs.count(), cache.len(), cache.stats().uncached),
-            (91, 91, 0)
-        );
+        assert_eq!(fibonacci(&cache, &runs, 90).await, 2_880_067_194_370_816_120);
+        assert_eq!((runs.count(), cache.len(), cache.stats().uncached), (91, 91, 0));
     });
 }
 
@@ -371,19 +325,12 @@ fn plain_recursion_over_different_keys_runs_each_once() {
     fn fibonacci(cache: &Cache<u64, u64>, runs: &Runs, n: u64) -> u64 {
         cache.blocking().get_or_load(&n, || {
             runs.run();
-            if n < 2 {
-                n
-            } else {
-                fibonacci(cache, runs, n - 1) + fibonacci(cache, runs, n - 2)
-            }
+            if n < 2 { n } else { fibonacci(cache, runs, n - 1) + fibonacci(cache, runs, n - 2) }
         })
     }
     let (cache, runs) = (cache(), Runs::default());
     assert_eq!(fibonacci(&cache, &runs, 90), 2_880_067_194_370_816_120);
-    assert_eq!(
-        (runs.count(), cache.len(), cache.stats().uncached),
-        (91, 91, 0)
-    );
+    assert_eq!((runs.count(), cache.len(), cache.stats().uncached), (91, 91, 0));
 }
 
 #[test]
@@ -396,9 +343,8 @@ fn recursion_from_many_tasks_at_once_ends() {
                 tokio::spawn(async move {
                     let n = 40 + task % 50;
                     // Boxed futures of this test are not `Send`, and need not be: each is polled here.
-                    let local = tokio::task::spawn_blocking(move || {
-                        hybridcache_tests::block_on(fibonacci(&cache, &runs, n))
-                    });
+                    let local =
+                        tokio::task::spawn_blocking(move || hybridcache_tests::block_on(fibonacci(&cache, &runs, n)));
                     (n, local.await.unwrap())
                 })
             })

@@ -1,0 +1,8 @@
+#![allow(unused_variables)]
+
+use hybridcache::cached;
+
+#[cached]
+fn user(id: impl Into<u64>) -> u64 { id.into() }
+
+fn main() {}

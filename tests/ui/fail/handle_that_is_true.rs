@@ -1,0 +1,8 @@
+#![allow(unused_variables)]
+
+use hybridcache::cached;
+
+#[cached(handle = true)]
+fn user(id: u64) -> u64 { id }
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused_variables)]
+
+use hybridcache::cached;
+
+#[cached]
+fn user<T: std::fmt::Debug>(id: T) -> String { format!("{id:?}") }
+
+fn main() {}

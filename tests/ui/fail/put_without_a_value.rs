@@ -1,0 +1,14 @@
+#![allow(unused_variables)]
+
+use hybridcache::{cache_put, cached};
+
+#[cached]
+async fn user(id: u64, lang: &str) -> String { format!("{id}{lang}") }
+
+#[cache_put(user(id, "en"))]
+async fn rename(id: u64) -> String { id.to_string() }
+
+#[cache_put]
+async fn nothing(id: u64) -> String { id.to_string() }
+
+fn main() {}

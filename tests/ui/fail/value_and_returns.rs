@@ -1,0 +1,8 @@
+#![allow(unused_variables)]
+
+use hybridcache::cached;
+
+#[cached(value = u64, returns = result)]
+fn user(id: u64) -> Result<u64, String> { Ok(id) }
+
+fn main() {}

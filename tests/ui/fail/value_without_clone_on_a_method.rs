@@ -1,0 +1,16 @@
+#![allow(unused_variables)]
+
+use hybridcache::cached;
+
+pub struct User {
+    pub name: String,
+}
+
+pub struct Users;
+
+impl Users {
+    #[cached(skip(self), ttl = "60s")]
+    pub async fn user(&self, id: u64) -> Option<User> { Some(User { name: id.to_string() }) }
+}
+
+fn main() {}

@@ -1,0 +1,23 @@
+//! Functions that come out of `macro_rules!`: types and literals are wrapped in invisible groups there.
+use hybridcache::cached;
+
+macro_rules! loaders {
+    ($($name:ident($arg:ident: $ty:ty) -> $returned:ty, $ttl:literal, $weigh:expr => $body:expr;)*) => {$(
+        #[cached(ttl = $ttl, max_weight = "1MiB", weigh = $weigh)]
+        fn $name($arg: $ty) -> $returned { $body }
+    )*};
+}
+
+loaders! {
+    length(text: &str) -> usize, "60s", |_, _| 1 => text.len();
+    first(list: &[u64]) -> Option<u64>, "1m", |_, value| *value => list.first().copied();
+    parsed(text: Option<&str>) -> Result<u64, std::num::ParseIntError>, "5s", |_, _| 1 => text.unwrap_or("0").parse();
+}
+
+fn main() {
+    for _ in 0..2 {
+        assert_eq!((length("ab"), first(&[1, 2]), parsed(Some("7"))), (2, Some(1), Ok(7)));
+        assert!(parsed(Some("x")).is_err());
+    }
+    assert_eq!((length::stats().hits, first::stats().hits, parsed::stats().hits), (1, 1, 1));
+}
