@@ -1,7 +1,7 @@
 //! What the attributes accept, and what they say about the rest.
 //!
-//! `ui/pass` compiles, runs and asserts. `ui/fail` is one mistake (or one kind of it) for each file, with all that the compiler says:
-//! `TRYBUILD=overwrite cargo test -p hybridcache-tests --test ui` writes it anew.
+//! `ui/pass` compiles, runs and asserts. `ui/fail` is one mistake (or one kind of it) for each file, with all that
+//! the compiler says: `TRYBUILD=overwrite cargo test -p hybridcache-tests --test ui` writes it anew.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! What is asked of the types of a cache, so that a type that does not have it is reported once, where it is written.
 //!
-//! Every verb needs the same bounds. Without help from here each of them would report the same missing `Clone`, before the one
-//! message that says what to do.
+//! Every verb needs the same bounds. Without help from here each of them would report the same missing `Clone`,
+//! before the one message that says what to do.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -114,8 +114,8 @@ impl Bound<'_> {
     }
 }
 
-/// Asks in items that stand before the function, and in their types: what rustc sees first it reports first, and this is the message
-/// that helps.
+/// Asks in items that stand before the function, and in their types: what rustc sees first it reports first, and this
+/// is the message that helps.
 pub(crate) fn apart(model: &Cached<'_>) -> Option<TokenStream> {
     let cfg = conditions(model.function);
     let item = |bound: &Bound<'_>| {

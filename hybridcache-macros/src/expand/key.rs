@@ -38,7 +38,8 @@ pub(crate) fn borrowed(model: &Cached<'_>, side: Side) -> Borrowed {
         Part::Computed { binding, ty, expr, mentioned } => {
             let shadows: Vec<_> =
                 mentioned.iter().filter_map(|index| shadow(&model.function.arguments[*index], side)).collect();
-            // A block on both sides: then what is wrong with the expression is the same mistake to rustc, and is reported once.
+            // A block on both sides: then what is wrong with the expression is the same mistake to rustc, and is
+            // reported once.
             lets.extend(quote!(let #binding: #ty = { #(#shadows)* #expr };));
             quote!(&#binding)
         }

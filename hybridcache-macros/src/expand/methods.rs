@@ -25,7 +25,8 @@ pub(crate) fn companions(model: &Cached<'_>, base: &Ident) -> TokenStream {
     quote!(#lenient #cache #lenient #key #for_attributes #uncached)
 }
 
-/// The hidden function that finds the store. It stands before the method, so that its clause is what rustc reports first.
+/// The hidden function that finds the store. It stands before the method, so that its clause is what rustc reports
+/// first.
 pub(crate) fn accessor(model: &Cached<'_>, base: &Ident) -> Option<TokenStream> {
     let Store::Own { .. } = model.store else {
         return None;

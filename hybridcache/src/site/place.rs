@@ -15,18 +15,20 @@ const WAYS: usize = 4;
 
 /// The place of a function that has one instance: one `static` in its hidden accessor.
 ///
-/// What a site finds belongs to the manager of the process: to the one that was there from the start, or to the installed one. That
-/// the first guess is right one load tells ([`Registry::mode`]); in a scope the answer is looked up.
+/// What a site finds belongs to the manager of the process: to the one that was there from the start, or to the
+/// installed one. That the first guess is right one load tells ([`Registry::mode`]); in a scope the answer is looked
+/// up.
 ///
-/// The bounds are for those whose types do not have them: rustc says so in a line, where it would else explain on two pages why what
-/// is in a cache makes a `static` that is not `Sync`.
+/// The bounds are for those whose types do not have them: rustc says so in a line, where it would else explain on two
+/// pages why what is in a cache makes a `static` that is not `Sync`.
 #[derive(Debug)]
 pub struct PlainSite<K: Send + Sync, V: Send + Sync> {
     slots: [OnceLock<Cache<K, V>>; 2],
 }
 
 impl<K: Send + Sync, V: Send + Sync> PlainSite<K, V> {
-    /// A site that has no cache yet. It asks nothing of the types: they are refused where they are written, and not once more here.
+    /// A site that has no cache yet. It asks nothing of the types: they are refused where they are written, and not
+    /// once more here.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
@@ -68,9 +70,9 @@ where
 
 /// The place of a function that may have several instances: a generic one, or a method, whose impl may be generic.
 ///
-/// A `static` in a generic function is one for all its instances, so this one is untyped. It tells instances apart by the type of
-/// the closure that builds their cache: that names the function and its generic arguments, which `(K, V)` would not (`name::<A>`
-/// and `name::<B>` may have the same).
+/// A `static` in a generic function is one for all its instances, so this one is untyped. It tells instances apart by
+/// the type of the closure that builds their cache: that names the function and its generic arguments, which `(K, V)`
+/// would not (`name::<A>` and `name::<B>` may have the same).
 #[derive(Debug)]
 pub struct Site {
     slots: [[OnceLock<Box<dyn Any + Send + Sync>>; WAYS]; 2],

@@ -116,7 +116,7 @@ pub const fn assert_key<K: KeyPart>() -> usize {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
     label = "this value would be kept and handed to every caller",
-    note = "a cached value is `Clone + Send + Sync + 'static`: derive `Clone`, or return an `Arc` of it; an `Rc` becomes an `Arc`"
+    note = "a cached value is `Clone + Send + Sync + 'static`: derive `Clone`, or return an `Arc` (not an `Rc`) of it"
 )]
 pub trait CacheValue: Clone + Send + Sync + 'static {}
 

@@ -17,10 +17,14 @@ impl Unit for Feet {
 }
 
 #[cached(name = "convert")]
-fn convert<U: Unit + 'static>(length: u64) -> u64 { length * U::FACTOR }
+fn convert<U: Unit + 'static>(length: u64) -> u64 {
+    length * U::FACTOR
+}
 
 #[cached]
-fn padded<const N: usize>(text: &str) -> String { format!("{text:N$}") }
+fn padded<const N: usize>(text: &str) -> String {
+    format!("{text:N$}")
+}
 
 #[cached]
 fn first<T: Clone + Send + Sync + Eq + std::hash::Hash + 'static, const N: usize>(items: [T; N]) -> Option<T> {

@@ -15,34 +15,54 @@ mod api {
 }
 
 #[cached(returns = result)]
-fn answer(id: u64) -> Answer { if id == 0 { Err("zero".to_owned()) } else { Ok(id) } }
+fn answer(id: u64) -> Answer {
+    if id == 0 { Err("zero".to_owned()) } else { Ok(id) }
+}
 
 #[cached(returns = option)]
-async fn perhaps(id: u64) -> Perhaps { (id > 0).then_some(id) }
+async fn perhaps(id: u64) -> Perhaps {
+    (id > 0).then_some(id)
+}
 
 #[cached(value = u64)]
-fn nested(id: u64) -> Nested { Ok((id > 0).then_some(id)) }
+fn nested(id: u64) -> Nested {
+    Ok((id > 0).then_some(id))
+}
 
 #[cached(returns = plain)]
-fn whole(id: u64) -> Answer { if id == 0 { Err("zero".to_owned()) } else { Ok(id) } }
+fn whole(id: u64) -> Answer {
+    if id == 0 { Err("zero".to_owned()) } else { Ok(id) }
+}
 
 #[cached]
-fn name(id: u64) -> Name { id.to_string() }
+fn name(id: u64) -> Name {
+    id.to_string()
+}
 
 #[cached]
-fn with_one_parameter(id: u64) -> io::Result<u64> { Ok(id) }
+fn with_one_parameter(id: u64) -> io::Result<u64> {
+    Ok(id)
+}
 
 #[cached]
-fn of_the_api(id: u64) -> api::Result<Option<u64>> { Ok((id > 0).then_some(id)) }
+fn of_the_api(id: u64) -> api::Result<Option<u64>> {
+    Ok((id > 0).then_some(id))
+}
 
 #[cached]
-fn without_parameters(id: u64) -> fmt::Result { if id == 0 { Err(fmt::Error) } else { Ok(()) } }
+fn without_parameters(id: u64) -> fmt::Result {
+    if id == 0 { Err(fmt::Error) } else { Ok(()) }
+}
 
 #[cached(returns = plain)]
-fn plain_option(id: u64) -> Option<u64> { (id > 0).then_some(id) }
+fn plain_option(id: u64) -> Option<u64> {
+    (id > 0).then_some(id)
+}
 
 #[cached(value = Option<u64>)]
-fn kept_option(id: u64) -> Result<Option<u64>, String> { Ok((id > 0).then_some(id)) }
+fn kept_option(id: u64) -> Result<Option<u64>, String> {
+    Ok((id > 0).then_some(id))
+}
 
 fn main() {
     for _ in 0..2 {
@@ -57,7 +77,11 @@ fn main() {
     }
     let hits = [answer::stats().hits, perhaps::stats().hits, nested::stats().hits, of_the_api::stats().hits];
     assert_eq!(hits, [1; 4], "only what is inside is kept");
-    assert_eq!([whole::stats().hits, plain_option::stats().hits, kept_option::stats().hits], [2; 3], "the whole is kept");
+    assert_eq!(
+        [whole::stats().hits, plain_option::stats().hits, kept_option::stats().hits],
+        [2; 3],
+        "the whole is kept"
+    );
     assert_eq!(answer::peek(&1), Some(1_u64));
     assert_eq!(whole::peek(&0), Some(Err("zero".to_owned())));
 }

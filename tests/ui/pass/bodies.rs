@@ -1,4 +1,4 @@
-//! Bodies with `?`, `return`, labelled loops, closures, nested items, macros, `impl Trait`, and ones that move their arguments.
+//! Bodies with `?`, `return`, labelled loops, closures, nested items, `impl Trait`, and ones that move their arguments.
 use std::fmt;
 
 use hybridcache::cached;
@@ -8,11 +8,15 @@ use hybridcache_tests::block_on;
 struct Odd;
 
 impl From<std::num::ParseIntError> for Odd {
-    fn from(_: std::num::ParseIntError) -> Self { Self }
+    fn from(_: std::num::ParseIntError) -> Self {
+        Self
+    }
 }
 
 impl fmt::Display for Odd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str("odd") }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("odd")
+    }
 }
 
 #[cached]
@@ -70,9 +74,13 @@ fn items(id: u64) -> impl_free::Text {
     const SUFFIX: &str = "!";
     struct Inner(u64);
     impl Inner {
-        fn get(self) -> u64 { self.0 }
+        fn get(self) -> u64 {
+            self.0
+        }
     }
-    fn numbers(upto: u64) -> impl Iterator<Item = u64> { 0..upto }
+    fn numbers(upto: u64) -> impl Iterator<Item = u64> {
+        0..upto
+    }
     let count = |upto| numbers(upto).count();
     format!("{}{}{SUFFIX}", Inner(id).get(), count(id))
 }

@@ -6,58 +6,94 @@ use std::sync::Arc;
 use hybridcache::cached;
 
 #[cached]
-fn text(x: &str) -> usize { x.len() }
+fn text(x: &str) -> usize {
+    x.len()
+}
 
 #[cached]
-fn text_twice(x: &&str) -> usize { x.len() }
+fn text_twice(x: &&str) -> usize {
+    x.len()
+}
 
 #[cached]
-fn optional(x: Option<&str>) -> usize { x.map_or(0, str::len) }
+fn optional(x: Option<&str>) -> usize {
+    x.map_or(0, str::len)
+}
 
 #[cached]
-fn optional_behind(x: &Option<&str>) -> usize { x.map_or(0, str::len) }
+fn optional_behind(x: &Option<&str>) -> usize {
+    x.map_or(0, str::len)
+}
 
 #[cached]
-fn slice(x: &[u64]) -> u64 { x.iter().sum() }
+fn slice(x: &[u64]) -> u64 {
+    x.iter().sum()
+}
 
 #[cached]
-fn slice_of_strings(x: &[String]) -> usize { x.len() }
+fn slice_of_strings(x: &[String]) -> usize {
+    x.len()
+}
 
 #[cached]
-fn array(x: [u8; 4]) -> u8 { x[0] }
+fn array(x: [u8; 4]) -> u8 {
+    x[0]
+}
 
 #[cached]
-fn array_behind(x: &[u8; 4]) -> u8 { x[0] }
+fn array_behind(x: &[u8; 4]) -> u8 {
+    x[0]
+}
 
 #[cached]
-fn cow(x: Cow<'_, str>) -> usize { x.len() }
+fn cow(x: Cow<'_, str>) -> usize {
+    x.len()
+}
 
 #[cached]
-fn cow_of_bytes(x: Cow<'_, [u8]>) -> usize { x.len() }
+fn cow_of_bytes(x: Cow<'_, [u8]>) -> usize {
+    x.len()
+}
 
 #[cached]
-fn counted(x: Arc<str>) -> usize { x.len() }
+fn counted(x: Arc<str>) -> usize {
+    x.len()
+}
 
 #[cached]
-fn counted_behind(x: &Arc<str>) -> usize { x.len() }
+fn counted_behind(x: &Arc<str>) -> usize {
+    x.len()
+}
 
 #[cached]
-fn path(x: &Path) -> usize { x.as_os_str().len() }
+fn path(x: &Path) -> usize {
+    x.as_os_str().len()
+}
 
 #[cached]
-fn path_buf(x: &PathBuf) -> usize { x.as_os_str().len() }
+fn path_buf(x: &PathBuf) -> usize {
+    x.as_os_str().len()
+}
 
 #[cached]
-fn tuple(x: (u64, &str)) -> usize { x.1.len() }
+fn tuple(x: (u64, &str)) -> usize {
+    x.1.len()
+}
 
 #[cached]
-fn nested(x: (u64, Option<&str>, (&[u8], &str))) -> usize { x.2.0.len() }
+fn nested(x: (u64, Option<&str>, (&[u8], &str))) -> usize {
+    x.2.0.len()
+}
 
 #[cached]
-fn fixed(x: &'static str) -> &'static str { x }
+fn fixed(x: &'static str) -> &'static str {
+    x
+}
 
 #[cached]
-fn list(x: Vec<&'static str>) -> usize { x.len() }
+fn list(x: Vec<&'static str>) -> usize {
+    x.len()
+}
 
 fn main() {
     for _ in 0..2 {

@@ -16,7 +16,9 @@ fn order(id: u64) -> std::pin::Pin<std::boxed::Box<dyn std::future::Future<Outpu
 }
 
 #[cache_evict(user(id, "en"))]
-fn rename(id: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(async move {}) }
+fn rename(id: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {})
+}
 
 fn main() {
     on_tokio(1, async || {

@@ -3,11 +3,15 @@ use hybridcache::{cache_evict, cached};
 
 #[cfg(any())]
 #[cached]
-fn user(id: NoSuchType) -> NoSuchType { id }
+fn user(id: NoSuchType) -> NoSuchType {
+    id
+}
 
 #[cached]
 #[cfg(any())]
-fn user(id: NoSuchType) -> NoSuchType { id }
+fn user(id: NoSuchType) -> NoSuchType {
+    id
+}
 
 /// Loads a user.
 #[cfg(all())]
@@ -16,11 +20,15 @@ fn user(id: NoSuchType) -> NoSuchType { id }
 #[inline(never)]
 #[must_use = "it was expensive"]
 #[allow(clippy::needless_return)]
-fn user(id: u64) -> u64 { return id; }
+fn user(id: u64) -> u64 {
+    return id;
+}
 
 #[cached]
 #[deprecated = "use `user`"]
-fn old(id: u64) -> u64 { id }
+fn old(id: u64) -> u64 {
+    id
+}
 
 #[cached]
 #[expect(unused_variables)]
@@ -34,11 +42,15 @@ struct Users;
 impl Users {
     #[cached(skip(self))]
     #[cfg(any())]
-    pub fn user(&self, id: NoSuchType) -> NoSuchType { id }
+    pub fn user(&self, id: NoSuchType) -> NoSuchType {
+        id
+    }
 
     #[cfg(all())]
     #[cached(skip(self))]
-    pub fn user(&self, id: u64) -> u64 { id }
+    pub fn user(&self, id: u64) -> u64 {
+        id
+    }
 
     #[cache_evict(user(..))]
     #[cfg(any())]

@@ -41,34 +41,48 @@ pub struct Users;
 
 /// Loads one.
 #[cached(ttl = "60s", store_if = |user| !user.name.is_empty(), jitter = "10%", refresh_ahead = 0.5)]
-pub async fn user(id: u64, lang: &str) -> Result<User, std::fmt::Error> { Ok(User { name: format!("{id}{lang}") }) }
+pub async fn user(id: u64, lang: &str) -> Result<User, std::fmt::Error> {
+    Ok(User { name: format!("{id}{lang}") })
+}
 
 /// Counts.
 #[cached(key(text: String = text.to_lowercase()), when = !text.is_empty())]
-pub fn count(text: &str) -> usize { text.len() }
+pub fn count(text: &str) -> usize {
+    text.len()
+}
 
 /// Finds one.
 #[cached(max_weight = "1MiB", weigh = |_, found| found.len() as u64)]
-pub fn find<T: AsRef<[u8]> + Clone + Eq + std::hash::Hash + Send + Sync + 'static>(of: T) -> Vec<u8> { of.as_ref().to_vec() }
+pub fn find<T: AsRef<[u8]> + Clone + Eq + std::hash::Hash + Send + Sync + 'static>(of: T) -> Vec<u8> {
+    of.as_ref().to_vec()
+}
 
 impl Users {
     /// Loads one.
     #[cached(skip(self), none_ttl = "1s")]
-    pub async fn user(&self, id: u64, lang: &str) -> Option<User> { Some(User { name: format!("{id}{lang}") }) }
+    pub async fn user(&self, id: u64, lang: &str) -> Option<User> {
+        Some(User { name: format!("{id}{lang}") })
+    }
 
     /// Loads one.
     #[cached(handle = Self)]
-    pub fn load(id: u64) -> User { User { name: id.to_string() } }
+    pub fn load(id: u64) -> User {
+        User { name: id.to_string() }
+    }
 
     /// Renames one.
     #[cache_evict(self.user(id, "en"), Self::load(id), user(id, "en"))]
     #[cache_put(user(id, "de") = User { name: name.to_owned() })]
-    pub async fn rename(&self, id: u64, name: &str) -> Result<(), std::io::Error> { Ok(()) }
+    pub async fn rename(&self, id: u64, name: &str) -> Result<(), std::io::Error> {
+        Ok(())
+    }
 }
 
 /// Unused.
 #[cached]
-fn unused(_ignored: u8) -> u8 { 7 }
+fn unused(_ignored: u8) -> u8 {
+    7
+}
 
 fn main() {
     block_on(async {

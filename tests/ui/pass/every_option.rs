@@ -13,21 +13,33 @@ static SHARED: LazyLock<Cache<u64, String>> = LazyLock::new(|| Cache::builder("s
 #[derive(Debug, PartialEq)]
 struct Unclonable(u64);
 
-#[cached(ttl = LIFE * 2, sliding = LIFE / 2, max_age = "1h", jitter = 0.1, capacity = 10 * 10, policy = s3fifo, tier = memory)]
-fn lifetimes(id: u64) -> u64 { id }
+#[cached(ttl = LIFE * 2, sliding = LIFE / 2, max_age = "1h", jitter = 0.1)]
+fn lifetimes(id: u64) -> u64 {
+    id
+}
 
 #[cached(ttl = "forever", name = NAME, version = 2, single_flight = off)]
-fn forever(id: u64) -> u64 { id }
+fn forever(id: u64) -> u64 {
+    id
+}
 
-#[cached(ttl = "1h 30m", sliding)]
-fn spaced(id: u64) -> u64 { id }
+#[cached(ttl = "1h 30m", sliding, capacity = 10 * 10, policy = s3fifo, tier = memory)]
+fn spaced(id: u64) -> u64 {
+    id
+}
 
 #[cached(max_weight = 1 << 20, weigh = weigh, store_if = keeps)]
-fn weighed(id: u64) -> String { "x".repeat(id as usize) }
+fn weighed(id: u64) -> String {
+    "x".repeat(id as usize)
+}
 
-fn weigh(_: &u64, value: &String) -> u64 { value.len() as u64 }
+fn weigh(_: &u64, value: &String) -> u64 {
+    value.len() as u64
+}
 
-fn keeps(value: &String) -> bool { value.len() < 10 }
+fn keeps(value: &String) -> bool {
+    value.len() < 10
+}
 
 #[cached(cache_none, none_ttl = "10s", err_ttl = Duration::from_secs(1), cache_err = true, wait_timeout = "1s")]
 fn negative(id: u64) -> Result<Option<u64>, String> {
@@ -39,13 +51,19 @@ fn negative(id: u64) -> Result<Option<u64>, String> {
 }
 
 #[cached(share_err = |error| Unclonable(error.0), single_flight = process)]
-async fn shared_error(id: u64) -> Result<u64, Unclonable> { Err(Unclonable(id)) }
+async fn shared_error(id: u64) -> Result<u64, Unclonable> {
+    Err(Unclonable(id))
+}
 
 #[cached(cache = SHARED, when = id != 0)]
-async fn given(id: u64) -> String { id.to_string() }
+async fn given(id: u64) -> String {
+    id.to_string()
+}
 
 #[cached(cache = &SHARED)]
-fn given_by_reference(id: u64) -> Option<String> { Some(id.to_string()) }
+fn given_by_reference(id: u64) -> Option<String> {
+    Some(id.to_string())
+}
 
 struct Users {
     cache: Cache<(u64, String), String>,
@@ -54,11 +72,15 @@ struct Users {
 
 impl Users {
     #[cached(cache = self.cache, key(tenant: u64 = self.tenant, lang))]
-    pub async fn user(&self, id: u64, lang: &str) -> String { format!("{id}{lang}") }
+    pub async fn user(&self, id: u64, lang: &str) -> String {
+        format!("{id}{lang}")
+    }
 }
 
 #[cached(cache = cache, skip(cache), handle = false)]
-fn injected(cache: &Cache<u64, u64>, id: u64) -> u64 { id }
+fn injected(cache: &Cache<u64, u64>, id: u64) -> u64 {
+    id
+}
 
 #[cached(ttl = "60s", refresh_ahead = "80%", skip(pool))]
 async fn ahead(pool: &String, id: u64, lang: &str, more: Option<&str>, ids: &[u64], both: (u8, &str)) -> String {
@@ -66,10 +88,18 @@ async fn ahead(pool: &String, id: u64, lang: &str, more: Option<&str>, ids: &[u6
 }
 
 #[cached(ttl = "60s", refresh_ahead = 0.8)]
-fn ahead_blocking(id: u64, lang: std::borrow::Cow<'_, str>) -> String { format!("{id}{lang}") }
+fn ahead_blocking(id: u64, lang: std::borrow::Cow<'_, str>) -> String {
+    format!("{id}{lang}")
+}
 
-#[cached(key(id: u64 = id / 10, even: bool = id % 2 == 0, list: Vec<String> = list.iter().map(|s| s.to_string()).collect()))]
-fn computed(id: u64, list: Vec<&str>) -> usize { id as usize + list.len() }
+#[cached(key(
+    id: u64 = id / 10,
+    even: bool = id % 2 == 0,
+    list: Vec<String> = list.iter().map(|s| s.to_string()).collect(),
+))]
+fn computed(id: u64, list: Vec<&str>) -> usize {
+    id as usize + list.len()
+}
 
 fn main() {
     assert_eq!((lifetimes(1), forever(1), spaced(1)), (1, 1, 1));

@@ -4,7 +4,9 @@ use hybridcache_tests::block_on;
 
 mod db {
     #[hybridcache::cached]
-    pub async fn user(id: u64, lang: &str) -> String { format!("{id}{lang}") }
+    pub async fn user(id: u64, lang: &str) -> String {
+        format!("{id}{lang}")
+    }
 
     #[hybridcache::cached]
     pub fn typed<T: Default + Clone + Send + Sync + 'static>(id: u64) -> T {
@@ -14,7 +16,9 @@ mod db {
 }
 
 #[cached]
-fn names(list: &[String], of: Option<&str>) -> usize { list.len() + of.map_or(0, str::len) }
+fn names(list: &[String], of: Option<&str>) -> usize {
+    list.len() + of.map_or(0, str::len)
+}
 
 #[cache_evict(db::user(id, &lang), names(&names_of, &Some("x")), db::typed::<u8>(id), db::typed::<u16>(..))]
 async fn moves(id: u64, lang: String, names_of: Vec<String>) -> Result<(), ()> {
@@ -23,13 +27,19 @@ async fn moves(id: u64, lang: String, names_of: Vec<String>) -> Result<(), ()> {
 }
 
 #[cache_evict(self::db::user(result.0, result.1), db::typed::<u8>(result.0))]
-fn of_result(fail: bool) -> Result<(u64, &'static str), ()> { if fail { Err(()) } else { Ok((1, "en")) } }
+fn of_result(fail: bool) -> Result<(u64, &'static str), ()> {
+    if fail { Err(()) } else { Ok((1, "en")) }
+}
 
 #[cache_evict(db::user(*result, "en"))]
-fn of_borrowed_result<'a>(ids: &'a [u64]) -> Option<&'a u64> { ids.first() }
+fn of_borrowed_result<'a>(ids: &'a [u64]) -> Option<&'a u64> {
+    ids.first()
+}
 
 #[cache_evict(db::user(1, "en"))]
-fn of_impl_trait(upto: u64) -> impl Iterator<Item = u64> { 0..upto }
+fn of_impl_trait(upto: u64) -> impl Iterator<Item = u64> {
+    0..upto
+}
 
 #[cache_evict(db::user(1, "en"))]
 unsafe fn of_unsafe() {}

@@ -7,26 +7,38 @@ struct User {
 }
 
 #[cached(handle = users)]
-fn load(id: u64) -> u64 { id }
+fn load(id: u64) -> u64 {
+    id
+}
 
 #[cached(handle = false, name = "nameless")]
-fn nameless(id: u64) -> u64 { id }
+fn nameless(id: u64) -> u64 {
+    id
+}
 
 #[cached(handle = StrCache)]
-fn str(id: u64) -> String { id.to_string() }
+fn str(id: u64) -> String {
+    id.to_string()
+}
 
 #[cached(handle = user_handle)]
 #[allow(non_snake_case)]
-fn User(id: u64) -> u64 { id }
+fn User(id: u64) -> u64 {
+    id
+}
 
 struct Repo;
 
 impl Repo {
     #[cached(skip(self), handle = rows)]
-    fn private(&self, id: u64) -> u64 { id }
+    fn private(&self, id: u64) -> u64 {
+        id
+    }
 
     #[cached(skip(self), handle = false, name = "repo")]
-    pub fn without(&self, id: u64) -> u64 { id }
+    pub fn without(&self, id: u64) -> u64 {
+        id
+    }
 
     #[cache_evict(self.rows(id), users(id), StrCache(..), named("nameless", id))]
     fn forget(&self, id: u64) {}

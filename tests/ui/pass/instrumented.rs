@@ -4,11 +4,15 @@ use hybridcache_tests::block_on;
 
 #[tracing::instrument]
 #[cached]
-fn above(id: u64) -> u64 { id }
+fn above(id: u64) -> u64 {
+    id
+}
 
 #[cached]
 #[tracing::instrument(skip(pool))]
-async fn below(#[allow(unused)] pool: u8, id: u64) -> Result<u64, std::io::Error> { Ok(id) }
+async fn below(#[allow(unused)] pool: u8, id: u64) -> Result<u64, std::io::Error> {
+    Ok(id)
+}
 
 struct Users;
 
@@ -16,7 +20,9 @@ impl Users {
     #[tracing::instrument(skip_all)]
     #[cached(skip(self))]
     #[tracing::instrument(skip_all)]
-    pub async fn both(&self, id: u64) -> u64 { id }
+    pub async fn both(&self, id: u64) -> u64 {
+        id
+    }
 
     #[tracing::instrument(skip_all)]
     #[cache_evict(self.both(id), above(id))]

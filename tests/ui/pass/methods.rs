@@ -11,16 +11,24 @@ struct Users {
 
 impl Users {
     #[cached(ttl = "60s", key(tenant: u64 = self.tenant, id))]
-    pub async fn user(&self, id: u64) -> Result<u64, std::io::Error> { Ok(self.tenant * 1000 + id) }
+    pub async fn user(&self, id: u64) -> Result<u64, std::io::Error> {
+        Ok(self.tenant * 1000 + id)
+    }
 
     #[cached(skip(self))]
-    pub fn name(self: &Arc<Self>, id: u64) -> String { format!("user {id}") }
+    pub fn name(self: &Arc<Self>, id: u64) -> String {
+        format!("user {id}")
+    }
 
     #[cached(skip(self))]
-    pub(crate) fn owned(self: Arc<Self>, id: u64) -> u64 { id }
+    pub(crate) fn owned(self: Arc<Self>, id: u64) -> u64 {
+        id
+    }
 
     #[cached(skip(self), handle = moved)]
-    fn by_value(self, id: u64) -> u64 { id }
+    fn by_value(self, id: u64) -> u64 {
+        id
+    }
 
     #[cached]
     pub fn build(id: u64) -> Option<Self>
@@ -31,10 +39,14 @@ impl Users {
     }
 
     #[cached(handle = Self)]
-    pub fn free(id: u64) -> u64 { id + 1 }
+    pub fn free(id: u64) -> u64 {
+        id + 1
+    }
 
     #[cached(skip(self))]
-    fn private(&self, id: u64) -> u64 { id + 2 }
+    fn private(&self, id: u64) -> u64 {
+        id + 2
+    }
 
     #[cache_evict(self.user(id), self.name(id), Self::free(id), <Users>::build(..), self.moved(id))]
     async fn change(self: &Arc<Self>, id: u64) {}

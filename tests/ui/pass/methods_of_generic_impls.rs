@@ -23,10 +23,14 @@ struct Repo<T>(PhantomData<T>);
 
 impl<T: Table> Repo<T> {
     #[cached(skip(self))]
-    pub async fn row(&self, id: u64) -> Option<String> { Some(format!("{}/{id}", T::NAME)) }
+    pub async fn row(&self, id: u64) -> Option<String> {
+        Some(format!("{}/{id}", T::NAME))
+    }
 
     #[cached(skip(self))]
-    pub fn as_type<V: From<u8> + Clone + Send + Sync + 'static>(&self, id: u8) -> V { V::from(id) }
+    pub fn as_type<V: From<u8> + Clone + Send + Sync + 'static>(&self, id: u8) -> V {
+        V::from(id)
+    }
 
     #[cache_evict(self.row(id), self.as_type::<u64>(id as u8))]
     async fn forget(&self, id: u64) {}

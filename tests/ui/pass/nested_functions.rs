@@ -3,14 +3,18 @@ use hybridcache::{cache_evict, cached};
 
 fn first() -> u64 {
     #[cached]
-    fn inner(id: u64) -> u64 { id + 1 }
+    fn inner(id: u64) -> u64 {
+        id + 1
+    }
 
     inner(1) + inner(1) + inner::stats().hits
 }
 
 fn second() -> u64 {
     #[cached]
-    fn inner(id: u64) -> u64 { id + 2 }
+    fn inner(id: u64) -> u64 {
+        id + 2
+    }
 
     #[cache_evict(inner(id))]
     fn forget(id: u64) {}
@@ -25,7 +29,9 @@ impl Outer {
         #[cached]
         fn inner(id: u64) -> u64 {
             #[cached]
-            fn innermost(id: u64) -> u64 { id + 3 }
+            fn innermost(id: u64) -> u64 {
+                id + 3
+            }
 
             innermost(id)
         }
@@ -39,7 +45,9 @@ fn main() {
     assert_eq!((first(), second(), Outer.method()), (5, 7, 4));
     let closure = || {
         #[cached]
-        fn inner(id: u64) -> u64 { id }
+        fn inner(id: u64) -> u64 {
+            id
+        }
 
         inner(7)
     };

@@ -10,7 +10,9 @@ struct Request {
 }
 
 #[cached]
-fn whole(State(id): State<u64>, (left, right): (u64, u64)) -> u64 { id + left + right }
+fn whole(State(id): State<u64>, (left, right): (u64, u64)) -> u64 {
+    id + left + right
+}
 
 #[cached(skip(pool))]
 fn skipped(State(pool): State<std::cell::Cell<u8>>, mut id: u64) -> u64 {
@@ -19,10 +21,14 @@ fn skipped(State(pool): State<std::cell::Cell<u8>>, mut id: u64) -> u64 {
 }
 
 #[cached(key(id))]
-fn unused(_: std::cell::Cell<u8>, id: u64) -> u64 { id }
+fn unused(_: std::cell::Cell<u8>, id: u64) -> u64 {
+    id
+}
 
 #[cached(key(id: u64 = *id))]
-fn fields(Request { id, pool }: Request) -> u64 { id + u64::from(pool.get()) }
+fn fields(Request { id, pool }: Request) -> u64 {
+    id + u64::from(pool.get())
+}
 
 #[cached]
 fn ignored(_unused: u8, arg0: u64, ref by_reference: u64, whole @ (a, _): (u8, u8)) -> u64 {

@@ -9,10 +9,14 @@ struct User {
 }
 
 #[cached]
-async fn user(id: u64, lang: &str) -> Option<User> { Some(User { id, name: lang.to_owned() }) }
+async fn user(id: u64, lang: &str) -> Option<User> {
+    Some(User { id, name: lang.to_owned() })
+}
 
 #[cached]
-fn by_name(name: &str) -> u64 { name.len() as u64 }
+fn by_name(name: &str) -> u64 {
+    name.len() as u64
+}
 
 #[cache_put(user(id, "en") = result.clone(), by_name(&result.name) = result.id)]
 async fn update(id: u64, name: String) -> Result<User, String> {
@@ -29,10 +33,14 @@ struct Users;
 
 impl Users {
     #[cached(skip(self))]
-    pub fn count(&self, of: &str) -> u64 { of.len() as u64 }
+    pub fn count(&self, of: &str) -> u64 {
+        of.len() as u64
+    }
 
     #[cache_put(self.count(of) = *result, Self::count(&format!("{of}{result}")) = result + 1)]
-    fn add(&self, of: &str) -> Option<u64> { Some(100) }
+    fn add(&self, of: &str) -> Option<u64> {
+        Some(100)
+    }
 }
 
 fn main() {

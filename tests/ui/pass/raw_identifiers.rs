@@ -3,11 +3,15 @@ use hybridcache::{cache_evict, cached};
 
 mod r#mod {
     #[hybridcache::cached]
-    pub fn r#type(r#in: u64) -> u64 { r#in }
+    pub fn r#type(r#in: u64) -> u64 {
+        r#in
+    }
 }
 
 #[cached(key(r#fn: String = r#fn.to_owned()))]
-fn r#match(r#fn: &str) -> usize { r#fn.len() }
+fn r#match(r#fn: &str) -> usize {
+    r#fn.len()
+}
 
 #[cache_evict(r#mod::r#type(r#in), r#match("ab"))]
 fn r#loop(r#in: u64) {}

@@ -3,22 +3,32 @@ use hybridcache::cached;
 use hybridcache_tests::on_tokio;
 
 #[cached]
-fn fibonacci(n: u64) -> u64 { if n < 2 { n } else { fibonacci(n - 1) + fibonacci(n - 2) } }
+fn fibonacci(n: u64) -> u64 {
+    if n < 2 { n } else { fibonacci(n - 1) + fibonacci(n - 2) }
+}
 
 #[cached]
-async fn sum(n: u64) -> u64 { if n == 0 { 0 } else { n + Box::pin(sum(n - 1)).await } }
+async fn sum(n: u64) -> u64 {
+    if n == 0 { 0 } else { n + Box::pin(sum(n - 1)).await }
+}
 
 #[cached]
-async fn even(n: u64) -> bool { n == 0 || Box::pin(odd(n - 1)).await }
+async fn even(n: u64) -> bool {
+    n == 0 || Box::pin(odd(n - 1)).await
+}
 
 #[cached]
-async fn odd(n: u64) -> bool { n != 0 && Box::pin(even(n - 1)).await }
+async fn odd(n: u64) -> bool {
+    n != 0 && Box::pin(even(n - 1)).await
+}
 
 struct Tree;
 
 impl Tree {
     #[cached(skip(self))]
-    pub fn depth(&self, of: u64) -> u64 { if of <= 1 { 0 } else { 1 + self.depth(of / 2) } }
+    pub fn depth(&self, of: u64) -> u64 {
+        if of <= 1 { 0 } else { 1 + self.depth(of / 2) }
+    }
 }
 
 fn main() {

@@ -3,13 +3,19 @@ use hybridcache::{cache_evict, cache_put, cached};
 use hybridcache_tests::block_on;
 
 #[cached]
-async fn user(id: u64) -> String { id.to_string() }
+async fn user(id: u64) -> String {
+    id.to_string()
+}
 
 #[cached]
-async fn page(id: u64, lang: &str) -> String { format!("{id}{lang}") }
+async fn page(id: u64, lang: &str) -> String {
+    format!("{id}{lang}")
+}
 
 #[cached]
-fn count() -> u64 { 1 }
+fn count() -> u64 {
+    1
+}
 
 #[cache_evict(page(id, "en"))]
 #[cache_put(user(id) = result.clone())]
@@ -23,7 +29,9 @@ async fn rename(id: u64, name: String) -> Result<String, std::io::Error> {
 
 #[cached]
 #[cache_evict(page(..), on = always)]
-async fn report(id: u64) -> Option<u64> { (id > 0).then_some(id) }
+async fn report(id: u64) -> Option<u64> {
+    (id > 0).then_some(id)
+}
 
 fn main() {
     block_on(async {

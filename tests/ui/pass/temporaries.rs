@@ -6,16 +6,24 @@ use hybridcache_tests::block_on;
 
 static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-fn names() -> MutexGuard<'static, Vec<String>> { NAMES.lock().unwrap() }
+fn names() -> MutexGuard<'static, Vec<String>> {
+    NAMES.lock().unwrap()
+}
 
 #[cached]
-fn length(name: &str) -> usize { name.len() }
+fn length(name: &str) -> usize {
+    name.len()
+}
 
 #[cached(key(name: String = names().first().map_or(name, String::as_str).to_lowercase()))]
-async fn first(name: &str) -> usize { name.len() }
+async fn first(name: &str) -> usize {
+    name.len()
+}
 
 #[cache_evict(length(&names()[0].to_lowercase()), first(&format!("{}!", names().len())))]
-async fn forget() -> usize { names().len() }
+async fn forget() -> usize {
+    names().len()
+}
 
 fn main() {
     names().push("Ada".to_owned());
@@ -26,5 +34,10 @@ fn main() {
         assert_eq!(forget().await, 1);
         assert_eq!((length::peek("ada"), first::peek("z").await), (None, None));
     });
-    assert_eq!(match length("ab") { found => found + names().len() }, 3);
+    assert_eq!(
+        match length("ab") {
+            found => found + names().len(),
+        },
+        3
+    );
 }

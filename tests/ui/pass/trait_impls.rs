@@ -26,7 +26,9 @@ impl Native for Shop {
     }
 
     #[cached(key(id))]
-    fn name(&self, id: u64) -> String { id.to_string() }
+    fn name(&self, id: u64) -> String {
+        id.to_string()
+    }
 }
 
 #[async_trait]

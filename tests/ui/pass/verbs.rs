@@ -3,10 +3,14 @@ use hybridcache::{Evicted, cached};
 use hybridcache_tests::block_on;
 
 #[cached]
-async fn user(id: u64, lang: &str) -> Result<String, std::io::Error> { Ok(format!("{id}{lang}")) }
+async fn user(id: u64, lang: &str) -> Result<String, std::io::Error> {
+    Ok(format!("{id}{lang}"))
+}
 
 #[cached]
-fn order(id: u64) -> Option<String> { Some(id.to_string()) }
+fn order(id: u64) -> Option<String> {
+    Some(id.to_string())
+}
 
 fn main() {
     block_on(async {

@@ -4,21 +4,33 @@ mod outer {
         use hybridcache::cached;
 
         #[cached]
-        pub fn public(id: u64) -> u64 { private(id) }
+        pub fn public(id: u64) -> u64 {
+            private(id)
+        }
 
         #[cached]
-        pub(crate) fn of_crate(id: u64) -> u64 { id }
+        pub(crate) fn of_crate(id: u64) -> u64 {
+            id
+        }
 
         #[cached]
-        pub(super) fn of_super(id: u64) -> u64 { id }
+        pub(super) fn of_super(id: u64) -> u64 {
+            id
+        }
 
         #[cached]
-        pub(in crate::outer) fn of_path(id: u64) -> u64 { id }
+        pub(in crate::outer) fn of_path(id: u64) -> u64 {
+            id
+        }
 
         #[cached]
-        fn private(id: u64) -> u64 { id }
+        fn private(id: u64) -> u64 {
+            id
+        }
 
-        pub fn peek() -> Option<u64> { private::peek(&1) }
+        pub fn peek() -> Option<u64> {
+            private::peek(&1)
+        }
     }
 
     pub fn sum() -> u64 {

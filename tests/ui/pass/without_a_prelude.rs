@@ -37,7 +37,9 @@ struct Users;
 
 impl Users {
     #[cached(skip(self), refresh_ahead = 0.5, ttl = "60s")]
-    pub async fn user(self: &::std::sync::Arc<Self>, id: u64) -> u64 { id }
+    pub async fn user(self: &::std::sync::Arc<Self>, id: u64) -> u64 {
+        id
+    }
 }
 
 fn main() {
