@@ -16,7 +16,7 @@ const WAYS: usize = 4;
 /// The place of a function that has one instance: one `static` in its hidden accessor.
 ///
 /// What a site finds belongs to the manager of the process: to the one that was there from the start, or to the
-/// installed one. That the first guess is right one load tells ([`Registry::mode`]); in a scope the answer is looked
+/// installed one. That the first guess is right one load tells; in a scope the answer is looked
 /// up.
 ///
 /// The bounds are for those whose types do not have them: rustc says so in a line, where it would else explain on two

@@ -44,7 +44,7 @@ pub struct IsPlain;
 #[derive(Debug)]
 pub struct IsResultOrOption;
 
-/// See [`assert_plain`].
+/// What `assert_plain` accepts.
 #[diagnostic::on_unimplemented(
     message = "this return type is an alias of a `Result` or an `Option`, which the attribute cannot see",
     label = "what should be cached?",
