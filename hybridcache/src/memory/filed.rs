@@ -69,9 +69,7 @@ impl<Q, const HIT: bool> Hash for Live<'_, Q, HIT> {
 impl<Q: Key, const HIT: bool> Equivalent<Filed<Q::Owned>> for Live<'_, Q, HIT> {
     #[inline]
     fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
-        // Without a look at the whole hash: the table has compared seven bits of it, and one comparison more would be one too many for
-        // this to be inlined.
-        if !self.key.matches(&filed.key.key) {
+        if self.hash != filed.key.hash || !self.key.matches(&filed.key.key) {
             return false;
         }
         if HIT {
