@@ -6,8 +6,10 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread::{self, Scope, ScopedJoinHandle, Thread};
 use std::time::{Duration, Instant};
+
+use hybridcache::Cache;
 
 /// The longest any test waits for something that has to happen: then it fails instead of hanging.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -107,6 +109,22 @@ pub fn until_blocking(what: &str, mut so: impl FnMut() -> bool) {
         assert!(start.elapsed() < LIMIT, "waited too long until {what}");
         thread::yield_now();
     }
+}
+
+/// A thread that leads the flight of key 7 from a plain function, and panics once the gate opens. It leads when this returns.
+pub fn leader_that_panics<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    cache: &'scope Cache<u64, u64>,
+    gate: &'scope Gate,
+) -> ScopedJoinHandle<'scope, u64> {
+    let leader = scope.spawn(|| {
+        cache.blocking().get_or_load(&7, || -> u64 {
+            gate.pass_blocking();
+            panic!("the body");
+        })
+    });
+    until_blocking("it leads", || gate.arrived() == 1);
+    leader
 }
 
 /// Lets every task of a single-threaded executor run until it waits for something.

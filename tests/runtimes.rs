@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use hybridcache::{Cache, Outcome, Share};
-use hybridcache_tests::{Gate, Runs, block_on, in_time, until, until_blocking};
+use hybridcache_tests::{Gate, Runs, block_on, in_time, leader_that_panics, until, until_blocking};
 use tokio::runtime::{Builder, Runtime};
 
 fn current_thread() -> Runtime {
@@ -78,13 +78,7 @@ fn a_waiter_whose_runtime_is_dropped_is_passed_over() {
         let cache: Cache<u64, u64> = Cache::builder("passed over").wait_timeout(Duration::MAX).build().unwrap();
         let (gate, others) = (Gate::default(), current_thread());
         std::thread::scope(|scope| {
-            let leader = scope.spawn(|| {
-                cache.blocking().get_or_load(&7, || -> u64 {
-                    gate.pass_blocking();
-                    panic!("the body");
-                })
-            });
-            until_blocking("it leads", || gate.arrived() == 1);
+            let leader = leader_that_panics(scope, &cache, &gate);
             let waiting = cache.clone();
             let task = others.spawn(async move { waiting.get_or_load(&7, || async { 1 }).await });
             others.block_on(until("it waits", || cache.stats().waits == 1));

@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hybridcache::{Cache, Outcome, Share};
-use hybridcache_tests::{Gate, Runs, in_time, on_tokio, poll_once, until, until_blocking};
+use hybridcache_tests::{Gate, Runs, in_time, leader_that_panics, on_tokio, poll_once, until, until_blocking};
 
 use super::cache;
 
@@ -34,13 +34,7 @@ fn plain_functions_survive_a_leader_that_panics() {
     in_time(|| {
         let (cache, runs, gate) = (cache(), Runs::default(), Gate::default());
         std::thread::scope(|scope| {
-            let leader = scope.spawn(|| {
-                cache.blocking().get_or_load(&7, || -> u64 {
-                    gate.pass_blocking();
-                    panic!("the body");
-                })
-            });
-            until_blocking("it leads", || gate.arrived() == 1);
+            let leader = leader_that_panics(scope, &cache, &gate);
             let waiters: Vec<_> =
                 (0..8).map(|_| scope.spawn(|| cache.blocking().get_or_load(&7, || runs.run() * 10))).collect();
             until_blocking("they wait", || cache.stats().waits == 8);
@@ -112,13 +106,7 @@ fn a_plain_caller_does_not_wait_for_a_flight_that_became_async() {
             10
         }));
         std::thread::scope(|scope| {
-            let leader = scope.spawn(|| {
-                cache.blocking().get_or_load(&7, || -> u64 {
-                    gate.pass_blocking();
-                    panic!("the body");
-                })
-            });
-            until_blocking("it leads", || gate.arrived() == 1);
+            let leader = leader_that_panics(scope, &cache, &gate);
             assert!(poll_once(&mut waiter).is_pending());
             gate.open();
             assert!(leader.join().is_err());
@@ -143,13 +131,7 @@ fn a_plain_caller_stops_waiting_for_a_flight_that_becomes_async() {
             10
         }));
         std::thread::scope(|scope| {
-            let leader = scope.spawn(|| {
-                cache.blocking().get_or_load(&7, || -> u64 {
-                    gate.pass_blocking();
-                    panic!("the body");
-                })
-            });
-            until_blocking("it leads", || gate.arrived() == 1);
+            let leader = leader_that_panics(scope, &cache, &gate);
             assert!(poll_once(&mut waiter).is_pending(), "the async caller is the first to wait");
             let plain = scope.spawn(|| cache.fetch(&7).load_blocking(Share::none(), |_| 20).result);
             until_blocking("both wait", || cache.stats().waits == 2);

@@ -57,7 +57,8 @@ use rules::Rules;
 /// The verbs are `async` because remote tiers will make them so; in the memory tier none of them waits, but for another
 /// caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
 ///
-/// `Clone` of the value and `Eq` of the key run under a shard's read lock: do not call the cache from them.
+/// `Clone` of the value and `Eq` of the key run under a shard's read lock, and `Clone`s of a key may be dropped under a
+/// lock: do not call the cache from these. Values are dropped where no lock is held.
 ///
 /// ```
 /// use hybridcache::Cache;

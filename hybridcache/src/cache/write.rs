@@ -60,7 +60,6 @@ where
         let start = self.clock.now_precise();
         let terms = self.terms(&key.key, View::Value(&value), start, generation, said);
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
-        let own = key.clone();
         let mut removed = Removed::default();
         let refused = {
             let mut table = self.flights.lock(key.hash);
@@ -73,8 +72,8 @@ where
                 entry
             }
         };
-        // The user's `Drop`s, outside of the lock.
-        drop((own, refused));
+        // The value's `Drop` is the user's: outside of the lock.
+        drop(refused);
         self.memory.release(removed);
     }
 }

@@ -16,8 +16,7 @@ const WAYS: usize = 4;
 /// The place of a function that has one instance: one `static` in its hidden accessor.
 ///
 /// What a site finds belongs to the manager of the process: to the one that was there from the start, or to the
-/// installed one. That the first guess is right one load tells; in a scope the answer is looked
-/// up.
+/// installed one. That the first guess is right one load tells; in a scope the answer is looked up.
 ///
 /// The bounds are for those whose types do not have them: rustc says so in a line, where it would else explain on two
 /// pages why what is in a cache makes a `static` that is not `Sync`.
@@ -27,8 +26,8 @@ pub struct PlainSite<K: Send + Sync, V: Send + Sync> {
 }
 
 impl<K: Send + Sync, V: Send + Sync> PlainSite<K, V> {
-    /// A site that has no cache yet. It asks nothing of the types: they are refused where they are written, and not
-    /// once more here.
+    /// A site that has no cache yet. It asks no more of the types than the struct does: what else they lack is told
+    /// where they are written, and not once more here.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
