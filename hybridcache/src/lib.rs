@@ -36,6 +36,8 @@
 
 mod cache;
 mod coherence;
+#[cfg(feature = "redis")]
+mod driver;
 mod entry;
 mod error;
 mod key;

@@ -12,6 +12,7 @@
 //!   reader finds no flight and starts its own (R9). A flight never becomes attached again.
 //! * A flight in the table has at least one running leader; its end removes it.
 
+pub(crate) mod node;
 pub(crate) mod waits;
 
 use std::collections::{HashMap, VecDeque};
