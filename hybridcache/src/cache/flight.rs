@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::vec;
 
 use crate::coherence::waits::Waits;
-use crate::coherence::{Entered, FlightId, Succession, Table};
+use crate::coherence::{Entered, FlightId, Start, Succession, Table};
 use crate::entry::Kept;
 use crate::key::Stored;
 use crate::rt::Within;
@@ -66,9 +66,8 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         let mut edge = None;
         let entered = self.lock(key.hash).enter(
             key,
-            id,
-            generation,
-            blocking,
+            Start { id, generation, began: 0, blocking },
+            0,
             |flight| match Edge::unless_cycle(parent, flight) {
                 Some(added) => {
                     edge = added;
@@ -88,14 +87,14 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     /// Leads a new flight, whoever led before.
     pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, blocking: bool) -> Leader<'_, K, V> {
         let id = new_id();
-        self.lock(key.hash).enter_anew(key.clone(), id, generation, blocking);
+        self.lock(key.hash).enter_anew(key.clone(), Start { id, generation, began: 0, blocking });
         self.leader(key, id, Edge::add(current_flight(), id))
     }
 
     /// Leads a new flight unless somebody leads one.
     pub(crate) fn enter_if_free(&self, key: Stored<K>, generation: u32, blocking: bool) -> Option<Leader<'_, K, V>> {
         let id = new_id();
-        let free = self.lock(key.hash).enter_if_free(key.clone(), id, generation, blocking);
+        let free = self.lock(key.hash).enter_if_free(key.clone(), Start { id, generation, began: 0, blocking });
         free.then(|| self.leader(key, id, None))
     }
 

@@ -7,12 +7,24 @@
 //!
 //! Invariants of a [`Table`]:
 //!
-//! * A key has at most one *attached* flight. Only an attached flight may be joined (R8) and only it may fill (R7).
+//! * A key has at most one *attached* flight. Only an attached flight that is young enough may be joined (R8), and only an attached
+//!   one may fill (R7).
 //! * `evict`, `write` and `clear` detach: whoever was in keeps waiting for that flight, its result is not kept, and the next
 //!   reader finds no flight and starts its own (R9). A flight never becomes attached again.
 //! * A flight in the table has at least one running leader; its end removes it.
 
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod deferred;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod effect;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod floors;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod history;
+#[cfg(any(test, feature = "redis"))]
 pub(crate) mod node;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod token;
 pub(crate) mod waits;
 
 use std::collections::{HashMap, VecDeque};
@@ -34,13 +46,21 @@ pub(crate) struct Table<K, W> {
     last_write: u64,
 }
 
+/// A flight, as it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Start {
+    pub(crate) id: FlightId,
+    /// The cache's generation at that time.
+    pub(crate) generation: u32,
+    /// When: what it loads may be as old as that.
+    pub(crate) began: u64,
+    /// Led from a plain function: its leader holds a thread.
+    pub(crate) blocking: bool,
+}
+
 #[derive(Debug)]
 struct Flight<W> {
-    id: FlightId,
-    /// The cache's generation when this flight began.
-    generation: u32,
-    /// Led from a plain function: its leader holds a thread.
-    blocking: bool,
+    start: Start,
     /// How many callers run their bodies for this flight now.
     running: usize,
     /// How many may run at once: 1, doubled by each wave that failed with an error nobody else can have.
@@ -106,45 +126,48 @@ impl<K, W> Default for Table<K, W> {
 }
 
 impl<K: Eq + Hash, W> Table<K, W> {
-    /// A caller missed `key`. It leads flight `id`, or waits for the one that is under way, or runs alone: where
+    /// A caller missed `key`. It leads flight `start`, or waits for the one that is under way, or runs alone: where
     /// `may_wait` refuses (waiting would close a cycle), and where a plain function would have to wait for an async
-    /// leader, which the very thread that waits may have to poll.
+    /// leader, which the very thread that waits may have to poll. One that began before `horizon` is retired
+    /// instead of joined (R8): what it reads may be older than this caller may be given.
     pub(crate) fn enter(
         &mut self,
         key: Stored<K>,
-        id: FlightId,
-        generation: u32,
-        blocking: bool,
+        start: Start,
+        horizon: u64,
         may_wait: impl FnOnce(FlightId) -> bool,
         waiter: impl FnOnce() -> W,
     ) -> Entered {
+        if self.attached.get(&key).is_some_and(|flight| flight.start.began < horizon) {
+            self.detach(&key);
+        }
         match self.attached.get_mut(&key) {
             Some(flight) => {
-                if (blocking && !flight.blocking) || !may_wait(flight.id) {
+                if (start.blocking && !flight.start.blocking) || !may_wait(flight.start.id) {
                     return Entered::Alone;
                 }
-                flight.waiters.push_back(Waiter { who: waiter(), blocking });
-                Entered::Wait(flight.id)
+                flight.waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
+                Entered::Wait(flight.start.id)
             }
             None => {
-                self.attached.insert(key, Flight::new(id, generation, blocking));
+                self.attached.insert(key, Flight::new(start));
                 Entered::Lead
             }
         }
     }
 
-    /// Flight `id` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
+    /// Flight `start` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
     /// the flight it retires still gets that one's result.
-    pub(crate) fn enter_anew(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) {
+    pub(crate) fn enter_anew(&mut self, key: Stored<K>, start: Start) {
         self.detach(&key);
-        self.attached.insert(key, Flight::new(id, generation, blocking));
+        self.attached.insert(key, Flight::new(start));
     }
 
-    /// Flight `id` leads `key` if nobody else does.
-    pub(crate) fn enter_if_free(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) -> bool {
+    /// Flight `start` leads `key` if nobody else does.
+    pub(crate) fn enter_if_free(&mut self, key: Stored<K>, start: Start) -> bool {
         let free = !self.attached.contains_key(&key);
         if free {
-            self.attached.insert(key, Flight::new(id, generation, blocking));
+            self.attached.insert(key, Flight::new(start));
         }
         free
     }
@@ -152,9 +175,13 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
     /// gone and keep their results to themselves (R11).
     pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
-        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
             let (key, flight) = self.attached.remove_entry(key).expect("it was there");
-            return Landed { fill: flight.generation == generation, waiters: flight.into_waiters(), key: Some(key) };
+            return Landed {
+                fill: flight.start.generation == generation,
+                waiters: flight.into_waiters(),
+                key: Some(key),
+            };
         }
         let waiters = self.detached.remove(&id).map(Flight::into_waiters).unwrap_or_default();
         Landed { fill: false, waiters, key: None }
@@ -211,7 +238,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     pub(crate) fn clear(&mut self, number: u64) -> Vec<Stored<K>> {
         let mut keys = Vec::with_capacity(self.attached.len());
         for (key, flight) in self.attached.drain() {
-            self.detached.insert(flight.id, flight);
+            self.detached.insert(flight.start.id, flight);
             keys.push(key);
         }
         for writers in self.writers.values_mut() {
@@ -267,19 +294,19 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     fn detach(&mut self, key: &Stored<K>) {
         if let Some(flight) = self.attached.remove(key) {
-            self.detached.insert(flight.id, flight);
+            self.detached.insert(flight.start.id, flight);
         }
     }
 
     fn flight(&mut self, key: &Stored<K>, id: FlightId) -> Option<&mut Flight<W>> {
         match self.attached.get_mut(key) {
-            Some(flight) if flight.id == id => Some(flight),
+            Some(flight) if flight.start.id == id => Some(flight),
             _ => self.detached.get_mut(&id),
         }
     }
 
     fn remove(&mut self, key: &Stored<K>, id: FlightId) {
-        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
             self.attached.remove(key);
         } else {
             self.detached.remove(&id);
@@ -293,16 +320,16 @@ impl<K: Eq + Hash, W> Table<K, W> {
             assert!(flight.running <= flight.wave, "and not more than its wave");
         }
         for (id, flight) in &self.detached {
-            assert_eq!(*id, flight.id);
-            assert!(!self.attached.values().any(|attached| attached.id == *id), "in one place only");
+            assert_eq!(*id, flight.start.id);
+            assert!(!self.attached.values().any(|attached| attached.start.id == *id), "in one place only");
         }
         assert!(self.writers.values().all(|w| w.open > 0), "a writer's record ends with its last writer");
     }
 }
 
 impl<W> Flight<W> {
-    fn new(id: FlightId, generation: u32, blocking: bool) -> Self {
-        Self { id, generation, blocking, running: 1, wave: 1, waiters: VecDeque::new() }
+    fn new(start: Start) -> Self {
+        Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
     }
 
     fn into_waiters(self) -> Vec<W> {
@@ -316,8 +343,8 @@ impl<W> Flight<W> {
         let promoted: Vec<Waiter<W>> = self.waiters.drain(..count).collect();
         self.running += promoted.len();
         let mut dismissed = Vec::new();
-        if self.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
-            self.blocking = false;
+        if self.start.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
+            self.start.blocking = false;
             for waiter in std::mem::take(&mut self.waiters) {
                 if waiter.blocking {
                     dismissed.push(waiter.who);
