@@ -18,12 +18,20 @@ pub(crate) enum Kept<V> {
 }
 
 /// A look at what may be kept, before it is known whether it will be: a value too heavy to keep is never cloned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum View<'v, V> {
     Value(&'v V),
     Nothing,
     Failed,
 }
+
+impl<V> Clone for View<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for View<'_, V> {}
 
 impl<'v, V, E> From<&'v Result<Option<V>, E>> for View<'v, V> {
     fn from(parts: &'v Result<Option<V>, E>) -> Self {

@@ -47,10 +47,11 @@ impl Default for Rest {
 
 /// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
 const BUCKETS: usize = 65;
-const EVENTS: usize = Event::Rejected as usize + 1;
+const EVENTS: usize = Event::Degraded as usize + 1;
 
 /// What is counted beside hits and loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier counts the rest"))]
 pub(crate) enum Event {
     Miss,
     LoadFailure,
@@ -64,6 +65,17 @@ pub(crate) enum Event {
     Explicit,
     Replaced,
     Rejected,
+    RemoteHit,
+    RemoteMiss,
+    RemoteFault,
+    Filled,
+    FillRejected,
+    FleetWait,
+    Undecodable,
+    Unencodable,
+    Unspellable,
+    Unfilled,
+    Degraded,
 }
 
 impl Meter {
@@ -130,10 +142,29 @@ impl Meter {
                 replaced: count(Event::Replaced),
                 rejected: count(Event::Rejected),
             },
+            remote: Remote {
+                hits: count(Event::RemoteHit),
+                misses: count(Event::RemoteMiss),
+                faults: count(Event::RemoteFault),
+                fills: count(Event::Filled),
+                fills_rejected: count(Event::FillRejected),
+                waits: count(Event::FleetWait),
+                undecodable: count(Event::Undecodable),
+                unencodable: count(Event::Unencodable),
+                unspellable: count(Event::Unspellable),
+                unfilled: count(Event::Unfilled),
+                degraded: count(Event::Degraded),
+            },
             entries,
             weight,
             load_latency,
         }
+    }
+
+    /// How many hits there were.
+    #[cfg(feature = "redis")]
+    pub(crate) fn hits(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
     }
 }
 
@@ -222,12 +253,58 @@ pub struct Stats {
     pub refreshes: u64,
     /// Entries that left, by reason.
     pub evictions: Evictions,
+    /// What the remote tier had a part in; all zero without one.
+    pub remote: Remote,
     /// Entries held now, those included that have expired and are not yet swept.
     pub entries: u64,
     /// The weight of the entries held now; equal to `entries` without a weigher.
     pub weight: u64,
     /// How long loads took.
     pub load_latency: Latency,
+}
+
+/// What a cache's remote tier was asked for, and what came of it. Reads that memory answers do not occur here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remote {
+    /// Reads that it answered, cached `None`s included.
+    pub hits: u64,
+    /// Reads that found nothing there that may be served, and took the right to fill.
+    pub misses: u64,
+    /// Commands that went unanswered or were refused.
+    pub faults: u64,
+    /// Loads whose result it keeps.
+    pub fills: u64,
+    /// Loads whose result was returned and not kept, because their key was evicted or written meanwhile.
+    pub fills_rejected: u64,
+    /// Waits for a load in another process.
+    pub waits: u64,
+    /// Records that could not be used: another codec, schema or key, damaged, or none of ours. They are overwritten.
+    pub undecodable: u64,
+    /// Values that were not sent: too large, or their codec failed.
+    pub unencodable: u64,
+    /// Keys that went past it, because their text does not read back as an equal key.
+    pub unspellable: u64,
+    /// Loads without the right to fill, because somebody else had it.
+    pub unfilled: u64,
+    /// Loads during an outage.
+    pub degraded: u64,
+}
+
+impl Remote {
+    fn merge(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.faults += other.faults;
+        self.fills += other.fills;
+        self.fills_rejected += other.fills_rejected;
+        self.waits += other.waits;
+        self.undecodable += other.undecodable;
+        self.unencodable += other.unencodable;
+        self.unspellable += other.unspellable;
+        self.unfilled += other.unfilled;
+        self.degraded += other.degraded;
+    }
 }
 
 impl Stats {
@@ -254,6 +331,7 @@ impl Stats {
         self.evictions.explicit += other.evictions.explicit;
         self.evictions.replaced += other.evictions.replaced;
         self.evictions.rejected += other.evictions.rejected;
+        self.remote.merge(&other.remote);
         self.entries += other.entries;
         self.weight += other.weight;
         self.load_latency.merge(&other.load_latency);

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use super::Inner;
 use super::context::LoadContext;
 use super::flight::Led;
-use super::read::{Outcome, Want};
+use super::read::{Answered, Outcome, Want};
 use crate::key::Key;
 use crate::observe::Event;
 use crate::returned::{Returned, Share};
@@ -18,6 +18,8 @@ use crate::rt;
 pub enum Tier {
     /// The memory of this process.
     Memory,
+    /// The remote tier.
+    Redis,
     /// The body: whatever it asks.
     Source,
 }
@@ -35,11 +37,7 @@ pub struct Fetched<R> {
 }
 
 impl<R> Fetched<R> {
-    fn new((result, outcome): (R, Outcome)) -> Self {
-        let tier = match outcome {
-            Outcome::Hit | Outcome::Negative => Tier::Memory,
-            Outcome::Shared | Outcome::Loaded | Outcome::Uncached | Outcome::Bypassed => Tier::Source,
-        };
+    fn new(Answered { result, outcome, tier }: Answered<R>) -> Self {
         Self { result, outcome, tier }
     }
 }
@@ -111,16 +109,18 @@ where
         let Self { inner, key, bypass, want } = self;
         if bypass {
             inner.meter.count(Event::Bypassed);
-            return Fetched::new((Led::new(None, || loader(LoadContext::default())).await, Outcome::Bypassed));
+            let result = Led::new(None, || loader(LoadContext::default())).await;
+            return Fetched::new(Answered::here(result, Outcome::Bypassed));
         }
         let hash = inner.hash(&key);
+        let (generation, now) = inner.served();
         if want == Want::Fresh
-            && let Some(value) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
+            && let Some(value) = inner.memory.hit(hash, &key, generation, now)
         {
             let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
             if let Some(result) = R::join(Ok(value)) {
                 inner.meter.hit();
-                return Fetched::new((result, outcome));
+                return Fetched::new(Answered::here(result, outcome));
             }
         }
         let context = LoadContext::default();

@@ -60,8 +60,15 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         }
     }
 
-    /// A caller missed: it leads, waits, or is on its own.
-    pub(crate) fn enter(&self, key: Stored<K>, generation: u32, blocking: bool) -> Entry<'_, K, V> {
+    /// A caller missed `now`: it leads, waits, or is on its own. A flight that began before `horizon` is not joined.
+    pub(crate) fn enter(
+        &self,
+        key: Stored<K>,
+        generation: u32,
+        now: u64,
+        horizon: u64,
+        blocking: bool,
+    ) -> Entry<'_, K, V> {
         let id = new_id();
         let parent = current_flight();
         let own = key.clone();
@@ -69,8 +76,8 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         let mut edge = None;
         let entered = self.lock(key.hash).enter(
             key,
-            Start { id, generation, began: 0, blocking },
-            0,
+            Start { id, generation, began: now, blocking },
+            horizon,
             |flight| match Edge::unless_cycle(parent, flight) {
                 Some(added) => {
                     edge = added;
@@ -88,16 +95,22 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     }
 
     /// Leads a new flight, whoever led before.
-    pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, blocking: bool) -> Leader<'_, K, V> {
+    pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, now: u64, blocking: bool) -> Leader<'_, K, V> {
         let id = new_id();
-        self.lock(key.hash).enter_anew(key.clone(), Start { id, generation, began: 0, blocking });
+        self.lock(key.hash).enter_anew(key.clone(), Start { id, generation, began: now, blocking });
         self.leader(key, id, Edge::add(current_flight(), id))
     }
 
     /// Leads a new flight unless somebody leads one.
-    pub(crate) fn enter_if_free(&self, key: Stored<K>, generation: u32, blocking: bool) -> Option<Leader<'_, K, V>> {
+    pub(crate) fn enter_if_free(
+        &self,
+        key: Stored<K>,
+        generation: u32,
+        now: u64,
+        blocking: bool,
+    ) -> Option<Leader<'_, K, V>> {
         let id = new_id();
-        let free = self.lock(key.hash).enter_if_free(key.clone(), Start { id, generation, began: 0, blocking });
+        let free = self.lock(key.hash).enter_if_free(key.clone(), Start { id, generation, began: now, blocking });
         free.then(|| self.leader(key, id, None))
     }
 

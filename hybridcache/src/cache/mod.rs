@@ -7,6 +7,8 @@ mod fetch;
 mod flight;
 pub(crate) mod read;
 mod refresh;
+#[cfg(feature = "redis")]
+mod remote;
 pub(crate) mod registry;
 mod rules;
 #[cfg(all(test, shuttle))]
@@ -97,6 +99,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) meter: Arc<Meter>,
     pub(crate) flights: Flights<K, V>,
     pub(crate) rules: Rules<K, V>,
+    #[cfg(feature = "redis")]
+    pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
     /// Set before the first entry that has a deadline is put in.
@@ -349,6 +353,35 @@ where
         if self.expires.load(Ordering::Relaxed) { self.clock.now() } else { 0 }
     }
 
+    /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
+    #[inline]
+    pub(crate) fn served(&self) -> (u32, u64) {
+        let (generation, now) = (self.generation(), self.now());
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return (remote.served(generation, now), now);
+        }
+        (generation, now)
+    }
+
+    /// When a flight begins that is entered now; only remote tiers ask how old one is.
+    fn began(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.fleet.clock.now();
+        }
+        0
+    }
+
+    /// A flight that began before this may not be joined.
+    fn horizon(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.horizon();
+        }
+        0
+    }
+
     /// What the key is called in a log: never itself.
     pub(crate) fn digest(&self, key: &Stored<K>) -> Digest {
         Digest(key.hash)
@@ -368,7 +401,8 @@ where
     }
 
     fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.memory.hit(self.hash(key), key, self.generation(), self.now()).flatten();
+        let (generation, now) = self.served();
+        let value = self.memory.hit(self.hash(key), key, generation, now).flatten();
         match &value {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),
@@ -377,7 +411,8 @@ where
     }
 
     fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        self.memory.peek(self.hash(key), key, self.generation(), self.now()).flatten()
+        let (generation, now) = self.served();
+        self.memory.peek(self.hash(key), key, generation, now).flatten()
     }
 
     async fn get_many_or_load<Q, E, F, Fut>(

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::context::{LoadContext, Said};
+use super::fetch::Tier;
 use super::flight::{Called, Entry as Entered, Leader, Led};
-use crate::entry::{Entry, Kept, Terms, View};
+use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
 use crate::memory::{Look, Removed};
 use crate::observe::Event;
@@ -33,6 +34,36 @@ pub enum Outcome {
     Uncached,
     /// By running the body, because the caller asked to go past the cache.
     Bypassed,
+}
+
+/// An answer, before it is told to whoever asked.
+pub(crate) struct Answered<R> {
+    pub(crate) result: R,
+    pub(crate) outcome: Outcome,
+    pub(crate) tier: Tier,
+}
+
+impl<R> Answered<R> {
+    pub(crate) fn here(result: R, outcome: Outcome) -> Self {
+        let tier = match outcome {
+            Outcome::Hit | Outcome::Negative => Tier::Memory,
+            Outcome::Shared | Outcome::Loaded | Outcome::Uncached | Outcome::Bypassed => Tier::Source,
+        };
+        Self { result, outcome, tier }
+    }
+}
+
+/// Whether memory keeps what was loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep {
+    /// As long as the cache's rules say.
+    ByRules,
+    /// So long, because the remote tier keeps it so long; or only for a moment, and then with a mark in its generation.
+    #[cfg(feature = "redis")]
+    Until { deadline: u64, moving: Option<Movement>, mark: u32 },
+    /// Not at all.
+    #[cfg(feature = "redis")]
+    No,
 }
 
 /// What a read wants.
@@ -64,7 +95,7 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
@@ -72,7 +103,7 @@ where
     {
         let Self { inner, mut key, want, blocking } = self;
         if want == Want::Reloaded {
-            let leader = inner.flights.enter_anew(key, inner.generation(), blocking);
+            let leader = inner.flights.enter_anew(key, inner.generation(), inner.began(), blocking);
             return inner.lead(leader, want, share, context, body).await;
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
@@ -81,7 +112,7 @@ where
             && let Some(negative) = kept.into_returned(&share)
         {
             inner.meter.hit();
-            return (negative, Outcome::Negative);
+            return Answered::here(negative, Outcome::Negative);
         }
         if !inner.rules.single_flight {
             inner.meter.count(Event::Miss);
@@ -89,7 +120,7 @@ where
         }
         let mut waited = false;
         loop {
-            let leader = match inner.flights.enter(key, inner.generation(), blocking) {
+            let leader = match inner.flights.enter(key, inner.generation(), inner.began(), inner.horizon(), blocking) {
                 Entered::Lead(mut leader) => {
                     // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
                     // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
@@ -102,7 +133,7 @@ where
                                     inner.meter.hit();
                                 }
                                 leader.land(inner.generation(), |_| (), || kept);
-                                return (found, outcome);
+                                return Answered::here(found, outcome);
                             }
                         }
                         Look::Dead => {}
@@ -123,7 +154,7 @@ where
                             let outcome = kept.outcome(Outcome::Shared);
                             let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
                             match kept.into_returned(&share) {
-                                Some(shared) => return (shared, outcome),
+                                Some(shared) => return Answered::here(shared, outcome),
                                 // Another function with another error type shares this cache: its failure says nothing
                                 // to us.
                                 None => return inner.load_uncached(body).await,
@@ -173,7 +204,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn look(&self, key: &Stored<K>) -> Look<V> {
-        self.memory.look(key.hash, &&key.key, self.generation(), self.now())
+        let (generation, now) = self.served();
+        self.memory.look(key.hash, &&key.key, generation, now)
     }
 
     /// Runs the body for a flight and ends it.
@@ -184,25 +216,29 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return self.lead_remotely(remote, leader, want, share, context, body).await;
+        }
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-        (self.settle(leader, start, want, share, context, returned), Outcome::Loaded)
+        Answered::here(self.settle(leader, start, want, share, context, returned, Keep::ByRules), Outcome::Loaded)
     }
 
     /// Runs the body without the right to keep its result.
-    async fn load_uncached<R, F, Fut>(&self, body: F) -> (R, Outcome)
+    async fn load_uncached<R, F, Fut>(&self, body: F) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
         self.meter.count(Event::Uncached);
-        (self.run(None, body, R::failed).await.1, Outcome::Uncached)
+        Answered::here(self.run(None, body, R::failed).await.1, Outcome::Uncached)
     }
 
     /// Runs the body, as part of a flight or on its own; returns when it began.
@@ -229,6 +265,7 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         returned: R,
+        keep: Keep,
     ) -> R {
         let said = context.map(LoadContext::said).unwrap_or_default();
         let generation = self.generation();
@@ -249,7 +286,16 @@ where
             (_, Some(failure)) => Kept::Failed(failure.clone()),
             _ => Kept::Nothing,
         };
-        let terms = self.terms(&leader.key.key, View::from(&parts), start, generation, said);
+        let view = View::from(&parts);
+        let terms = match keep {
+            Keep::ByRules => self.terms(&leader.key.key, view, start, generation, said),
+            #[cfg(feature = "redis")]
+            Keep::Until { deadline, moving, mark } => {
+                self.terms_until(&leader.key.key, view, deadline, moving, generation | mark, said)
+            }
+            #[cfg(feature = "redis")]
+            Keep::No => None,
+        };
         let entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
@@ -287,7 +333,7 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
@@ -306,7 +352,7 @@ where
             let entry = kept.map(|(kept, terms)| Entry { kept, terms });
             self.fill_unless_written(key, entry, ticket, generation);
         }
-        (R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
+        Answered::here(R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
     }
 
     /// Keeps the entry of a fresh load, or that it has none, unless its stripe was written, or the cache cleared, since
@@ -325,14 +371,42 @@ where
 
     /// On which terms a result is to be kept, if it is.
     pub(crate) fn terms(&self, key: &K, view: View<'_, V>, start: u64, generation: u32, said: Said) -> Option<Terms> {
+        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        self.terms_until(key, view, deadline, moving, generation, said)
+    }
+
+    /// [`terms`](Self::terms), where it is known already how long.
+    pub(crate) fn terms_until(
+        &self,
+        key: &K,
+        view: View<'_, V>,
+        deadline: u64,
+        moving: Option<Movement>,
+        generation: u32,
+        said: Said,
+    ) -> Option<Terms> {
+        if !self.wants(view, said) {
+            return None;
+        }
+        let weight = self.weight(key, view)?;
+        if deadline != NEVER || moving.is_some() {
+            self.expect_expiry();
+        }
+        Some(Terms { deadline, moving, generation, weight })
+    }
+
+    /// Whether a result is to be kept.
+    pub(crate) fn wants(&self, view: View<'_, V>, said: Said) -> bool {
         let wanted = match view {
             View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
             View::Nothing => self.rules.cache_none,
             View::Failed => self.rules.cache_err,
         };
-        if !wanted || said.do_not_keep {
-            return None;
-        }
+        wanted && !said.do_not_keep
+    }
+
+    /// What a result weighs; `None` if memory does not take it.
+    pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
         let weight = match view {
             View::Value(value) => self.rules.weigh(key, value)?,
             View::Nothing | View::Failed => 1,
@@ -342,10 +416,6 @@ where
             tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
             return None;
         }
-        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
-        if deadline != NEVER || moving.is_some() {
-            self.expect_expiry();
-        }
-        Some(Terms { deadline, moving, generation, weight: weight as u32 })
+        Some(weight as u32)
     }
 }

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Cache;
-use super::read::Want;
+use super::read::{Keep, Want};
 use crate::entry::Side;
 use crate::key::Stored;
 use crate::observe::Event;
@@ -59,12 +59,12 @@ where
     async fn run<R: Returned<V>>(self, body: impl Future<Output = R>) {
         let inner = &*self.cache.inner;
         // Somebody who missed, or asked for a reload, is at it already.
-        let Some(leader) = inner.flights.enter_if_free(self.key.clone(), inner.generation(), false) else {
+        let Some(leader) = inner.flights.enter_if_free(self.key.clone(), inner.generation(), inner.began(), false) else {
             return;
         };
         inner.meter.count(Event::Refresh);
         let (start, returned) = inner.run(Some(leader.id), || Box::pin(body), R::failed).await;
-        inner.settle(leader, start, Want::Reloaded, Share::none(), None, returned);
+        inner.settle(leader, start, Want::Reloaded, Share::none(), None, returned, Keep::ByRules);
     }
 }
 

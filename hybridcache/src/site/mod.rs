@@ -110,7 +110,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R>,
     {
-        self.miss.load(share, None, || Box::pin(body())).await.0
+        self.miss.load(share, None, || Box::pin(body())).await.result
     }
 
     /// Loads, or waits for who does, on this thread.
@@ -118,7 +118,7 @@ where
     #[inline(never)]
     pub fn load_blocking(mut self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
         self.miss.blocking = true;
-        rt::block_on(self.miss.load(share, None, || ready(body()))).0
+        rt::block_on(self.miss.load(share, None, || ready(body()))).result
     }
 }
 
@@ -163,7 +163,8 @@ where
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
+        let (generation, now) = inner.served();
+        let returned = match inner.memory.hit(hash, &key, generation, now) {
             Some(value) => R::join(Ok(value)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
             None => None,
@@ -180,7 +181,8 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, inner.generation(), inner.now()) {
+        let (generation, now) = inner.served();
+        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, generation, now) {
             let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();
