@@ -17,8 +17,7 @@ use super::floors::{Born, Floors, Verdict};
 use super::history::{Heard, History, Message, Standing};
 use super::token::{ConsistencyToken, Seen};
 
-/// 128 random bits that are never used twice: they name an attempt to load, the value it filled, a link of a chain.
-pub(crate) type Nonce = u128;
+use crate::nonce::Nonce;
 
 /// A part of the key space with a bus of its own. There is one for keys, and one for what concerns whole caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
