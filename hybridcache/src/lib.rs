@@ -43,6 +43,11 @@ mod coherence;
 mod driver;
 mod entry;
 mod error;
+#[cfg(feature = "redis")]
+mod fleet {
+    mod options;
+    pub(crate) use options::FleetOptions;
+}
 mod key;
 mod manager;
 mod memory;
@@ -63,6 +68,9 @@ pub mod __private;
 pub use cache::{
     Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
 };
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use cache::{Consistency, OnOutage};
 pub use error::Error;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};

@@ -4,10 +4,14 @@ use std::future::Future;
 use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
+#[cfg(feature = "redis")]
+use std::time::Duration;
 
 use crate::cache::registry::{Registry, Scope};
 use crate::cache::{Builder, Cache};
 use crate::error::Error;
+#[cfg(feature = "redis")]
+use crate::fleet::FleetOptions;
 use crate::observe::Stats;
 
 /// Owns what caches share: their names, their background work, and the instances behind annotated functions.
@@ -134,6 +138,8 @@ impl<K, V> Builder<K, V> {
 #[must_use = "a builder does nothing until `build()`"]
 pub struct ManagerBuilder {
     namespace: Option<String>,
+    #[cfg(feature = "redis")]
+    fleet: FleetOptions,
 }
 
 impl ManagerBuilder {
@@ -143,11 +149,49 @@ impl ManagerBuilder {
         self
     }
 
+    /// No answer of a [`Bounded`](crate::Consistency::Bounded) cache is older than this, after an evict in another
+    /// process; one that runs without word from the remote tier for so long asks it before it answers. Default: 2 s; at
+    /// least 40 ms and three heartbeats.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn staleness_bound(mut self, bound: Duration) -> Self {
+        self.fleet.staleness_bound = bound;
+        self
+    }
+
+    /// How often the remote tier is asked where it stands: one round trip each time for the whole process, whatever the
+    /// number of caches. Default: a quarter of [`staleness_bound`](Self::staleness_bound), and at most 500 ms; at least 10
+    /// ms.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.fleet.said_heartbeat = Some(interval);
+        self
+    }
+
+    /// Makes it an error to build a cache with a remote tier where this manager has none. Default: false; such a cache
+    /// works in memory, and says so once in the log.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn require_remote(mut self, require: bool) -> Self {
+        self.fleet.require_remote = require;
+        self
+    }
+
+    /// Builds the manager without waiting for the remote tier, which may then be away when the program starts: caches work
+    /// as in an outage until it is there, and wrong credentials show in the log only. Default: false; `build` connects.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn connect_lazily(mut self, lazily: bool) -> Self {
+        self.fleet.connect_lazily = lazily;
+        self
+    }
+
     /// Builds the manager. Async, because remote tiers connect here.
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a namespace with other characters.
+    /// [`Error::Option`] for a namespace with other characters, or for durations that do not go together.
     pub async fn build(self) -> Result<CacheManager, Error> {
         if let Some(namespace) = &self.namespace {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -159,6 +203,8 @@ impl ManagerBuilder {
                 ));
             }
         }
+        #[cfg(feature = "redis")]
+        self.fleet.check(self.namespace.as_deref().unwrap_or("(manager)"))?;
         Ok(CacheManager { registry: Arc::new(Registry::new(self.namespace)) })
     }
 }

@@ -1,5 +1,8 @@
 //! Building a cache.
 
+#[cfg(feature = "redis")]
+mod remote;
+
 use std::borrow::Cow;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
@@ -17,6 +20,10 @@ use crate::memory::{Bound, Listener, Memory};
 use crate::observe::{Meter, RemovalReason};
 use crate::sync::AtomicU32;
 use crate::time::{Clock, NEVER, nanos};
+#[cfg(feature = "redis")]
+pub(crate) use remote::RemoteOptions;
+#[cfg(feature = "redis")]
+pub use remote::{Consistency, OnOutage};
 
 /// The number of entries a cache holds unless told otherwise.
 const CAPACITY: u64 = 10_000;
@@ -39,6 +46,12 @@ pub enum SingleFlight {
     /// One caller in this process; the others wait for it.
     #[default]
     Process,
+    /// One caller in all processes that share the remote tier; the others wait for it. A miss that finds another process
+    /// loading costs two round trips more, and takes over when that one's [`lease`](Builder::lease) ends. Needs a remote
+    /// tier.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    Fleet,
     /// Everybody.
     Off,
 }
@@ -51,6 +64,7 @@ pub struct Builder<K, V> {
     ttl: Option<Duration>,
     sliding: Option<Duration>,
     max_age: Option<Duration>,
+    forever: bool,
     none_ttl: Option<Duration>,
     err_ttl: Option<Duration>,
     cache_none: bool,
@@ -68,6 +82,8 @@ pub struct Builder<K, V> {
     sweep_interval: Duration,
     policy: Policy,
     clock: Clock,
+    #[cfg(feature = "redis")]
+    remote: remote::Remote<K, V>,
     pub(crate) registry: Option<Arc<Registry>>,
 }
 
@@ -89,6 +105,7 @@ where
             ttl: None,
             sliding: None,
             max_age: None,
+            forever: false,
             none_ttl: None,
             err_ttl: None,
             cache_none: false,
@@ -106,6 +123,8 @@ where
             sweep_interval: SWEEP_INTERVAL,
             policy: Policy::S3Fifo,
             clock: Clock::kernel(),
+            #[cfg(feature = "redis")]
+            remote: remote::Remote::default(),
             registry: None,
         }
     }
@@ -123,10 +142,17 @@ where
         self
     }
 
-    /// A sliding entry is served at most this long from the start of its load. Default: no end. Needs
-    /// [`sliding`](Self::sliding).
+    /// A sliding entry is served at most this long from the start of its load. Needs [`sliding`](Self::sliding). Default:
+    /// no end; with a remote tier and no [`ttl`](Self::ttl), ten times as long as it slides.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
+        self
+    }
+
+    /// Says that entries have no end. So it is in memory anyway; a remote tier wants to hear it, because what is forgotten
+    /// there stays. Not together with [`ttl`](Self::ttl).
+    pub fn forever(mut self) -> Self {
+        self.forever = true;
         self
     }
 
@@ -253,7 +279,8 @@ where
     /// needs, two that exclude each other, a fraction out of range.
     pub fn build(self) -> Result<Cache<K, V>, Error> {
         self.check()?;
-        let Self { name, version, ttl, sliding, max_age, none_ttl, err_ttl, cache_none, cache_err, .. } = self;
+        let max_age = self.cap();
+        let Self { name, version, ttl, sliding, none_ttl, err_ttl, cache_none, cache_err, .. } = self;
         let shortest = [ttl, sliding, max_age, none_ttl, err_ttl].into_iter().flatten().min();
         let clock = self.clock.fit_for(shortest.unwrap_or(Duration::MAX));
         let bound = match self.max_weight {
@@ -273,7 +300,7 @@ where
             cache_err: cache_err || err_ttl.is_some(),
             jitter: self.jitter,
             refresh_ahead: self.refresh_ahead,
-            single_flight: self.single_flight == SingleFlight::Process,
+            single_flight: self.single_flight != SingleFlight::Off,
             wait_timeout: self.wait_timeout,
             store_if: self.store_if,
             weigher: self.weigher,
@@ -292,6 +319,8 @@ where
             meter,
             rules,
             tasks: Arc::clone(&registry.tasks),
+            #[cfg(feature = "redis")]
+            remote: self.remote.resolve(version, self.single_flight),
             name: name.into_owned(),
             version,
             clock,
@@ -301,11 +330,22 @@ where
         Ok(Cache { inner })
     }
 
+    /// The most that hits can prolong an entry to.
+    fn cap(&self) -> Option<Duration> {
+        #[cfg(feature = "redis")]
+        if let Some(cap) = self.cap_of_remote() {
+            return Some(cap);
+        }
+        self.max_age
+    }
+
     pub(crate) fn into_name(self) -> Cow<'static, str> {
         self.name
     }
 
     fn check(&self) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        self.check_remote()?;
         let refuse = |option, reason: &str| Err(Error::option(&self.name, option, reason));
         let durations = [
             ("ttl", self.ttl),
@@ -344,6 +384,9 @@ where
                 }
                 Some(_) => {}
             }
+        }
+        if self.forever && self.ttl.is_some() {
+            return refuse("ttl", "entries cannot both end after it and last `forever()`");
         }
         if self.max_age.is_some() && self.sliding.is_none() {
             return refuse("max_age", "caps a sliding lifetime: it needs `sliding`; without, `ttl` is what you mean");

@@ -28,6 +28,8 @@ use quick_cache::DefaultHashBuilder;
 
 pub use blocking::Blocking;
 pub use builder::{Builder, Policy, SingleFlight};
+#[cfg(feature = "redis")]
+pub use builder::{Consistency, OnOutage};
 pub use context::LoadContext;
 pub use fetch::{Fetch, Fetched, Tier};
 pub use read::Outcome;
@@ -106,6 +108,9 @@ pub(crate) struct Inner<K, V> {
     /// Set before the first entry that has a deadline is put in.
     expires: AtomicBool,
     sweep_interval: Duration,
+    /// What its remote tier was told, if it has one.
+    #[cfg(feature = "redis")]
+    pub(crate) remote: Option<builder::RemoteOptions<K, V>>,
     me: Weak<Self>,
     pub(crate) name: String,
     version: u32,

@@ -1,0 +1,294 @@
+//! What a cache is told about its remote tier.
+
+use std::hash::Hash;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Builder, SingleFlight};
+use crate::codec::wire::{DEFAULT_MAX_BYTES, Wire};
+use crate::codec::{Codec, Compression};
+use crate::error::Error;
+use crate::key::text::Spelling;
+
+const LEASE: Duration = Duration::from_secs(5);
+/// A lease is renewed at a third of its life, and those that are due are looked for every 50 ms.
+const SHORTEST_LEASE: Duration = Duration::from_millis(150);
+const DEGRADED_TTL: Duration = Duration::from_secs(1);
+/// By how many times its lifetime an entry that slides may be prolonged, unless `max_age` says otherwise.
+const SLIDES: u32 = 10;
+/// The remote tier counts in milliseconds.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// How old an answer of a `hybrid` cache may be, after an evict in another process.
+///
+/// It is about the memory tier: what the remote tier holds is never older than the last evict that was executed there,
+/// in every mode. In the process that evicts, nobody gets the old value once `evict` has returned, in every mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// Evicts of other processes are heard, normally within a millisecond, and nothing is promised about those that are
+    /// missed: while the remote tier cannot be reached, memory goes on to answer for
+    /// [`max_disconnected`](Builder::max_disconnected). A hit in memory costs no round trip, and there is no heartbeat
+    /// that it would wait for.
+    Eventual,
+    /// No answer is older than the manager's `staleness_bound` (2 s unless it says otherwise), whatever is lost, delayed
+    /// or stopped: a process that cannot be sure of that asks the remote tier. A hit in memory costs no round trip; a
+    /// heartbeat in the background costs one every `heartbeat`.
+    #[default]
+    Bounded,
+    /// No answer is older than the last evict that was acknowledged to anybody. A hit in memory costs one round trip,
+    /// which compares versions and carries no value. Needs a manager with a remote tier.
+    Strict,
+}
+
+/// What becomes of an evict or a put that the remote tier does not acknowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnOutage {
+    /// It takes effect in this process at once, is kept, and is sent when the remote tier is back: the verb succeeds with
+    /// [`Evicted::Deferred`](crate::Evicted::Deferred). What is kept is lost with the process.
+    #[default]
+    Queue,
+    /// It takes effect in this process at once, and the verb returns an error. An annotated writer reports it in the log.
+    Fail,
+}
+
+/// The settings of a cache's remote tier, complete and checked.
+pub(crate) struct RemoteOptions<K, V> {
+    /// Whether the cache answers from memory as well.
+    pub(crate) hybrid: bool,
+    pub(crate) wire: Wire<V>,
+    pub(crate) spelling: Spelling<K>,
+    pub(crate) consistency: Consistency,
+    /// Whether one load at a time runs in all processes together, and the others wait for it.
+    pub(crate) fleet: bool,
+    pub(crate) lease: Duration,
+    pub(crate) settle: Duration,
+    pub(crate) degraded_ttl: Duration,
+    /// Of `eventual` alone; without it an entry's own lifetime is the limit.
+    pub(crate) max_disconnected: Option<Duration>,
+    pub(crate) on_outage: OnOutage,
+}
+
+/// What the builder was told so far.
+pub(super) struct Remote<K, V> {
+    tier: Option<Tier<K, V>>,
+    compress: Option<Compression>,
+    consistency: Option<Consistency>,
+    lease: Option<Duration>,
+    settle: Option<Duration>,
+    degraded_ttl: Option<Duration>,
+    max_disconnected: Option<Duration>,
+    on_outage: Option<OnOutage>,
+    max_value_bytes: Option<u64>,
+}
+
+/// A remote tier that was asked for. The codec's type ends here: what it is compressed with is not known yet.
+struct Tier<K, V> {
+    hybrid: bool,
+    wire: MakeWire<V>,
+    spelling: Spelling<K>,
+}
+
+/// Takes the schema version, the compression and the most that a value may be.
+type MakeWire<V> = Box<dyn FnOnce(u32, Option<Compression>, usize) -> Wire<V> + Send + Sync>;
+
+impl<K, V> Default for Remote<K, V> {
+    fn default() -> Self {
+        Self {
+            tier: None,
+            compress: None,
+            consistency: None,
+            lease: None,
+            settle: None,
+            degraded_ttl: None,
+            max_disconnected: None,
+            on_outage: None,
+            max_value_bytes: None,
+        }
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+impl<K, V> Builder<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Keeps entries in memory and in the remote tier of the manager, encoded by `codec`.
+    ///
+    /// A hit in memory costs no round trip, one in the remote tier one, a miss two. Needs a lifetime: [`ttl`](Self::ttl),
+    /// [`sliding`](Self::sliding), or [`forever`](Self::forever). Without a manager that has a remote tier the cache works
+    /// in memory, and says so once in the log.
+    ///
+    /// The key is spelled as JSON. One whose text does not decode back to an equal key goes past the remote tier, counted.
+    pub fn hybrid<C: Codec<V>>(self, codec: C) -> Self
+    where
+        K: Serialize + DeserializeOwned,
+    {
+        self.remote(codec, true)
+    }
+
+    /// Keeps entries in the remote tier of the manager only, encoded by `codec`: for what is too much for the memory of
+    /// each process. A hit costs one round trip, a miss two. Otherwise like [`hybrid`](Self::hybrid).
+    pub fn redis<C: Codec<V>>(self, codec: C) -> Self
+    where
+        K: Serialize + DeserializeOwned,
+    {
+        self.remote(codec, false)
+    }
+
+    fn remote<C: Codec<V>>(mut self, codec: C, hybrid: bool) -> Self
+    where
+        K: Serialize + DeserializeOwned,
+    {
+        let wire = Box::new(|schema, compress, max_bytes| Wire::new(codec, schema, compress, max_bytes));
+        self.remote.tier = Some(Tier { hybrid, wire, spelling: Spelling::new() });
+        self
+    }
+
+    /// Compresses encoded values above the threshold of `compression`, and keeps that only where it is smaller. Default:
+    /// off. Costs processor time, no round trip. Readers need not be told: each value says how it was compressed.
+    pub fn compress(mut self, compression: Compression) -> Self {
+        self.remote.compress = Some(compression);
+        self
+    }
+
+    /// How old an answer may be after an evict elsewhere. Default: [`Consistency::Bounded`].
+    pub fn consistency(mut self, consistency: Consistency) -> Self {
+        self.remote.consistency = Some(consistency);
+        self
+    }
+
+    /// How long a load may go unheard of before another process may load the same key: what a process that dies while it
+    /// loads costs those who wait for it. A load that is slower renews its lease while it runs. Default: 5 s; at least 150
+    /// ms. Correctness does not depend on it: only the newest lease can fill.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.remote.lease = Some(lease);
+        self
+    }
+
+    /// For so long after an evict the key is loaded and not kept. Set it to at least the lag of the replica that loaders
+    /// read from: else one that reads the old row just after the evict would keep it. Default: 0.
+    pub fn settle(mut self, lag: Duration) -> Self {
+        self.remote.settle = Some(lag);
+        self
+    }
+
+    /// How long what is loaded while the remote tier cannot be reached is kept in memory: nobody could hear of its evict.
+    /// Counted from the start of the load. Default: 1 s.
+    pub fn degraded_ttl(mut self, ttl: Duration) -> Self {
+        self.remote.degraded_ttl = Some(ttl);
+        self
+    }
+
+    /// With [`Consistency::Eventual`], how long memory answers without word from the remote tier. Default: until the entry
+    /// ends.
+    pub fn max_disconnected(mut self, longest: Duration) -> Self {
+        self.remote.max_disconnected = Some(longest);
+        self
+    }
+
+    /// What becomes of an evict that the remote tier does not acknowledge. Default: [`OnOutage::Queue`].
+    pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
+        self.remote.on_outage = Some(on_outage);
+        self
+    }
+
+    /// An encoded value larger than this is returned, kept in memory alone, and counted; one found in the remote tier is a
+    /// miss, before memory is taken for it. In bytes before compression. Default: 8 MiB.
+    pub fn max_value_bytes(mut self, bytes: u64) -> Self {
+        self.remote.max_value_bytes = Some(bytes);
+        self
+    }
+
+    /// The most that a remote entry can slide to, where nobody said: what is asked for often would live for ever there.
+    pub(super) fn cap_of_remote(&self) -> Option<Duration> {
+        let said = self.max_age.is_some() || self.ttl.is_some() || self.forever;
+        let uncapped = self.sliding.filter(|_| self.remote.tier.is_some() && !said);
+        uncapped.map(|idle| idle.saturating_mul(SLIDES))
+    }
+
+    pub(super) fn check_remote(&self) -> Result<(), Error> {
+        let refuse = |option, reason: &str| Err(Error::option(&self.name, option, reason));
+        let Some(tier) = &self.remote.tier else {
+            let fleet = self.single_flight == SingleFlight::Fleet;
+            let told = [
+                ("compress", self.remote.compress.is_some()),
+                ("consistency", self.remote.consistency.is_some()),
+                ("single_flight", fleet),
+                ("lease", self.remote.lease.is_some()),
+                ("settle", self.remote.settle.is_some()),
+                ("degraded_ttl", self.remote.degraded_ttl.is_some()),
+                ("max_disconnected", self.remote.max_disconnected.is_some()),
+                ("on_outage", self.remote.on_outage.is_some()),
+                ("max_value_bytes", self.remote.max_value_bytes.is_some()),
+            ];
+            return match told.into_iter().find(|(_, told)| *told) {
+                Some((option, _)) => refuse(option, "is about a remote tier: add `hybrid(codec)` or `redis(codec)`"),
+                None => Ok(()),
+            };
+        };
+        // `*` stands for every cache of the namespace.
+        if self.name.is_empty() || self.name == "*" {
+            return refuse("name", "is part of each key in the remote tier: it is neither empty nor `*`");
+        }
+        if self.ttl.is_none() && self.sliding.is_none() && !self.forever {
+            return refuse(
+                "ttl",
+                "a remote tier keeps entries when this process is gone: say how long with `ttl`, or `forever()`",
+            );
+        }
+        let lifetimes = [
+            ("ttl", self.ttl),
+            ("sliding", self.sliding),
+            ("max_age", self.max_age),
+            ("none_ttl", self.none_ttl),
+            ("degraded_ttl", self.remote.degraded_ttl),
+            ("max_disconnected", self.remote.max_disconnected),
+            ("settle", self.remote.settle.filter(|settle| !settle.is_zero())),
+        ];
+        if let Some((option, _)) = lifetimes.into_iter().find(|(_, life)| life.is_some_and(|life| life < SHORTEST)) {
+            return refuse(option, "a remote tier counts in milliseconds: at least 1 ms");
+        }
+        if self.remote.lease.is_some_and(|lease| lease < SHORTEST_LEASE) {
+            return refuse("lease", "is renewed while a load runs, which needs some time: at least 150 ms");
+        }
+        if self.remote.max_value_bytes == Some(0) {
+            return refuse("max_value_bytes", "zero would keep nothing");
+        }
+        if self.remote.max_disconnected.is_some() && self.remote.consistency != Some(Consistency::Eventual) {
+            return refuse(
+                "max_disconnected",
+                "is for `Consistency::Eventual`: the others bound by themselves what memory answers",
+            );
+        }
+        if self.remote.max_disconnected.is_some() && !tier.hybrid {
+            return refuse("max_disconnected", "is about answers from memory, and `redis` has none: use `hybrid`");
+        }
+        Ok(())
+    }
+}
+
+impl<K, V> Remote<K, V> {
+    /// What was checked, complete.
+    pub(super) fn resolve(self, version: u32, single_flight: SingleFlight) -> Option<RemoteOptions<K, V>> {
+        let Tier { hybrid, wire, spelling } = self.tier?;
+        // What does not fit into the address space is no limit there.
+        let max_bytes = self.max_value_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        Some(RemoteOptions {
+            hybrid,
+            wire: wire(version, self.compress, max_bytes.unwrap_or(DEFAULT_MAX_BYTES)),
+            spelling,
+            consistency: self.consistency.unwrap_or_default(),
+            fleet: single_flight == SingleFlight::Fleet,
+            lease: self.lease.unwrap_or(LEASE),
+            settle: self.settle.unwrap_or_default(),
+            degraded_ttl: self.degraded_ttl.unwrap_or(DEGRADED_TTL),
+            max_disconnected: self.max_disconnected,
+            on_outage: self.on_outage.unwrap_or_default(),
+        })
+    }
+}
