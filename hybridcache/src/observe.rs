@@ -51,7 +51,7 @@ const EVENTS: usize = Event::Degraded as usize + 1;
 
 /// What is counted beside hits and loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier counts the rest"))]
+
 pub(crate) enum Event {
     Miss,
     LoadFailure,
