@@ -3,11 +3,13 @@
 use std::hash::Hash;
 
 use super::context::Said;
+use super::registry::Going;
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Removed;
+use crate::rt;
 
 /// How far an eviction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,6 +41,65 @@ where
             self.flights.lock(hash).evict(&key, self.flights.period());
         }
         self.memory.evict(hash, key);
+    }
+
+    /// Evicts in the remote tier, if there is one, what memory is rid of already.
+    pub(crate) async fn evict_elsewhere(&self, keys: impl FnOnce() -> Vec<Stored<K>>) -> Result<Evicted, Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+            return remote.evict(&me, keys()).await;
+        }
+        let _ = keys;
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// An eviction in the remote tier, if there is one, of what memory is rid of already.
+    pub(crate) fn evicting(&self, key: &K) -> Option<Going> {
+        #[cfg(feature = "redis")]
+        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+            let key = self.stored(&key);
+            return Some(Box::pin(async move {
+                if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
+                    tracing::error!(%error, "an eviction was not acknowledged");
+                }
+            }));
+        }
+        let _ = key;
+        None
+    }
+
+    /// Evicts in the remote tier, if there is one, in the background: whoever wanted it is gone.
+    pub(crate) fn evict_later(&self, key: &K) {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            remote.evict_later(key);
+        }
+        let _ = key;
+    }
+
+    /// Clears the remote tier, if there is one; memory is rid of everything already.
+    pub(crate) async fn clear_elsewhere(&self) -> Result<Evicted, Error> {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.clear(self).await;
+        }
+        Ok(Evicted::Acknowledged)
+    }
+
+    pub(crate) async fn insert_everywhere<Q: Key<Owned = K>>(
+        &self,
+        key: &Q,
+        value: V,
+        said: Said,
+    ) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+            // Memory takes it from the remote tier at the next read: what is put there last is what stays.
+            self.evict(key);
+            return remote.put(&me, self.stored(key), &value, said, None).await.map(drop);
+        }
+        self.insert(key, value, said);
+        Ok(())
     }
 
     pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, said: Said) {
@@ -95,6 +156,9 @@ where
     /// Taken when the write ends.
     key: Option<Stored<K>>,
     number: u64,
+    /// What keeps others from filling in the remote tier.
+    #[cfg(feature = "redis")]
+    intent: Option<Vec<u8>>,
 }
 
 impl<K, V> std::fmt::Debug for Write<K, V>
@@ -112,13 +176,43 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn begin(cache: Cache<K, V>, key: Stored<K>) -> Self {
+    /// In memory at once, in the remote tier with one round trip.
+    pub(crate) async fn begin(cache: Cache<K, V>, key: Stored<K>) -> Result<Self, Error> {
+        #[allow(unused_mut, reason = "without a remote tier there is nothing to add")]
+        let mut write = Self::begin_here(cache, key);
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(key)) = (&write.cache.inner.remote, &write.key) {
+            write.cache.inner.evict(&&key.key);
+            write.intent = remote.intend(&write.cache.inner, key, None).await?;
+        }
+        Ok(write)
+    }
+
+    /// [`begin`](Self::begin), though the remote tier refuses: then what is put evicts.
+    pub(crate) async fn begin_anyway(cache: Cache<K, V>, key: Stored<K>) -> Self {
+        let again = (cache.clone(), key.clone());
+        match Self::begin(cache, key).await {
+            Ok(write) => write,
+            Err(error) => {
+                tracing::error!(%error, "a write goes on without a lease in the remote tier");
+                Self::begin_here(again.0, again.1)
+            }
+        }
+    }
+
+    fn begin_here(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let own = key.clone();
         let flights = &cache.inner.flights;
         let mut table = flights.lock(key.hash);
         let number = table.begin_write(key, flights.period());
         drop(table);
-        Self { cache, key: Some(own), number }
+        Self {
+            cache,
+            key: Some(own),
+            number,
+            #[cfg(feature = "redis")]
+            intent: None,
+        }
     }
 
     /// The write happened, and this is the value now.
@@ -126,16 +220,19 @@ where
     /// # Errors
     ///
     /// None in the memory tier.
-    pub async fn put(self, value: V) -> Result<(), Error> {
-        self.put_blocking(value)
-    }
-
-    /// [`put`](Self::put) from a plain function.
-    ///
-    /// # Errors
-    ///
-    /// None in the memory tier.
-    pub fn put_blocking(mut self, value: V) -> Result<(), Error> {
+    pub async fn put(mut self, value: V) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
+            let newest = self.cache.inner.flights.lock(key.hash).end_write(key, self.number);
+            let intent = self.intent.take().filter(|_| newest);
+            self.cache.inner.evict(&&key.key);
+            let (key, cache) = (self.key.take().expect("it was there"), &self.cache);
+            // Without an intent that stands, somebody wrote meanwhile, or the remote tier was away: nobody knows who is newest.
+            return match intent {
+                Some(intent) => remote.put(&cache.inner, key, &value, Said::default(), Some(&intent)).await.map(drop),
+                None => remote.evict(&cache.inner, vec![key]).await.map(drop),
+            };
+        }
         if let Some(key) = self.key.take() {
             let number = self.number;
             self.cache.inner.put(key, value, Said::default(), |table, key, period| {
@@ -147,10 +244,23 @@ where
         Ok(())
     }
 
+    /// [`put`](Self::put) from a plain function.
+    ///
+    /// # Errors
+    ///
+    /// None in the memory tier.
+    pub fn put_blocking(self, value: V) -> Result<(), Error> {
+        rt::block_on(self.put(value))
+    }
+
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
             self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            #[cfg(feature = "redis")]
+            if let (Some(remote), Some(intent)) = (&self.cache.inner.remote, self.intent.take()) {
+                remote.withdraw(&key.key, intent);
+            }
         }
     }
 }
@@ -164,6 +274,7 @@ where
         if let Some(key) = self.key.take() {
             self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
+            self.cache.inner.evict_later(&key.key);
         }
     }
 }

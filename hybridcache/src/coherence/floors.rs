@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::deferred::EVERY_CACHE;
-use super::node::Mark;
+use super::node::{Mark, Nonce};
 
-/// When a record is born, on the clock of the meta partition. The epoch is cut to what a record has room for.
+/// When a record is born, on the clock of the meta partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Born {
-    pub(crate) epoch: u32,
+    pub(crate) epoch: Nonce,
     pub(crate) clock: u64,
 }
 
 impl Born {
     pub(crate) fn at(meta: Mark) -> Self {
-        Self { epoch: meta.epoch as u32, clock: meta.number }
+        Self { epoch: meta.epoch, clock: meta.number }
     }
 }
 

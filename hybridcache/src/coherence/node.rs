@@ -17,7 +17,7 @@ use super::floors::{Born, Floors, Verdict};
 use super::history::{Heard, History, Message, Standing};
 use super::token::{ConsistencyToken, Seen};
 
-use crate::nonce::Nonce;
+pub(crate) use crate::nonce::Nonce;
 
 /// A part of the key space with a bus of its own. There is one for keys, and one for what concerns whole caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

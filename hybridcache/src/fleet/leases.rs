@@ -33,7 +33,7 @@ struct Held {
 
 impl Fleet {
     /// Takes exactly this lease away, in the background.
-    fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
+    pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
         let driver = Arc::clone(&self.driver);
         self.steward.run(async move {
             // If it does not arrive, the lease ends by itself.

@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 
 use crate::bus::NamedKey;
 use crate::coherence::deferred::Text;
-use crate::key::text::remote_key;
+use crate::key::text::Place;
 
 /// A cache, as its fleet knows it.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -81,8 +81,9 @@ impl Members {
             .collect();
         versions.sort_unstable();
         versions.dedup();
-        let keys = versions.into_iter().map(|version| remote_key(namespace, &text.cache, version, key));
-        Some(keys.collect::<Vec<_>>()).filter(|keys| !keys.is_empty())
+        let place = Place::new(namespace, &text.cache, 0);
+        let keys: Vec<_> = versions.into_iter().map(|version| place.key_of(version, key)).collect();
+        (!keys.is_empty()).then_some(keys)
     }
 
     fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {

@@ -18,16 +18,17 @@ use parking_lot::Mutex;
 
 use crate::bus::{self, Message, NamedKey};
 use crate::coherence::deferred::{Body, EVERY_CACHE, Text};
+use crate::coherence::effect::Effect;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::history::Message as Numbered;
-use crate::coherence::node::{Effect, Mark, Node, Partition, Timing};
+use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
 use crate::time::{Clock, nanos};
 use leases::Leases;
 use members::Members;
-use steward::Steward;
+use steward::{Job, Steward};
 use wakes::Wakes;
 
 pub(crate) use leases::{Lease, Planting};
@@ -59,21 +60,20 @@ pub(crate) struct Fleet {
     wakes: Wakes,
     leases: Arc<Leases>,
     steward: Steward,
+    me: Weak<Self>,
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.leases.end();
+        self.steward.fence();
+    }
 }
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fleet").field("namespace", &self.namespace).finish_non_exhaustive()
     }
-}
-
-/// An invalidation that was sent, or has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// It is in effect in the remote tier, and on its way to every process.
-    Acknowledged(ConsistencyToken),
-    /// It is queued.
-    Deferred,
 }
 
 impl Fleet {
@@ -90,7 +90,8 @@ impl Fleet {
             replay_others_after: heartbeat + id % heartbeat,
         };
         let leases = Arc::new(Leases::default());
-        let fleet = Arc::new(Self {
+        let fleet = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             driver,
             namespace,
             id,
@@ -102,7 +103,7 @@ impl Fleet {
             members: Members::default(),
             wakes: Wakes::default(),
             leases: Arc::clone(&leases),
-            steward: Steward::default(),
+            steward: Steward::new(),
         });
         fleet.steward.employ(&fleet, leases, options.heartbeat());
         let listener = Arc::downgrade(&fleet);
@@ -210,12 +211,12 @@ impl Fleet {
         body: Body,
         mut doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
-    ) -> Result<(T, Sent), Fault>
+    ) -> Result<(T, ConsistencyToken), Fault>
     where
         F: Future<Output = Result<(Mark, T), Fault>>,
     {
-        let unsent = Unsent { fleet: self, body: Some(body) };
-        let body = unsent.body.as_ref().expect("it was put there");
+        let unsent = Unsent { fleet: self, body: Some(body.clone()) };
+        let body = &body;
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
             let generation = self.generation();
@@ -230,7 +231,7 @@ impl Fleet {
                     if acknowledged {
                         let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
                         unsent.sent();
-                        return Ok((answer, Sent::Acknowledged(token)));
+                        return Ok((answer, token));
                     }
                 }
                 Err(refused) => {
@@ -250,7 +251,8 @@ impl Fleet {
 
     /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
     pub(crate) fn refused(&self, fault: &Fault) {
-        if matches!(fault, Fault::Refused { code } if matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MOVED")) {
+        if matches!(fault, Fault::Refused { code } if matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MOVED"))
+        {
             self.act(|node, now| ((), node.refused(now)));
         }
     }
@@ -346,13 +348,10 @@ impl Fleet {
         let (answer, effects) = event(&mut node, self.clock.now_precise());
         for effect in effects {
             match effect {
-                Effect::Kill(keys) => {
-                    // What was read for this event is what it kills; what was not is a replay of what is known.
+                // Whatever an event kills was read for it; killing all of that at its first word is as good.
+                Effect::Kill(_) => {
                     if !std::mem::replace(&mut killed, true) {
                         doomed.iter_mut().for_each(|doomed| doomed.kill());
-                    }
-                    if doomed.is_empty() && !keys.is_empty() {
-                        self.members.raise_floor_of(keys.iter().map(|text| &*text.cache));
                     }
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
@@ -370,9 +369,9 @@ impl Fleet {
                     self.vouched_until.store(until, Ordering::Release);
                 }
                 Effect::SendFence => self.steward.fence(),
-                Effect::LoadFloors => self.steward.send(steward::Job::LoadFloors),
-                Effect::ReadLog(partition, after) => self.steward.send(steward::Job::ReadLog(partition, after)),
-                Effect::Replay(body) => self.steward.send(steward::Job::Replay(body)),
+                Effect::LoadFloors => self.run(Job::LoadFloors),
+                Effect::ReadLog(partition, after) => self.run(Job::ReadLog(partition, after)),
+                Effect::Replay(body) => self.run(Job::Replay(body)),
             }
         }
         drop(node);

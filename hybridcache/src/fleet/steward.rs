@@ -3,10 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
-use super::leases::{self, Leases};
 use super::Fleet;
+use super::leases::{self, Leases};
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition};
@@ -14,13 +12,11 @@ use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
 use crate::rt::io::{self, Crew, Signal};
 
-/// The tasks of a fleet. They hold it weakly, and end when it is gone or dismisses them.
-#[derive(Debug, Default)]
+/// The tasks of a fleet. The endless ones hold it weakly, and all end with it.
+#[derive(Debug)]
 pub(super) struct Steward {
     beat: Arc<Signal>,
-    /// Asks where the others stand, at once.
-    crew: Arc<Crew>,
-    fleet: Mutex<Weak<Fleet>>,
+    crew: Crew,
 }
 
 /// What the node wants done.
@@ -32,8 +28,11 @@ pub(super) enum Job {
 }
 
 impl Steward {
+    pub(super) fn new() -> Self {
+        Self { beat: Arc::default(), crew: Crew::new() }
+    }
+
     pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
-        *self.fleet.lock() = Arc::downgrade(fleet);
         self.crew.spawn(leases::renew(leases, Arc::downgrade(fleet)));
         self.crew.spawn(beat(Arc::downgrade(fleet), Arc::clone(&self.beat), heartbeat));
     }
@@ -41,12 +40,6 @@ impl Steward {
     /// Sends a fence now.
     pub(super) fn fence(&self) {
         self.beat.notify();
-    }
-
-    pub(super) fn send(&self, job: Job) {
-        if let Some(fleet) = self.fleet.lock().upgrade() {
-            self.crew.spawn(async move { fleet.run(job).await });
-        }
     }
 
     pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -89,7 +82,14 @@ impl Fleet {
         }
     }
 
-    async fn run(self: Arc<Self>, job: Job) {
+    /// Does what the node wants done, in the background.
+    pub(super) fn run(&self, job: Job) {
+        if let Some(fleet) = self.me.upgrade() {
+            self.steward.run(async move { fleet.do_job(job).await });
+        }
+    }
+
+    async fn do_job(&self, job: Job) {
         match job {
             Job::LoadFloors => {
                 // One that failed is asked for by the next heartbeat.

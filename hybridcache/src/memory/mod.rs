@@ -148,6 +148,14 @@ where
         }
     }
 
+    /// Removes an entry because somebody wants it gone, and leaves it to the caller to release it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn remove(&self, key: &Stored<K>, removed: &mut Removed<K, V>) {
+        if let Some((filed, value)) = self.take(&Any { hash: key.hash, key: &&key.key }) {
+            removed.push(filed, value, Why::Explicit);
+        }
+    }
+
     /// Removes an entry because a caller wants it gone.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) {
         if let Some((filed, value)) = self.take(&Any { hash, key }) {
@@ -278,12 +286,17 @@ enum Why {
     /// Another has its place.
     Displaced,
     Capacity,
+    #[cfg(feature = "redis")]
+    Explicit,
 }
 
 impl<K, V> Left<K, V> {
     fn reason(&self, present: impl Fn() -> (u32, u64)) -> RemovalReason {
-        if let Why::Capacity = self.why {
-            return RemovalReason::Capacity;
+        match self.why {
+            Why::Capacity => return RemovalReason::Capacity,
+            #[cfg(feature = "redis")]
+            Why::Explicit => return RemovalReason::Explicit,
+            Why::Displaced => {}
         }
         let (generation, now) = present();
         if self.filed.life.generation() != generation {

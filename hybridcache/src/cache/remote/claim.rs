@@ -97,7 +97,8 @@ impl<K, V: 'static> Remote<K, V> {
                 Err(fault) => return self.outage(&fault, meter),
             };
             planted.answered();
-            let hold = |record| self.fleet.hold(attempt, Arc::clone(&key), record, self.options.lease, self.named(text));
+            let hold =
+                |record| self.fleet.hold(attempt, Arc::clone(&key), record, self.options.lease, self.named(text));
             let right = |over| Right { over, key: Arc::clone(&key), version: attempt, born, generation };
             let Some(record) = record else {
                 let lease = hold(Arc::clone(&lease));
@@ -127,9 +128,8 @@ impl<K, V: 'static> Remote<K, V> {
                     Err(fault) => return self.outage(&fault, meter),
                 },
                 Read::Lease if self.options.fleet => {
-                    let left = patience.saturating_sub(Duration::from_nanos(
-                        self.fleet.clock.now_precise().saturating_sub(began),
-                    ));
+                    let left = patience
+                        .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
                     if left.is_zero() {
                         return Claim::Theirs;
                     }
@@ -142,6 +142,11 @@ impl<K, V: 'static> Remote<K, V> {
             }
         }
         Claim::Outage
+    }
+
+    /// A value, for who wants to look only.
+    pub(in crate::cache) async fn peek(&self, key: &K, meter: &Meter) -> Option<V> {
+        self.find(&self.spell(key)?, meter).await?.value
     }
 
     /// Looks for a value, and takes no right to anything. `None` if there is none that may be served, or no answer.

@@ -12,8 +12,9 @@ use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
 use crate::cache::flight::Leader;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
-use crate::driver::Filled;
+use crate::driver::{Filled, Lives};
 use crate::entry::{Entry, Kept, Movement, Terms, View};
+use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::observe::Event;
@@ -109,6 +110,29 @@ where
         Answered { result, outcome, tier: Tier::Source }
     }
 
+    /// A value of the remote tier, for a read that has no body to run. It is kept here unless somebody loads the key.
+    pub(in crate::cache) async fn get_remotely(
+        &self,
+        remote: &Remote<K, V>,
+        key: Stored<K>,
+        blocking: bool,
+    ) -> Option<V> {
+        let text = remote.spell(&key.key)?;
+        // Registered before it is asked for (R7). Whoever comes meanwhile waits, and if there is nothing leads in its place.
+        let leader = self.flights.enter_if_free(key, self.generation(), self.began(), blocking);
+        let hit = remote.find(&text, &self.meter).await?;
+        match leader {
+            Some(mut leader) => {
+                self.retire(&mut leader);
+                self.take_over::<Option<V>>(remote, leader, hit, &Share::none()).ok()?.result
+            }
+            None => {
+                self.meter.count(Event::RemoteHit);
+                hit.value
+            }
+        }
+    }
+
     /// A new load takes what memory has of the key out of service (R10).
     ///
     /// Interleaving that this defeats: memory has v0 and nobody vouches for it; this call loads v1 and is superseded before it may keep
@@ -188,13 +212,8 @@ where
             View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
         };
         let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
-        let stamp = Stamp {
-            version: right.version,
-            ends_at: 0,
-            epoch: right.born.epoch,
-            born: right.born.clock,
-            tags: &[],
-        };
+        let stamp =
+            Stamp { version: right.version, ends_at: 0, epoch: right.born.epoch, born: right.born.clock, tags: &[] };
         let record = match remote.options.wire.encode(text, value, &stamp) {
             Ok(record) => record,
             Err(why) => {
@@ -204,12 +223,9 @@ where
             }
         };
         let now = self.clock.now_precise();
-        let lives = match moving {
-            Some(moving) if moving.idle != 0 => ends.min(now.saturating_add(moving.idle)),
-            _ => ends,
-        };
-        let lives = if lives == NEVER { Duration::MAX } else { Duration::from_nanos(lives.saturating_sub(now)) };
-        if lives < Duration::from_millis(1) {
+        let lives = lives(ends, moving, now);
+        // It ended while it was loaded.
+        if lives.now < Duration::from_millis(1) {
             return Filling::Rejected;
         }
         let wake = bus::wake(right.version, remote.named(text), None);
@@ -245,11 +261,23 @@ where
     /// For something that was loaded without the right to fill (R13).
     fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
         if remote.options.hybrid {
-            let ends = deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.shortest()), self.lag);
+            let ends =
+                deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
             Keep::Until { deadline: ends, moving: None, mark }
         } else {
             Keep::No
         }
+    }
+}
+
+/// How long something lives in the remote tier that ends at `ends`, and slides until then if it moves.
+pub(super) fn lives(ends: u64, moving: Option<Movement>, now: u64) -> Lives {
+    let left = |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
+    match moving {
+        Some(Movement { idle, .. }) if idle != 0 => {
+            Lives { now: left(ends.min(now.saturating_add(idle))), at_most: (ends != NEVER).then(|| left(ends)) }
+        }
+        _ => Lives { now: left(ends), at_most: None },
     }
 }
 

@@ -7,16 +7,15 @@ mod write;
 
 use std::sync::Arc;
 
-pub(crate) use claim::Claim;
-
 use super::builder::{Consistency, RemoteOptions};
-use crate::fleet::{Fleet, Member as _};
+use crate::bus::NamedKey;
+use crate::fleet::Fleet;
 use crate::key::text::{KeyText, Place};
 use crate::rt;
 
 /// The remote tier of one cache.
 pub(crate) struct Remote<K, V> {
-    pub(super) fleet: Arc<Fleet>,
+    pub(in crate::cache) fleet: Arc<Fleet>,
     options: RemoteOptions<K, V>,
     name: Arc<str>,
     place: Place,
@@ -26,7 +25,7 @@ pub(crate) struct Remote<K, V> {
 const DEGRADED: u32 = 1 << 31;
 
 impl<K, V> Remote<K, V> {
-    pub(super) fn new(fleet: Arc<Fleet>, options: RemoteOptions<K, V>, name: &str, version: u32) -> Self {
+    pub(in crate::cache) fn new(fleet: Arc<Fleet>, options: RemoteOptions<K, V>, name: &str, version: u32) -> Self {
         let place = Place::new(&fleet.namespace, name, version);
         Self { name: Arc::from(name), place, fleet, options }
     }
@@ -54,6 +53,10 @@ impl<K, V> Remote<K, V> {
     /// Flights that began before this may not be joined (R8).
     pub(super) fn horizon(&self) -> u64 {
         self.fleet.horizon()
+    }
+
+    fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {
+        NamedKey { name: &self.name, text: text.as_str() }
     }
 
     /// The text of a key; `None` if it has none of its own, or its `Serialize` panics.

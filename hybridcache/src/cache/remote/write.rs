@@ -4,25 +4,25 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Remote;
+use super::lead::lives;
 use super::member::Entry;
-use super::{OnOutage, Remote};
-use crate::bus::NamedKey;
+use crate::cache::Inner;
+use crate::cache::builder::OnOutage;
 use crate::cache::context::Said;
 use crate::cache::write::Evicted;
-use crate::cache::{Cache, Inner};
 use crate::coherence::deferred::{Body, Text};
 use crate::coherence::node::Partition;
 use crate::driver::{Bump, Fault};
 use crate::entry::View;
 use crate::error::Error;
-use crate::fleet::{Doomed, Sent};
+use crate::fleet::Doomed;
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::nonce::nonce;
 use crate::observe::Event;
 use crate::record::{Lease, Purpose, Stamp};
-use crate::time::{NEVER, nanos};
 
 /// How many keys one script removes at most, with their neighbouring versions.
 const BATCH: usize = 1_000;
@@ -34,10 +34,6 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(super) fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {
-        NamedKey { name: &self.name, text: text.as_str() }
-    }
-
     /// Evicts keys that memory here is rid of already: one round trip for up to 1 000 of them.
     pub(in crate::cache) async fn evict(
         &self,
@@ -60,19 +56,21 @@ where
             let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
                 driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
             });
-            evicted = evicted.and(self.outcome(cache, sent.await.map(|((), sent)| sent))?);
+            if self.outcome(cache, sent.await)? == Evicted::Deferred {
+                evicted = Evicted::Deferred;
+            }
         }
     }
 
     /// Clears the cache everywhere; memory here is rid of it already. One round trip, whatever its size.
-    pub(in crate::cache) async fn clear(&self, cache: &Arc<Inner<K, V>>) -> Result<Evicted, Error> {
+    pub(in crate::cache) async fn clear(&self, cache: &Inner<K, V>) -> Result<Evicted, Error> {
         let body = Body::Clear(Arc::clone(&self.name));
         let tail = self.fleet.tail(&body);
         let (driver, name, tail) = (&self.fleet.driver, &*self.name, &tail);
         let sent = self.fleet.invalidate(Partition::Meta, body, Vec::new(), |chain| async move {
             driver.clear(name, Bump { chain, tail }).await.map(|mark| (mark, ()))
         });
-        self.outcome(cache, sent.await.map(|((), sent)| sent))
+        self.outcome(cache, sent.await)
     }
 
     /// Puts a value; with `intent`, only if nothing has touched the key since that was planted, and else the key is absent.
@@ -93,19 +91,19 @@ where
         let record = born.filter(|_| cache.wants(View::Value(value), said)).and_then(|born| {
             let stamp = Stamp { version: nonce(), ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
             let encoded = self.options.wire.encode(&text, Some(value), &stamp);
-            encoded.inspect_err(|why| {
-                cache.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %cache.name, key = %cache.digest(&key), ?why, "a value was not sent");
-            })
-            .ok()
+            encoded
+                .inspect_err(|why| {
+                    cache.meter.count(Event::Unencodable);
+                    tracing::warn!(cache = %cache.name, key = %cache.digest(&key), ?why, "a value was not sent");
+                })
+                .ok()
         });
         let Some(record) = record else {
             // What was there is gone all the same.
             return self.evict(cache, vec![key]).await;
         };
         let (ends, moving) = cache.rules.lifetime(View::Value(value), start, 0, said.lifetime);
-        let ends = moving.filter(|moving| moving.idle != 0).map_or(ends, |moving| ends.min(start.saturating_add(moving.idle)));
-        let lives = if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(start)) };
+        let lives = lives(ends, moving, start);
         let own = self.place.key(&text);
         let others: Vec<_> = self.place.keys_to_evict(&text).filter(|other| *other != own).collect();
         let body = self.body(std::slice::from_ref(&text));
@@ -115,7 +113,7 @@ where
         let sent = self.fleet.invalidate(Partition::Keys, body, vec![doomed], |chain| async move {
             driver.put(own, others, intent, record, lives, Bump { chain, tail }).await
         });
-        self.outcome(cache, sent.await.map(|(_, sent)| sent))
+        self.outcome(cache, sent.await)
     }
 
     /// Keeps everybody from filling a key until the write that begins now has ended. Returns what was planted.
@@ -136,15 +134,15 @@ where
         let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
             driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
         });
-        let planted = matches!(self.outcome(cache, sent.await.map(|((), sent)| sent))?, Evicted::Acknowledged);
+        let planted = matches!(self.outcome(cache, sent.await)?, Evicted::Acknowledged);
         Ok(planted.then_some(intent))
     }
 
     /// Takes an intent away: the write did not happen.
-    pub(in crate::cache) async fn withdraw(&self, key: &K, intent: &[u8]) {
-        let Some(text) = self.spell(key) else { return };
-        // Should it not arrive, the intent ends by itself.
-        let _ = self.fleet.driver.release(&self.place.key(&text), intent, &[]).await;
+    pub(in crate::cache) fn withdraw(&self, key: &K, intent: Vec<u8>) {
+        if let Some(text) = self.spell(key) {
+            self.fleet.give_back(self.place.key(&text).into(), intent.into(), Vec::new());
+        }
     }
 
     /// Has keys evicted in the background: whoever wanted that is gone.
@@ -159,9 +157,9 @@ where
         self.fleet.defer(&Body::Clear(Arc::clone(&self.name)));
     }
 
-    fn outcome(&self, cache: &Inner<K, V>, sent: Result<Sent, Fault>) -> Result<Evicted, Error> {
+    fn outcome<T>(&self, cache: &Inner<K, V>, sent: Result<T, Fault>) -> Result<Evicted, Error> {
         match sent {
-            Ok(Sent::Acknowledged(_)) => Ok(Evicted::Acknowledged),
+            Ok(_) => Ok(Evicted::Acknowledged),
             Err(fault) => {
                 cache.meter.count(Event::RemoteFault);
                 match self.options.on_outage {
