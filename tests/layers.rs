@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 7] = [
     &["sync", "error", "time", "rt"],
     &["key", "entry", "returned"],
-    &["coherence", "observe"],
-    &["memory"],
+    &["coherence", "observe", "driver"],
+    &["memory", "redis"],
     &["cache"],
     &["manager"],
     &["__private"],

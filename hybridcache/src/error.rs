@@ -36,6 +36,14 @@ pub enum Error {
     /// A manager has been installed already; a process has one default.
     #[error("a cache manager is installed already: install one per process, or use `CacheManager::scope`")]
     AlreadyInstalled,
+    /// The server of the remote tier cannot be used as it is, or as it is spoken to.
+    #[error("the remote tier at {server}: {reason}")]
+    Remote {
+        /// The server, without the password.
+        server: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
 }
 
 impl Error {

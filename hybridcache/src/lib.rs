@@ -44,6 +44,8 @@ mod key;
 mod manager;
 mod memory;
 mod observe;
+#[cfg(feature = "redis")]
+mod redis;
 mod returned;
 mod rt;
 mod sync;
@@ -61,6 +63,9 @@ pub use error::Error;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
 pub use observe::{Evictions, Latency, RemovalReason, Stats};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use crate::redis::RedisOptions;
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;
 
