@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Remote;
 use crate::bus;
-use crate::cache::builder::Consistency;
 use crate::codec::wire::Unusable;
 use crate::coherence::floors::{Born, Verdict};
 use crate::driver::{Awaited, Fault, Found};
@@ -37,8 +36,6 @@ pub(crate) struct Hit<V> {
     /// When it was asked for, and how much longer it lives from then on; `None` if it has no end.
     pub(crate) asked: u64,
     pub(crate) remaining: Option<Duration>,
-    pub(crate) version: Nonce,
-    pub(crate) key: Arc<[u8]>,
 }
 
 /// The right to fill.
@@ -60,7 +57,7 @@ pub(crate) enum Over {
 
 /// What a record is to the call that found it.
 enum Read<V> {
-    Value(Option<V>, Nonce),
+    Value(Option<V>),
     /// It may be overwritten: cleared, of another schema or codec, damaged, or nobody's any more.
     Dead,
     /// Another load has the right.
@@ -116,8 +113,8 @@ impl<K, V: 'static> Remote<K, V> {
             }
             match self.read(text, &record, meter).await {
                 Read::Value(..) if reload => return Claim::Ours(right(Over::Record(record))),
-                Read::Value(value, version) => {
-                    return Claim::Found(Hit { value, asked, remaining, version, key });
+                Read::Value(value) => {
+                    return Claim::Found(Hit { value, asked, remaining });
                 }
                 Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
                     Ok(true) => {
@@ -151,25 +148,22 @@ impl<K, V: 'static> Remote<K, V> {
 
     /// Looks for a value, and takes no right to anything. `None` if there is none that may be served, or no answer.
     pub(super) async fn find(&self, text: &KeyText, meter: &Meter) -> Option<Hit<V>> {
-        let key: Arc<[u8]> = self.place.key(text).into();
-        if self.fleet.owes(&self.name, text.as_str()) {
-            return None;
-        }
-        let (generation, _) = self.reading().await?;
-        let asked = self.fleet.clock.now_precise();
-        let Found { record, remaining } = match self.fleet.driver.get(&key, self.options.hybrid).await {
-            Ok(found) => found,
-            Err(fault) => {
-                let _: Claim<V> = self.outage(&fault, meter);
+        let key = self.place.key(text);
+        for _ in 0..ROUNDS {
+            if self.fleet.owes(&self.name, text.as_str()) {
                 return None;
             }
-        };
-        match self.read(text, &record?, meter).await {
-            Read::Value(value, version) if self.fleet.generation() == generation => {
-                Some(Hit { value, asked, remaining, version, key })
+            let (generation, _) = self.reading().await?;
+            let asked = self.fleet.clock.now_precise();
+            let found = self.fleet.driver.get(&key, self.options.hybrid).await;
+            let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
+            let read = self.read(text, &record?, meter).await;
+            if self.fleet.generation() == generation {
+                let Read::Value(value) = read else { return None };
+                return Some(Hit { value, asked, remaining });
             }
-            _ => None,
         }
+        None
     }
 
     /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
@@ -197,7 +191,7 @@ impl<K, V: 'static> Remote<K, V> {
                     Verdict::Unknown => Read::Unknown,
                     Verdict::Dead => Read::Dead,
                     Verdict::Valid => match self.options.wire.decode(text, &filled) {
-                        Ok(value) => Read::Value(value, filled.version),
+                        Ok(value) => Read::Value(value),
                         Err(why) => self.unusable(why, meter),
                     },
                 }
@@ -248,19 +242,18 @@ impl<K, V: 'static> Remote<K, V> {
         Ok(())
     }
 
-    fn outage<T>(&self, fault: &Fault, meter: &Meter) -> Claim<T> {
+    fn outage(&self, fault: &Fault, meter: &Meter) -> Claim<V> {
+        self.failed(fault, meter);
+        Claim::Outage
+    }
+
+    fn failed(&self, fault: &Fault, meter: &Meter) {
         meter.count(Event::RemoteFault);
         tracing::debug!(cache = %self.name, %fault, "the remote tier did not answer");
         self.fleet.refused(fault);
-        Claim::Outage
     }
 
     fn lease(&self, nonce: Nonce) -> record::Lease {
         record::Lease { nonce, node: self.fleet.id, purpose: Purpose::Load, awaited: false }
-    }
-
-    /// Whether a reader may be given a value that its own load did not get in.
-    pub(super) fn is_strict(&self) -> bool {
-        self.options.consistency == Consistency::Strict
     }
 }

@@ -1,0 +1,182 @@
+//! Two tiers, and two processes' worth of managers over one Redis.
+
+use std::time::Duration;
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Consistency, Evicted, SingleFlight, Tier};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, Runs, until};
+
+/// A manager, as another process would have it.
+async fn node(server: &RedisServer) -> CacheManager {
+    CacheManager::builder().namespace("test").redis(server.url()).build().await.unwrap()
+}
+
+fn numbers(node: &CacheManager) -> Cache<u64, u64> {
+    Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap()
+}
+
+async fn load(cache: &Cache<u64, u64>, key: u64, runs: &Runs) -> (u64, Tier) {
+    let fetched = cache.fetch(&key).load(hybridcache::Share::none(), |_| async { runs.run() }).await;
+    (fetched.result, fetched.tier)
+}
+
+#[tokio::test]
+async fn what_one_node_loads_the_other_finds() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    assert_eq!(load(&here, 7, &runs).await, (1, Tier::Source));
+    assert_eq!(load(&there, 7, &runs).await, (1, Tier::Redis));
+    assert_eq!(runs.count(), 1);
+    until("memory may answer", || there.stats().remote.hits >= 1).await;
+    for cache in [&here, &there] {
+        until("memory answers", || {
+            cache.blocking().peek(&7) == Some(1) && cache.len() == 1
+        })
+        .await;
+    }
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_hit_in_memory_asks_nobody() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    load(&cache, 7, &runs).await;
+    let mut last = Tier::Source;
+    for _ in 0..1_000 {
+        last = load(&cache, 7, &runs).await.1;
+        if last == Tier::Memory {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(last, Tier::Memory);
+    assert_eq!(runs.count(), 1);
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_evict_on_one_node_is_seen_on_the_other() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    until("it is in memory there", || there.len() == 1 || {
+        futures(&there);
+        false
+    })
+    .await;
+    assert_eq!(here.evict(&7).await, Ok(Evicted::Acknowledged));
+    until("the message arrived", || there.is_empty()).await;
+    assert_eq!(load(&there, 7, &runs).await, (2, Tier::Source));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+fn futures(cache: &Cache<u64, u64>) {
+    cache.blocking().get(&7);
+}
+
+#[tokio::test]
+async fn a_clear_on_one_node_is_seen_on_the_other_and_by_records() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    for key in 0..10 {
+        load(&here, key, &runs).await;
+        load(&there, key, &runs).await;
+    }
+    assert_eq!(here.clear().await, Ok(Evicted::Acknowledged));
+    assert_eq!(load(&here, 3, &runs).await, (11, Tier::Source), "what is there is older than the clear");
+    let c = node(&server).await;
+    assert_eq!(load(&numbers(&c), 4, &runs).await, (12, Tier::Source), "also for who comes later");
+    until("the clear arrived", || there.blocking().peek(&5).is_none()).await;
+    for node in [a, b, c] {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn one_load_in_the_fleet() {
+    let server = RedisServer::start();
+    let runs = Runs::default();
+    let mut nodes = Vec::new();
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let node = node(&server).await;
+        let cache: Cache<u64, u64> = Cache::builder("numbers")
+            .ttl(MINUTE)
+            .hybrid(MsgPack)
+            .single_flight(SingleFlight::Fleet)
+            .manager(&node)
+            .build()
+            .unwrap();
+        nodes.push(node);
+        for _ in 0..50 {
+            let (cache, runs) = (cache.clone(), runs.clone());
+            tasks.push(tokio::spawn(async move {
+                cache
+                    .get_or_load(&7, || async {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        runs.run()
+                    })
+                    .await
+            }));
+        }
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 1);
+    }
+    assert_eq!(runs.count(), 1);
+    for node in nodes {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_an_evict_overtakes_fills_nothing() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let value = here
+        .get_or_load(&7, || async {
+            there.evict(&7).await.unwrap();
+            1_u64
+        })
+        .await;
+    assert_eq!(value, 1);
+    assert_eq!(here.stats().remote.fills_rejected, 1);
+    assert_eq!(here.peek(&7).await, None);
+    assert_eq!(there.peek(&7).await, None);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn values_survive_the_process() {
+    let server = RedisServer::start();
+    let first = node(&server).await;
+    let cache: Cache<String, Option<String>> = Cache::builder("texts")
+        .ttl(MINUTE)
+        .redis(MsgPack)
+        .consistency(Consistency::Bounded)
+        .manager(&first)
+        .build()
+        .unwrap();
+    cache.insert("a", Some("b".to_owned())).await.unwrap();
+    first.shutdown().await;
+    let second = node(&server).await;
+    let cache: Cache<String, Option<String>> =
+        Cache::builder("texts").ttl(MINUTE).redis(MsgPack).manager(&second).build().unwrap();
+    assert_eq!(cache.get("a").await, Some(Some("b".to_owned())));
+    assert_eq!(cache.len(), 0, "nothing of it is in memory");
+    second.shutdown().await;
+}
