@@ -73,7 +73,13 @@ pub use cache::{
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use cache::{Consistency, OnOutage};
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use coherence::token::{ConsistencyToken, InvalidToken};
 pub use error::Error;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use fleet::RemoteHealth;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
 pub use observe::{Evictions, Latency, Remote, RemovalReason, Stats};

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use crate::cache::registry::{Registry, Scope};
 use crate::cache::{Builder, Cache};
+#[cfg(feature = "redis")]
+use crate::coherence::token::ConsistencyToken;
 use crate::error::Error;
 #[cfg(feature = "redis")]
-use crate::fleet::{Fleet, FleetOptions};
+use crate::fleet::{Fleet, FleetOptions, RemoteHealth};
 use crate::observe::Stats;
 #[cfg(feature = "redis")]
 use crate::redis::{RedisDriver, RedisOptions};
@@ -116,6 +118,33 @@ impl CacheManager {
     /// Clears each cache there is.
     pub fn clear(&self) {
         self.registry.all().iter().for_each(|(_, cache)| cache.clear_now());
+    }
+
+    /// What the remote tier is doing; `None` without one.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    #[must_use]
+    pub fn remote_health(&self) -> Option<RemoteHealth> {
+        self.registry.fleet().map(|fleet| fleet.health())
+    }
+
+    /// A token for everything that this process has evicted, put or cleared so far and that was acknowledged: who hands it to another
+    /// process, with a redirect, say, lets it read no older, by [`after`](Self::after). `None` if there was nothing.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    #[must_use]
+    pub fn token(&self) -> Option<ConsistencyToken> {
+        self.registry.fleet().and_then(|fleet| fleet.token())
+    }
+
+    /// Returns when what the token names is in effect in this process: what is read from then on is no older. Normally at once; at
+    /// the latest after the manager's staleness bound, and then memory starts anew.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub async fn after(&self, token: ConsistencyToken) {
+        if let Some(fleet) = self.registry.fleet() {
+            fleet.catch_up(token).await;
+        }
     }
 
     /// The namespace it was built with.

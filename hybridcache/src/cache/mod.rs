@@ -453,6 +453,10 @@ where
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
     {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return self.get_many_or_load_remotely(remote, keys, loader).await;
+        }
         // Both are read before the first look, so that nothing can be written unseen between the look and the load.
         let (ticket, generation) = (self.flights.ticket(), self.generation());
         let mut found = Vec::new();

@@ -116,6 +116,12 @@ where
         }
         if !inner.rules.single_flight {
             inner.meter.count(Event::Miss);
+            #[cfg(feature = "redis")]
+            if inner.remote.is_some() {
+                // A flight of its own, which nobody joins: the next caller's retires it.
+                let leader = inner.flights.enter_anew(key, inner.generation(), inner.began(), blocking);
+                return inner.lead(leader, want, share, context, body).await;
+            }
             return inner.load_alongside(key, share, context, body).await;
         }
         let mut waited = false;

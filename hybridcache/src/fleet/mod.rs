@@ -13,6 +13,7 @@ mod wakes;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -25,6 +26,7 @@ use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
+use crate::rt::io;
 use crate::time::{Clock, nanos};
 use leases::Leases;
 use members::Members;
@@ -43,6 +45,32 @@ const WITNESS_FOR: u64 = 60_000_000_000;
 /// How often an invalidation is sent again because the server that acknowledged it may no longer be the one to ask.
 const ROUNDS: usize = 3;
 
+/// What a manager's remote tier is doing, by [`CacheManager::remote_health`](crate::CacheManager::remote_health).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RemoteHealth {
+    /// Connected for commands.
+    pub connected: bool,
+    /// Subscribed to the bus.
+    pub subscribed: bool,
+    /// The breaker refuses commands for now.
+    pub breaker_open: bool,
+    /// Memory may answer for `bounded` caches.
+    pub in_step: bool,
+    /// How long ago this process was last known to have heard everything; `None` if it never was.
+    pub last_word: Option<Duration>,
+    /// Invalidations wait to be sent.
+    pub deferred: bool,
+    /// How often memory started anew because invalidations may have been lost.
+    pub floors_raised: u64,
+    /// Attempts to connect.
+    pub attempts: u64,
+    /// Commands that went unanswered.
+    pub unanswered: u64,
+    /// Commands that the server refused.
+    pub refused: u64,
+}
+
 /// What the caches of a process share that have the same remote tier.
 pub(crate) struct Fleet {
     pub(crate) driver: Arc<dyn Driver>,
@@ -56,6 +84,9 @@ pub(crate) struct Fleet {
     /// Every invalidation that was acknowledged before this instant is in effect here.
     synced_at: AtomicU64,
     fresh_for: u64,
+    /// The newest own invalidation that was acknowledged.
+    newest: Mutex<Option<ConsistencyToken>>,
+    floors_raised: AtomicU64,
     members: Members,
     wakes: Wakes,
     leases: Arc<Leases>,
@@ -100,6 +131,8 @@ impl Fleet {
             vouched_until: AtomicU64::new(0),
             synced_at: AtomicU64::new(0),
             fresh_for: timing.fresh_for,
+            newest: Mutex::default(),
+            floors_raised: AtomicU64::new(0),
             members: Members::default(),
             wakes: Wakes::default(),
             leases: Arc::clone(&leases),
@@ -177,7 +210,7 @@ impl Fleet {
         nonce: Nonce,
         key: Arc<[u8]>,
         record: Arc<[u8]>,
-        lives: std::time::Duration,
+        lives: Duration,
         named: NamedKey<'_>,
     ) -> Lease {
         Lease::hold(Arc::clone(self), nonce, key, record, lives, bus::wake(nonce, named, None))
@@ -230,6 +263,7 @@ impl Fleet {
                     });
                     if acknowledged {
                         let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
+                        *self.newest.lock() = Some(token);
                         unsent.sent();
                         return Ok((answer, token));
                     }
@@ -262,12 +296,43 @@ impl Fleet {
         self.node.lock().has_seen(token)
     }
 
-    pub(crate) fn is_owing(&self) -> bool {
-        self.node.lock().is_owing()
+    /// The newest invalidation of this process that was acknowledged.
+    pub(crate) fn token(&self) -> Option<ConsistencyToken> {
+        *self.newest.lock()
     }
 
-    pub(crate) fn health(&self) -> Health {
-        self.driver.health()
+    /// Returns when the invalidation that a token names is in effect in this process, or when memory has started anew.
+    pub(crate) async fn catch_up(&self, token: ConsistencyToken) {
+        let limit = Duration::from_nanos(self.fresh_for);
+        let seen = async {
+            while self.has_seen(token) == Seen::NotYet {
+                self.steward.fence();
+                self.steward.told().await;
+            }
+        };
+        io::within(limit, seen).await;
+        if self.has_seen(token) != Seen::Yes {
+            // It cannot be awaited: whatever memory holds may be older.
+            self.members.raise_floor();
+        }
+    }
+
+    pub(crate) fn health(&self) -> RemoteHealth {
+        let Health { connected, subscribed, breaker_open, attempts, unanswered, refused } = self.driver.health();
+        let now = self.clock.now();
+        let synced_at = self.synced_at();
+        RemoteHealth {
+            connected,
+            subscribed,
+            breaker_open,
+            in_step: self.vouches(now),
+            last_word: (synced_at != 0).then(|| Duration::from_nanos(now.saturating_sub(synced_at))),
+            deferred: self.node.lock().is_owing(),
+            floors_raised: self.floors_raised.load(Ordering::Relaxed),
+            attempts,
+            unanswered,
+            refused,
+        }
     }
 
     /// Sends what is queued, as far as the remote tier lets it, and ends the connections.
@@ -358,6 +423,7 @@ impl Fleet {
                 Effect::Clear(name) => self.members.raise_floor_of([&*name]),
                 Effect::RaiseFloor => {
                     tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
+                    self.floors_raised.fetch_add(1, Ordering::Relaxed);
                     self.members.raise_floor();
                 }
                 Effect::Synced(at) => {
@@ -375,6 +441,7 @@ impl Fleet {
             }
         }
         drop(node);
+        self.steward.tell();
         answer
     }
 

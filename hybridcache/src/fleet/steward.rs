@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::leases::{self, Leases};
+use tokio::sync::Notify;
+
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition};
@@ -17,6 +19,8 @@ use crate::rt::io::{self, Crew, Signal};
 pub(super) struct Steward {
     beat: Arc<Signal>,
     crew: Crew,
+    /// The node heard of something.
+    heard: Notify,
 }
 
 /// What the node wants done.
@@ -29,12 +33,22 @@ pub(super) enum Job {
 
 impl Steward {
     pub(super) fn new() -> Self {
-        Self { beat: Arc::default(), crew: Crew::new() }
+        Self { beat: Arc::default(), crew: Crew::new(), heard: Notify::new() }
     }
 
     pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
         self.crew.spawn(leases::renew(leases, Arc::downgrade(fleet)));
         self.crew.spawn(beat(Arc::downgrade(fleet), Arc::clone(&self.beat), heartbeat));
+    }
+
+    /// The node heard of something.
+    pub(super) fn tell(&self) {
+        self.heard.notify_waiters();
+    }
+
+    /// Returns when the node has heard of something more.
+    pub(super) async fn told(&self) {
+        io::within(Duration::from_millis(5), self.heard.notified()).await;
     }
 
     /// Sends a fence now.

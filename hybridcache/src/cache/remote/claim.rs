@@ -87,7 +87,7 @@ impl<K, V: 'static> Remote<K, V> {
             let asked = self.fleet.clock.now_precise();
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
-            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.options.hybrid).await;
+            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps()).await;
             let Found { record, remaining } = match answer {
                 Ok(found) => found,
                 // It may have been executed, or may still be: the lease is given back in the background.
@@ -124,7 +124,7 @@ impl<K, V: 'static> Remote<K, V> {
                     Ok(false) => rounds += 1,
                     Err(fault) => return self.outage(&fault, meter),
                 },
-                Read::Lease if self.options.fleet => {
+                Read::Lease if self.waits() => {
                     let left = patience
                         .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
                     if left.is_zero() {
@@ -155,7 +155,7 @@ impl<K, V: 'static> Remote<K, V> {
             }
             let (generation, _) = self.reading().await?;
             let asked = self.fleet.clock.now_precise();
-            let found = self.fleet.driver.get(&key, self.options.hybrid).await;
+            let found = self.fleet.driver.get(&key, self.keeps()).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let read = self.read(text, &record?, meter).await;
             if self.fleet.generation() == generation {

@@ -23,7 +23,7 @@ use crate::returned::{Returned, Share};
 use crate::time::{NEVER, deadline, nanos};
 
 /// What became of a fill, for who loaded.
-enum Filling {
+pub(super) enum Filling {
     /// The value is in the remote tier, and may be kept here on these terms.
     Kept(u64, Option<Movement>),
     /// It is not sent, and may be kept here all the same: evictions of its key are heard of.
@@ -97,10 +97,20 @@ where
         };
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
-        let filling = self.fill(remote, &leader, &text, right, View::from(&parts), start, said).await;
+        let filling = self.fill(remote, &leader.key, &text, right, View::from(&parts), start, said).await;
+        if let Filling::Rejected = filling
+            && remote.is_strict()
+            && let Some(hit) = remote.find(&text, &self.meter).await
+        {
+            // Somebody loaded later than this call, and others may have seen that.
+            match self.take_over(remote, leader, hit, &share) {
+                Ok(answered) => return answered,
+                Err(back) => leader = back,
+            }
+        }
         let returned = R::join(parts).expect("what was taken apart fits together");
         let (keep, outcome) = match filling {
-            Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if remote.options.hybrid => {
+            Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if remote.keeps() => {
                 (Keep::Until { deadline, moving, mark: 0 }, Outcome::Loaded)
             }
             Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
@@ -179,7 +189,7 @@ where
     /// On which terms a value of the remote tier is kept here: never longer than there (it was asked for before the server
     /// looked at its clock).
     pub(super) fn terms_of_hit(&self, remote: &Remote<K, V>, key: &K, hit: &Hit<V>) -> Option<Terms> {
-        if !remote.options.hybrid {
+        if !remote.keeps() {
             return None;
         }
         let weight = self.weight(key, hit.value.as_ref().map_or(View::Nothing, View::Value))?;
@@ -191,10 +201,10 @@ where
     }
 
     /// Sends what was loaded, if it is to be kept.
-    async fn fill(
+    pub(super) async fn fill(
         &self,
         remote: &Remote<K, V>,
-        leader: &Leader<'_, K, V>,
+        key: &Stored<K>,
         text: &KeyText,
         right: Right,
         view: View<'_, V>,
@@ -218,7 +228,7 @@ where
             Ok(record) => record,
             Err(why) => {
                 self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(&leader.key), ?why, "a value was not sent");
+                tracing::warn!(cache = %self.name, key = %self.digest(key), ?why, "a value was not sent");
                 return Filling::Unsent(deadline_of(ends, self.lag), moving);
             }
         };
@@ -260,7 +270,7 @@ where
 
     /// For something that was loaded without the right to fill (R13).
     fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
-        if remote.options.hybrid {
+        if remote.keeps() {
             let ends =
                 deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
             Keep::Until { deadline: ends, moving: None, mark }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod lead;
+mod many;
 mod member;
 mod write;
 
@@ -40,19 +41,34 @@ impl<K, V> Remote<K, V> {
     #[inline]
     fn vouches(&self, now: u64) -> bool {
         match self.options.consistency {
-            _ if !self.options.hybrid => false,
-            Consistency::Bounded => self.fleet.vouches(now),
+            _ if !self.keeps() => false,
+            Consistency::Bounded | Consistency::Strict => self.fleet.vouches(now),
             Consistency::Eventual => match self.options.max_disconnected {
                 None => true,
                 Some(longest) => now < self.fleet.synced_at().saturating_add(crate::time::nanos(longest)),
             },
-            Consistency::Strict => false,
         }
     }
 
     /// Flights that began before this may not be joined (R8).
     pub(super) fn horizon(&self) -> u64 {
-        self.fleet.horizon()
+        // What is under way may have been read before an evict that was acknowledged elsewhere.
+        if self.is_strict() { u64::MAX } else { self.fleet.horizon() }
+    }
+
+    /// Whether memory has a part in it at all.
+    fn keeps(&self) -> bool {
+        self.options.hybrid && !self.is_strict()
+    }
+
+    /// Whether a load in another process is waited for. Where none in this one may be joined, the lease is all that keeps
+    /// callers from loading side by side.
+    fn waits(&self) -> bool {
+        self.options.fleet || self.is_strict()
+    }
+
+    fn is_strict(&self) -> bool {
+        self.options.consistency == Consistency::Strict
     }
 
     fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {
