@@ -1,5 +1,8 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
+mod outage;
+mod writes;
+
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
@@ -32,10 +35,7 @@ async fn what_one_node_loads_the_other_finds() {
     assert_eq!(runs.count(), 1);
     until("memory may answer", || there.stats().remote.hits >= 1).await;
     for cache in [&here, &there] {
-        until("memory answers", || {
-            cache.blocking().peek(&7) == Some(1) && cache.len() == 1
-        })
-        .await;
+        until("memory answers", || cache.blocking().peek(&7) == Some(1) && cache.len() == 1).await;
     }
     a.shutdown().await;
     b.shutdown().await;
@@ -68,9 +68,11 @@ async fn an_evict_on_one_node_is_seen_on_the_other() {
     let (here, there) = (numbers(&a), numbers(&b));
     let runs = Runs::default();
     load(&here, 7, &runs).await;
-    until("it is in memory there", || there.len() == 1 || {
-        futures(&there);
-        false
+    until("it is in memory there", || {
+        there.len() == 1 || {
+            futures(&there);
+            false
+        }
     })
     .await;
     assert_eq!(here.evict(&7).await, Ok(Evicted::Acknowledged));

@@ -223,11 +223,12 @@ where
     pub async fn put(mut self, value: V) -> Result<(), Error> {
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
-            let newest = self.cache.inner.flights.lock(key.hash).end_write(key, self.number);
-            let intent = self.intent.take().filter(|_| newest);
+            // Whether it is the newest is for the remote tier to say, where writers of other processes are seen too.
+            self.cache.inner.flights.lock(key.hash).end_write(key, self.number);
             self.cache.inner.evict(&&key.key);
+            let intent = self.intent.take();
             let (key, cache) = (self.key.take().expect("it was there"), &self.cache);
-            // Without an intent that stands, somebody wrote meanwhile, or the remote tier was away: nobody knows who is newest.
+            // Without an intent the remote tier was away when the write began: nobody knows who is newest.
             return match intent {
                 Some(intent) => remote.put(&cache.inner, key, &value, Said::default(), Some(&intent)).await.map(drop),
                 None => remote.evict(&cache.inner, vec![key]).await.map(drop),

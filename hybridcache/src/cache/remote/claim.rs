@@ -167,7 +167,7 @@ impl<K, V: 'static> Remote<K, V> {
     }
 
     /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
-    async fn reading(&self) -> Option<(u64, Born)> {
+    pub(super) async fn reading(&self) -> Option<(u64, Born)> {
         let (generation, born) = self.fleet.reading();
         match born {
             Some(born) => Some((generation, born)),

@@ -87,8 +87,8 @@ where
             return Ok(Evicted::Acknowledged);
         };
         let start = cache.clock.now_precise();
-        let (_, born) = self.fleet.reading();
-        let record = born.filter(|_| cache.wants(View::Value(value), said)).and_then(|born| {
+        let reading = self.reading().await.filter(|_| cache.wants(View::Value(value), said));
+        let record = reading.and_then(|(_, born)| {
             let stamp = Stamp { version: nonce(), ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
             let encoded = self.options.wire.encode(&text, Some(value), &stamp);
             encoded

@@ -1,0 +1,156 @@
+//! What callers get while Redis is away, and afterwards.
+
+use std::time::{Duration, Instant};
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, Consistency, Error, Evicted, OnOutage, Tier};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, Runs, until};
+
+use crate::{load, node, numbers};
+
+#[tokio::test]
+async fn callers_get_their_value_while_redis_is_stopped() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    load(&cache, 1, &runs).await;
+    server.pause();
+    let slowest = {
+        let mut slowest = Duration::ZERO;
+        for key in 100..140 {
+            let began = Instant::now();
+            assert_eq!(load(&cache, key, &runs).await.1, Tier::Source);
+            slowest = slowest.max(began.elapsed());
+        }
+        slowest
+    };
+    server.resume();
+    assert!(slowest < Duration::from_secs(2), "no call waits for longer than its deadlines: {slowest:?}");
+    assert!(cache.stats().remote.degraded > 0);
+    until("the remote tier answers again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    until("and is filled again", || {
+        cache.blocking().refresh(&200, || runs.run());
+        cache.stats().remote.fills >= 2
+    })
+    .await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_outage_is_coalesced_and_kept_for_a_moment_only() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .degraded_ttl(Duration::from_millis(200))
+        .hybrid(MsgPack)
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    load(&cache, 1, &runs).await;
+    server.kill();
+    until("nobody vouches for memory any more", || node.remote_health().is_some_and(|health| !health.in_step)).await;
+    let (first, _) = load(&cache, 7, &runs).await;
+    assert_eq!(load(&cache, 7, &runs).await, (first, Tier::Memory), "for a moment it is kept");
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_ne!(load(&cache, 7, &runs).await.0, first, "and then loaded again");
+    server.restart();
+    until("the remote tier is back", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    let (again, tier) = load(&cache, 7, &runs).await;
+    assert_eq!(tier, Tier::Source, "what was loaded in the outage is not served any more: {again}");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_evict_in_an_outage_is_sent_when_redis_is_back() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    server.pause();
+    assert_eq!(here.evict(&7).await, Ok(Evicted::Deferred));
+    assert!(a.remote_health().unwrap().deferred);
+    let (value, tier) = load(&here, 7, &runs).await;
+    assert_eq!((value, tier), (2, Tier::Source), "whoever evicted does not get the old value");
+    server.resume();
+    until("it is sent", || !a.remote_health().unwrap().deferred).await;
+    assert_ne!(load(&there, 7, &runs).await.0, 1, "and the old value is gone");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_evict_that_must_not_wait_fails() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).on_outage(OnOutage::Fail).manager(&node).build().unwrap();
+    server.pause();
+    assert!(matches!(cache.evict(&7).await, Err(Error::Outage { .. })));
+    server.resume();
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_restart_that_lost_everything_is_noticed() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    load(&cache, 7, &runs).await;
+    server.kill();
+    server.restart();
+    until("it is in step again", || {
+        let health = node.remote_health().unwrap();
+        health.in_step && health.floors_raised > 0
+    })
+    .await;
+    until("it loads from the source", || cache.blocking().peek(&7).is_none()).await;
+    assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn eventual_memory_answers_through_an_outage() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .hybrid(MsgPack)
+        .consistency(Consistency::Eventual)
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    until("memory has it", || {
+        cache.blocking().get_or_load(&7, || runs.run());
+        cache.len() == 1
+    })
+    .await;
+    server.kill();
+    for _ in 0..100 {
+        assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn another_programs_value_is_a_miss_and_is_overwritten() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    server.ask(&["SET", "{hc:test:0}numbers:v1:7", "not ours"]);
+    let runs = Runs::default();
+    assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Source));
+    assert_eq!(cache.stats().remote.undecodable, 1);
+    assert_eq!(cache.stats().remote.fills, 1);
+    server.ask(&["DEL", "{hc:test:0}numbers:v1:8"]);
+    server.ask(&["LPUSH", "{hc:test:0}numbers:v1:8", "a list"]);
+    assert_eq!(load(&cache, 8, &runs).await.1, Tier::Source, "a list is no value either");
+    node.shutdown().await;
+}

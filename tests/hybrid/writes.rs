@@ -1,0 +1,170 @@
+//! Evictions and writes in the fleet.
+
+use std::time::Duration;
+
+use hybridcache::codec::{Json, MsgPack};
+use hybridcache::{Cache, CacheManager, Evicted, Tier};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, Runs, until};
+
+use crate::{load, node, numbers};
+
+#[tokio::test]
+async fn a_put_on_one_node_is_found_on_the_other() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&there, 7, &runs).await;
+    here.insert(&7, 70).await.unwrap();
+    until("the message arrived", || there.is_empty()).await;
+    assert_eq!(load(&there, 7, &runs).await, (70, Tier::Redis));
+    assert_eq!(load(&here, 7, &runs).await.0, 70);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn of_two_writers_that_finish_in_the_wrong_order_none_leaves_an_old_value() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let first = here.write(&7).await.unwrap();
+    let second = there.write(&7).await.unwrap();
+    second.put(2).await.unwrap();
+    first.put(1).await.unwrap();
+    assert_eq!(here.peek(&7).await, None);
+    assert_eq!(there.peek(&7).await, None);
+    let third = here.write(&7).await.unwrap();
+    third.put(3).await.unwrap();
+    assert_eq!(there.get(&7).await, Some(3), "one alone puts its value");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_fills_while_a_write_is_under_way() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    let write = here.write(&7).await.unwrap();
+    assert_eq!(load(&there, 7, &runs).await.1, Tier::Source);
+    assert_eq!(there.stats().remote.fills, 0);
+    drop(write);
+    until("the eviction was sent", || !a.remote_health().unwrap().deferred).await;
+    until("there may be filled again", || {
+        there.blocking().get_or_load(&7, || runs.run());
+        there.stats().remote.fills == 1
+    })
+    .await;
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_write_that_is_cancelled_leaves_nothing_in_the_way() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    cache.write(&7).await.unwrap().cancel();
+    until("it may be filled again", || {
+        cache.blocking().get_or_load(&7, || runs.run());
+        cache.stats().remote.fills == 1
+    })
+    .await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_thousand_keys_are_evicted_in_one_go_and_read_in_one_go() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let keys: Vec<u64> = (0..1_000).collect();
+    let load = |keys: Vec<u64>| async move { Ok::<_, ()>(keys.into_iter().map(|key| (key, key + 1)).collect()) };
+    let loaded = cache.get_many_or_load(&keys, load).await.unwrap();
+    assert!(loaded.iter().zip(&keys).all(|(value, key)| *value == Some(key + 1)));
+    assert_eq!(cache.stats().remote.fills, 1_000);
+    let found = cache.get_many(&keys).await;
+    assert!(found.iter().all(Option::is_some));
+    assert_eq!(cache.evict_many(&keys).await, Ok(Evicted::Acknowledged));
+    assert!(cache.get_many(&keys).await.iter().all(Option::is_none));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_versions_of_a_deploy_hear_each_other() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let of = |node: &CacheManager, version| -> Cache<u64, u64> {
+        Cache::builder("numbers").version(version).ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap()
+    };
+    let (old, new) = (of(&a, 1), of(&b, 2));
+    let runs = Runs::default();
+    load(&old, 7, &runs).await;
+    assert_eq!(load(&new, 7, &runs).await, (2, Tier::Source), "each has values of its own");
+    new.evict(&7).await.unwrap();
+    until("the old one heard", || old.is_empty()).await;
+    assert_eq!(load(&old, 7, &runs).await.1, Tier::Source);
+    old.evict(&7).await.unwrap();
+    until("the new one heard", || new.is_empty()).await;
+    assert_eq!(load(&new, 7, &runs).await.1, Tier::Source);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_record_of_another_codec_is_a_miss_and_is_overwritten() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let here = numbers(&a);
+    let there: Cache<u64, u64> = Cache::builder("numbers").ttl(MINUTE).hybrid(Json).manager(&b).build().unwrap();
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    assert_eq!(load(&there, 7, &runs).await, (2, Tier::Source));
+    assert_eq!(there.stats().remote.undecodable, 1);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_token_lets_another_node_read_what_this_one_wrote() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    for round in 0..20 {
+        load(&there, 7, &runs).await;
+        here.insert(&7, 1_000 + round).await.unwrap();
+        let token = a.token().unwrap().to_string();
+        b.after(token.parse().unwrap()).await;
+        assert_eq!(load(&there, 7, &runs).await.0, 1_000 + round);
+    }
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn for_a_settling_time_after_an_evict_nothing_is_filled() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .settle(Duration::from_millis(300))
+        .hybrid(MsgPack)
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    cache.evict(&7).await.unwrap();
+    load(&cache, 7, &runs).await;
+    assert_eq!(cache.stats().remote.fills, 0);
+    until("the replicas have caught up", || {
+        cache.blocking().refresh(&7, || runs.run());
+        cache.stats().remote.fills > 0
+    })
+    .await;
+    node.shutdown().await;
+}
