@@ -18,7 +18,7 @@
 //! # Hostile records
 //!
 //! A record that cannot be read is a miss, is counted, and is overwritten. Whatever it says, no codec of this module
-//! panics over it, and none allocates for a length that is only claimed more than 1 MiB for each list ([`Bincode`]: 16 MiB).
+//! panics over it, and none allocates for a length that is only claimed more than 1 MiB for each list ([`Bincode`]: 8 MiB).
 //! Two things are beyond [`Postcard`] and
 //! [`Bincode`], should somebody be able to write to your Redis: they set no bound to nesting, so that a record of a
 //! *recursive* type can overflow the stack, and none to the length of a list of empty elements (`Vec<()>`). The other codecs end
@@ -137,4 +137,4 @@ impl<T, C: Codec<T>> Codec<Arc<T>> for Shared<C> {
 }
 
 #[cfg(all(test, feature = "full"))]
-mod tests;
+pub(crate) mod tests;
