@@ -229,7 +229,10 @@ mod tests {
         keys.iter().map(|(name, text)| NamedKey { name, text })
     }
 
-    fn body(tail: &[u8]) -> Result<(u64, Option<Vec<(String, String)>>), Malformed> {
+    type Pairs = Vec<(String, String)>;
+
+    /// The sender, and the keys unless it is a floor.
+    fn body(tail: &[u8]) -> Result<(u64, Option<Pairs>), Malformed> {
         match Message::decode(&numbered(MARK, 0, tail))? {
             Message::Numbered(Numbered { sender, body: Body::Keys(keys), .. }) => {
                 Ok((sender, Some(keys.map(|key| (key.name.to_owned(), key.text.to_owned())).collect())))

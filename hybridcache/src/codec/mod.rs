@@ -124,6 +124,7 @@ pub trait Codec<T>: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shared<C>(pub C);
 
+#[diagnostic::do_not_recommend]
 impl<T, C: Codec<T>> Codec<Arc<T>> for Shared<C> {
     const ID: u8 = C::ID;
 

@@ -24,6 +24,7 @@ impl<M: Message + Default> Codec<M> for Protobuf {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Message + Default> Codec<Vec<M>> for ProtobufList {
     const ID: u8 = 6;
 

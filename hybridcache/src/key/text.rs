@@ -6,6 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
+use crate::rt;
+
 /// A text that is longer travels as its hash.
 const LONGEST: usize = 256;
 /// Sets [`KeyText::hash`] apart from the hash that a long text travels as: two texts that share one do not share both.
@@ -60,14 +62,15 @@ impl<K: Serialize + DeserializeOwned + Eq> Spelling<K> {
 
 impl<K> Spelling<K> {
     /// The text of a key. `None` if it has none, or none of its own: such a key stays off remote tiers. Equal keys have
-    /// to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`).
+    /// to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`); if it panics, that
+    /// is the same as having none.
     pub(crate) fn spell(&self, key: &K) -> Option<KeyText> {
-        (self.spell)(key)
+        rt::guarded("key", || (self.spell)(key)).flatten()
     }
 
     /// The key of a text. `None` if it travelled as a hash, or is no key of this cache.
     pub(crate) fn read(&self, text: &str) -> Option<K> {
-        (self.read)(text)
+        rt::guarded("key", || (self.read)(text)).flatten()
     }
 }
 
@@ -231,6 +234,21 @@ mod tests {
         assert_eq!(spelled(&Some(())), None, "`Some(())` reads as `None`");
         let by_pair = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert_eq!(spelled(&by_pair), None, "JSON has no such map");
+    }
+
+    #[test]
+    fn a_key_whose_code_panics_has_no_text() {
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        struct Even(#[serde(deserialize_with = "even")] u64);
+
+        fn even<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+            let number = u64::deserialize(deserializer)?;
+            assert!(number % 2 == 0, "odd");
+            Ok(number)
+        }
+        assert_eq!(spelled(&Even(2)).unwrap(), "2");
+        assert_eq!(spelled(&Even(3)), None);
+        assert!(Spelling::<Even>::new().read("3").is_none());
     }
 
     #[test]
