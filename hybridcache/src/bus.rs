@@ -1,8 +1,8 @@
 //! What nodes tell one another, as bytes.
 //!
-//! An invalidation is *numbered*: the script that takes the number writes the first 57 bytes, and what follows is the *tail* that
-//! the sender gave it. The others are sent whole. Numbers are big-endian; `text` is that of a key, `name` that of a cache,
-//! each preceded by its length in 2 bytes unless it is the last.
+//! An invalidation is *numbered*: the script that takes the number writes the first 57 bytes, and what follows is the
+//! *tail* that the sender gave it. The others are sent whole. Numbers are big-endian; `text` is that of a key, `name`
+//! that of a cache, each preceded by its length in 2 bytes unless it is the last.
 //!
 //! | message | layout |
 //! |---|---|

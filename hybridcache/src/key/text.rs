@@ -13,8 +13,8 @@ const LONGEST: usize = 256;
 /// Sets [`KeyText::hash`] apart from the hash that a long text travels as: two texts that share one do not share both.
 const SEED: u64 = 0x6879_6272_6964_2d6b;
 
-/// The text of a key: the JSON of its owned form, or `#` and the 128-bit hash of that in hex where it is longer than 256
-/// bytes.
+/// The text of a key: the JSON of its owned form, or `#` and the 128-bit hash of that in hex where it is longer than
+/// 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyText {
     text: String,
@@ -61,9 +61,9 @@ impl<K: Serialize + DeserializeOwned + Eq> Spelling<K> {
 }
 
 impl<K> Spelling<K> {
-    /// The text of a key. `None` if it has none, or none of its own: such a key stays off remote tiers. Equal keys have
-    /// to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`); if it panics, that
-    /// is the same as having none.
+    /// The text of a key. `None` if it has none, or none of its own: such a key stays off remote tiers. Equal keys
+    /// have to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`); if it
+    /// panics, that is the same as having none.
     pub(crate) fn spell(&self, key: &K) -> Option<KeyText> {
         rt::guarded("key", || (self.spell)(key)).flatten()
     }
@@ -110,8 +110,8 @@ impl Place {
         self.key_of(self.version, text.as_str())
     }
 
-    /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that both
-    /// sides of a rolling deploy are heard.
+    /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that
+    /// both sides of a rolling deploy are heard.
     pub(crate) fn keys_to_evict(&self, text: &KeyText) -> impl Iterator<Item = Vec<u8>> {
         let versions = [self.version.checked_sub(1), Some(self.version), self.version.checked_add(1)];
         versions.into_iter().flatten().map(|version| self.key_of(version, text.as_str()))
