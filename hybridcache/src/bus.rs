@@ -1,8 +1,8 @@
 //! What nodes tell one another, as bytes.
 //!
-//! An invalidation is *numbered*: the script that takes the number writes the first 57 bytes, and what follows is the *tail* that
-//! the sender gave it. The others are sent whole. Numbers are big-endian; `text` is that of a key, `name` that of a cache,
-//! each preceded by its length in 2 bytes unless it is the last.
+//! An invalidation is *numbered*: the script that takes the number writes the first 57 bytes, and what follows is the
+//! *tail* that the sender gave it. The others are sent whole. Numbers are big-endian; `text` is that of a key, `name`
+//! that of a cache, each preceded by its length in 2 bytes unless it is the last.
 //!
 //! | message | layout |
 //! |---|---|
@@ -229,7 +229,10 @@ mod tests {
         keys.iter().map(|(name, text)| NamedKey { name, text })
     }
 
-    fn body(tail: &[u8]) -> Result<(u64, Option<Vec<(String, String)>>), Malformed> {
+    type Pairs = Vec<(String, String)>;
+
+    /// The sender, and the keys unless it is a floor.
+    fn body(tail: &[u8]) -> Result<(u64, Option<Pairs>), Malformed> {
         match Message::decode(&numbered(MARK, 0, tail))? {
             Message::Numbered(Numbered { sender, body: Body::Keys(keys), .. }) => {
                 Ok((sender, Some(keys.map(|key| (key.name.to_owned(), key.text.to_owned())).collect())))

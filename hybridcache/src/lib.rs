@@ -27,6 +27,7 @@
 //! * [`Cache`]: everything they do, by hand.
 //! * [`CacheManager`]: names, statistics, scopes for tests, shutdown.
 //! * [`Key`]: what can be a key, and why a hit allocates nothing.
+//! * [`codec`]: how values travel to remote tiers.
 //!
 //! # What is where
 //!

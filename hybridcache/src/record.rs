@@ -21,9 +21,9 @@
 //! | 72 | 8 each | hashes of the tags | |
 //! | … | | the value, as codec and compression left it; nothing in `NONE` | |
 //!
-//! The *check* is xxh3 of everything from byte 40 on, seeded with the hash of the key's whole text: a value that belongs
-//! to another key (a long key travels as a hash) and one that is damaged are both found out. A script may write the
-//! bytes before 40 without computing it anew.
+//! The *check* is xxh3 of everything from byte 40 on, seeded with the hash of the key's whole text: a value that
+//! belongs to another key (a long key travels as a hash) and one that is damaged are both found out. A script may
+//! write the bytes before 40 without computing it anew.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

@@ -7,24 +7,24 @@ use super::{BoxError, Codec};
 
 /// How much a value may be, with each number counted at its full width. Without a limit, a few bytes that claim a long
 /// string end the process: bincode allocates what they claim.
-const LIMIT: usize = 16 << 20;
+const LIMIT: usize = 8 << 20;
 /// The most that a byte of an encoding can count: a `u128` below 251 is one byte.
 const WIDEST: usize = size_of::<u128>();
 
 /// [bincode](https://docs.rs/bincode/2.0.1) 2 with its standard configuration, without field names.
 ///
-/// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted, read
-/// as wrong values without an error. What describes itself (`flatten`, untagged and internally tagged enums,
-/// `skip_serializing_if`, `serde_json::Value`) cannot be read back. A value of more than 16 MiB, with each number counted at its
-/// full width, is not sent.
+/// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted,
+/// read as wrong values without an error. What describes itself (`flatten`, untagged and internally tagged enums,
+/// `skip_serializing_if`, `serde_json::Value`) cannot be read back. A value of more than 8 MiB, with each number
+/// counted at its full width, is not sent.
 ///
 /// # The advisory
 ///
 /// bincode is not maintained any more: [RUSTSEC-2025-0141](https://rustsec.org/advisories/RUSTSEC-2025-0141) says so
-/// of all its versions, and version 3.0.0 is a notice that does not compile. No vulnerability is known. This codec uses
-/// 2.0.1, the last release, without its derives, always with a limit, and is fuzzed. It is here for those who have bincode
-/// already; [`Postcard`](super::Postcard) is its maintained equal. Nobody gets the advisory who does not ask for the feature `bincode`; who does tells
-/// `cargo deny` in `deny.toml`:
+/// of all its versions, and version 3.0.0 is a notice that does not compile. No vulnerability is known. This codec
+/// uses 2.0.1, the last release, without its derives, always with a limit, and is fuzzed. It is here for those who
+/// have bincode already; [`Postcard`](super::Postcard) is its maintained equal. Nobody gets the advisory who does not
+/// ask for the feature `bincode`; who does tells `cargo deny` in `deny.toml`:
 ///
 /// ```toml
 /// [advisories]
@@ -55,7 +55,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Bincode {
             let mut size = SizeWriter::default();
             bincode::serde::encode_into_writer(value, &mut size, config::standard().with_fixed_int_encoding())?;
             if size.bytes_written > LIMIT {
-                return Err("more than 16 MiB".into());
+                return Err("more than 8 MiB".into());
             }
         }
         Ok(())

@@ -36,8 +36,8 @@ impl Compression {
         Self { algorithm: Algorithm::Lz4, min: 1 << 10 }
     }
 
-    /// Zstandard at level 1, from 2 KiB on: a third smaller than LZ4, at about twice to thrice its cost. Each thread that
-    /// compresses keeps its working memory. Needs a C compiler to build.
+    /// Zstandard at level 1, from 2 KiB on: a third smaller than LZ4, at about twice to thrice its cost. Each thread
+    /// that compresses keeps its working memory. Needs a C compiler to build.
     #[cfg(feature = "zstd")]
     #[cfg_attr(docsrs, doc(cfg(feature = "zstd")))]
     #[must_use]
@@ -87,7 +87,8 @@ pub(super) fn decompress(id: u8, bytes: &[u8], length: usize) -> Option<Cow<'_, 
     decompressed.filter(|decompressed| decompressed.len() == length)
 }
 
-/// A fresh context costs as much again as compressing 4 KiB, and thrice as much as decompressing them: threads keep one.
+/// A fresh context costs as much again as compressing 4 KiB, and thrice as much as decompressing them: threads keep
+/// one.
 #[cfg(feature = "zstd")]
 mod zstandard {
     use std::cell::RefCell;
@@ -101,7 +102,8 @@ mod zstandard {
         static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
     }
 
-    /// Runs `work` on what this thread keeps, and makes it where it has none. `None` where that fails, or the thread is ending.
+    /// Runs `work` on what this thread keeps, and makes it where it has none. `None` where that fails, or the thread
+    /// is ending.
     fn kept<C, T>(
         slot: &'static std::thread::LocalKey<RefCell<Option<C>>>,
         new: impl FnOnce() -> std::io::Result<C>,

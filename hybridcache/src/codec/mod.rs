@@ -8,22 +8,21 @@
 //! | [`Bincode`] | `bincode` | serde | position | those, and a crate that is not maintained any more |
 //! | [`Protobuf`], [`ProtobufList`] | `protobuf` | [`prost`](https://docs.rs/prost/0.14) 0.14 messages | field numbers | |
 //!
-//! *Position* means that a record written before a field was renamed, reordered or changed its type may be read as a wrong
-//! value without an error. With such a codec, change the cache's `version` with the type. The others either
-//! read the value or find out that they cannot.
+//! *Position* means that a record written before a field was renamed, reordered or changed its type may be read as a
+//! wrong value without an error. With such a codec, change the cache's `version` with the type. The others
+//! read what has the same name or number, and find out where something is missing that has to be there.
 //!
-//! The outer `Option` or `Result` of a function is the cache's, not the codec's. `Arc<T>` works wherever `T` does: with the
-//! codecs of serde by itself, with the others through [`Shared`].
+//! The outer `Option` or `Result` of a function is the cache's, not the codec's. `Arc<T>` works wherever `T` does:
+//! with the codecs of serde by itself, with the others through [`Shared`].
 //!
 //! # Hostile records
 //!
 //! A record that cannot be read is a miss, is counted, and is overwritten. Whatever it says, no codec of this module
-//! panics over it, and none allocates for a length that is only claimed more than 1 MiB for each list ([`Bincode`]: 16 MiB).
-//! Two things are beyond [`Postcard`] and
-//! [`Bincode`], should somebody be able to write to your Redis: they set no bound to nesting, so that a record of a
-//! *recursive* type can overflow the stack, and none to the length of a list of empty elements (`Vec<()>`). The other codecs end
-//! at a depth of about 100, which is of no use to a type that is nothing but an option of itself (`struct N(Option<Box<N>>)`): that one
-//! no codec of serde can read.
+//! panics over it, and none allocates for a length that is only claimed more than 1 MiB for each list ([`Bincode`]: 8
+//! MiB). Two things are beyond [`Postcard`] and [`Bincode`], should somebody be able to write to your Redis: they set
+//! no bound to nesting, so that a record of a *recursive* type can overflow the stack, and none to the length of a
+//! list of empty elements (`Vec<()>`). The other codecs end at a depth of about 100, which is of no use to a type
+//! that is nothing but an option of itself (`struct N(Option<Box<N>>)`): that one no codec of serde can read.
 
 #[cfg(feature = "bincode")]
 mod bincode;
@@ -92,8 +91,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # assert_eq!(Packed.decode(&bytes).unwrap().cents, 7);
 /// ```
 ///
-/// The bytes it is given to decode may be anybody's: it has to return an error where they are not a value, and should not
-/// allocate for a length that they only claim. If it panics, that is the same as an error.
+/// The bytes it is given to decode may be anybody's: it has to return an error where they are not a value, and should
+/// not allocate for a length that they only claim. If it panics, that is the same as an error.
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be kept on a remote tier by the codec `{Self}`",
     label = "`{Self}` has no encoding for `{T}`",
@@ -124,6 +123,7 @@ pub trait Codec<T>: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shared<C>(pub C);
 
+#[diagnostic::do_not_recommend]
 impl<T, C: Codec<T>> Codec<Arc<T>> for Shared<C> {
     const ID: u8 = C::ID;
 
@@ -137,4 +137,4 @@ impl<T, C: Codec<T>> Codec<Arc<T>> for Shared<C> {
 }
 
 #[cfg(all(test, feature = "full"))]
-mod tests;
+pub(crate) mod tests;

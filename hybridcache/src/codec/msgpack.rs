@@ -6,10 +6,11 @@ use super::{BoxError, Codec};
 /// How deep a value may be nested. rmp's own bound of 1 024 is more than the stack of a thread holds in a debug build.
 const DEPTH: usize = 128;
 
-/// [MessagePack](https://msgpack.org) with field names: compact, and no change of a type goes unnoticed.
+/// [MessagePack](https://msgpack.org) with field names: compact, and no field is taken for another.
 ///
-/// A field that was added reads as its `#[serde(default)]`, one that was removed is passed over, one that was renamed is a
-/// miss. `Some(None)` inside of a value comes back as `None`. A value nested deeper than 128 cannot be read back.
+/// A field that was added reads as its `#[serde(default)]`, one that was removed is passed over, one that was renamed
+/// is a miss unless it may be absent. `Some(None)` inside of a value comes back as `None`. A value nested deeper than
+/// 128 cannot be read back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MsgPack;
 

@@ -2,8 +2,8 @@ use prost::Message;
 
 use super::{BoxError, Codec};
 
-/// [Protocol Buffers](https://protobuf.dev) through [prost](https://docs.rs/prost/0.14) 0.14, for messages generated from
-/// a `.proto` file or derived. An `Arc` of a message goes through [`Shared`](super::Shared).
+/// [Protocol Buffers](https://protobuf.dev) through [prost](https://docs.rs/prost/0.14) 0.14, for messages generated
+/// from a `.proto` file or derived. An `Arc` of a message goes through [`Shared`](super::Shared).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Protobuf;
 
@@ -24,6 +24,7 @@ impl<M: Message + Default> Codec<M> for Protobuf {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Message + Default> Codec<Vec<M>> for ProtobufList {
     const ID: u8 = 6;
 

@@ -359,9 +359,9 @@ fn a_claimed_length_is_not_believed() {
 
 #[test]
 fn bincode_does_not_send_what_its_limit_would_not_let_in() {
-    let many = vec![1_u64; (16 << 20) / 8];
+    let many = vec![1_u64; (8 << 20) / 8];
     assert!(Bincode.encode(&many, &mut Vec::new()).is_err());
-    let fewer = vec![1_u64; (16 << 20) / 8 - 1];
+    let fewer = vec![1_u64; (8 << 20) / 8 - 1];
     let bytes = encoded(Bincode, &fewer);
     assert_eq!(Codec::<Vec<u64>>::decode(&Bincode, &bytes).unwrap(), fewer);
 }

@@ -6,13 +6,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
+use crate::rt;
+
 /// A text that is longer travels as its hash.
 const LONGEST: usize = 256;
 /// Sets [`KeyText::hash`] apart from the hash that a long text travels as: two texts that share one do not share both.
 const SEED: u64 = 0x6879_6272_6964_2d6b;
 
-/// The text of a key: the JSON of its owned form, or `#` and the 128-bit hash of that in hex where it is longer than 256
-/// bytes.
+/// The text of a key: the JSON of its owned form, or `#` and the 128-bit hash of that in hex where it is longer than
+/// 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct KeyText {
     text: String,
@@ -59,15 +61,16 @@ impl<K: Serialize + DeserializeOwned + Eq> Spelling<K> {
 }
 
 impl<K> Spelling<K> {
-    /// The text of a key. `None` if it has none, or none of its own: such a key stays off remote tiers. Equal keys have
-    /// to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`).
+    /// The text of a key. `None` if it has none, or none of its own: such a key stays off remote tiers. Equal keys
+    /// have to be written alike, as they have to hash alike. User code runs (`Serialize`, `Deserialize`, `Eq`); if it
+    /// panics, that is the same as having none.
     pub(crate) fn spell(&self, key: &K) -> Option<KeyText> {
-        (self.spell)(key)
+        rt::guarded("key", || (self.spell)(key)).flatten()
     }
 
     /// The key of a text. `None` if it travelled as a hash, or is no key of this cache.
     pub(crate) fn read(&self, text: &str) -> Option<K> {
-        (self.read)(text)
+        rt::guarded("key", || (self.read)(text)).flatten()
     }
 }
 
@@ -107,8 +110,8 @@ impl Place {
         self.key_of(self.version, text.as_str())
     }
 
-    /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that both
-    /// sides of a rolling deploy are heard.
+    /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that
+    /// both sides of a rolling deploy are heard.
     pub(crate) fn keys_to_evict(&self, text: &KeyText) -> impl Iterator<Item = Vec<u8>> {
         let versions = [self.version.checked_sub(1), Some(self.version), self.version.checked_add(1)];
         versions.into_iter().flatten().map(|version| self.key_of(version, text.as_str()))
@@ -232,6 +235,21 @@ mod tests {
         assert_eq!(spelled(&Some(())), None, "`Some(())` reads as `None`");
         let by_pair = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert_eq!(spelled(&by_pair), None, "JSON has no such map");
+    }
+
+    #[test]
+    fn a_key_whose_code_panics_has_no_text() {
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        struct Even(#[serde(deserialize_with = "even")] u64);
+
+        fn even<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+            let number = u64::deserialize(deserializer)?;
+            assert!(number % 2 == 0, "odd");
+            Ok(number)
+        }
+        assert_eq!(spelled(&Even(2)).unwrap(), "2");
+        assert_eq!(spelled(&Even(3)), None);
+        assert!(Spelling::<Even>::new().read("3").is_none());
     }
 
     #[test]

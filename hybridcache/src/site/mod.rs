@@ -1,5 +1,7 @@
 //! What the attributes expand to: one site, one key, one call.
 
+#[cfg(all(any(fuzzing, test), feature = "full"))]
+pub mod fuzz;
 mod place;
 mod probe;
 mod write;
