@@ -56,6 +56,9 @@ mod time;
 #[path = "site/mod.rs"]
 pub mod __private;
 
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use crate::redis::RedisOptions;
 pub use cache::{
     Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
 };
@@ -63,9 +66,6 @@ pub use error::Error;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
 pub use observe::{Evictions, Latency, RemovalReason, Stats};
-#[cfg(feature = "redis")]
-#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-pub use crate::redis::RedisOptions;
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;
 

@@ -35,9 +35,7 @@ fn start(name: &str, builder: &mut Builder) -> Option<Handle> {
     let mut start = || {
         let runtime = builder.build()?;
         let handle = runtime.handle().clone();
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
         Ok::<_, std::io::Error>(handle)
     };
     start().inspect_err(|error| tracing::error!(%error, "hybridcache could not start its thread `{name}`")).ok()

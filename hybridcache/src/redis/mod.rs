@@ -158,13 +158,16 @@ impl RedisDriver {
                     reached = false;
                     break;
                 }
-                Err(trouble) => return Err(self.options.error(probe::explain(&trouble, &self.names))),
+                Err(trouble) => {
+                    return Err(self.options.error(probe::explain(&trouble, &self.options.server(), &self.names)));
+                }
             }
         }
         let mut tasks: Vec<_> = links.into_iter().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
-        if reached {
-            self.probe().await?;
-        } else {
+        if !(reached && self.probe().await?) {
+            if !self.options.lazily {
+                return Err(self.options.error("it is not ready: it loads its data, or runs a script without end"));
+            }
             let late = Arc::downgrade(&self);
             tasks.extend(io::spawn(async move { probe::when_reached(late).await }));
         }

@@ -162,8 +162,7 @@ impl RedisOptions {
             ))
         })?;
         let database = info.redis_settings().db();
-        let settings =
-            info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
         let info = info.set_tcp_settings(tcp()).set_redis_settings(settings);
         Ok((self.open(info)?, database))
     }

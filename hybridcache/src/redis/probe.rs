@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-use redis::{Pipeline, ServerError, Value};
+use redis::{Pipeline, Value};
 
 use super::link::Trouble;
 use super::scripts::SCRIPTS;
@@ -16,8 +16,9 @@ use crate::rt::io;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl RedisDriver {
-    /// Does once, on keys of its own, everything that the driver ever does.
-    pub(super) async fn probe(&self) -> Result<(), Error> {
+    /// Does once, on keys of its own, everything that the driver ever does. `false` if the server cannot say yet: it is loading
+    /// its data, or runs a script without end.
+    pub(super) async fn probe(&self) -> Result<bool, Error> {
         let limit = self.options.connect_timeout;
         let [string, hash, stream] =
             ["string", "hash", "stream"].map(|kind| format!("{}!{:032x}{kind}", self.prefix(), nonce()));
@@ -31,12 +32,13 @@ impl RedisDriver {
         all.cmd("HGET").arg(&hash).arg("n").cmd("HMGET").arg(&hash).arg("n").cmd("HGETALL").arg(&hash);
         all.cmd("XADD").arg(&stream).arg("1-0").arg("m").arg("").cmd("XRANGE").arg(&stream).arg("-").arg("+");
         all.cmd("HDEL").arg(&hash).arg("n").cmd("UNLINK").arg(&string).arg(&hash).arg(&stream);
-        all.cmd("EVAL").arg("return redis.call('TIME')").arg(0).cmd("EVALSHA").arg(&SCRIPTS.bump.hash).arg(0);
+        all.cmd("EVAL").arg("return 1").arg(0).cmd("EVALSHA").arg(&SCRIPTS.bump.hash).arg(0);
         all.cmd("TIME").cmd("PING");
         for channel in &self.names.channels {
             all.cmd("PUBLISH").arg(channel).arg(&echo);
         }
-        let answers = self.small.ask_all(&all, limit).await.map_err(|fault| self.broken("the test of rights", fault))?;
+        let answers =
+            self.small.ask_all(&all, limit).await.map_err(|fault| self.broken("the test of rights", fault))?;
         let mut missing = Vec::new();
         for (command, answer) in all.cmd_iter().zip(&answers) {
             let Value::ServerError(error) = answer else { continue };
@@ -46,11 +48,12 @@ impl RedisDriver {
                 _ => String::new(),
             };
             match error.code() {
-                "NOPERM" => missing.push(right(&name, error, &self.names)),
+                "NOPERM" => missing.push(right(&name, error.details().unwrap_or_default(), &self.names)),
                 // It is not known yet, or it is and was not given its keys: that it may be run is all.
                 _ if name == "EVALSHA" => {}
                 // The memory is full, and that passes.
                 "OOM" => {}
+                "LOADING" | "BUSY" | "MASTERDOWN" => return Ok(false),
                 code => return Err(self.options.error(refusal(code, error.details().unwrap_or_default()))),
             }
         }
@@ -60,7 +63,7 @@ impl RedisDriver {
         }
         self.listen(limit).await?;
         self.warn_of_policy(limit).await;
-        Ok(())
+        Ok(true)
     }
 
     /// The messages above were published before this asks, and so they are in when it is answered.
@@ -100,7 +103,9 @@ impl RedisDriver {
         }
         let policy = field("maxmemory_policy:");
         let harm = match policy {
-            "volatile-ttl" => "evicts first what ends soonest, and those are the leases of loads under way: they run again and again",
+            "volatile-ttl" => {
+                "evicts first what ends soonest, and those are the leases of loads under way: they run again and again"
+            }
             policy if policy.starts_with("allkeys") => {
                 "may evict the few keys that hold the numbers of the bus; each time all nodes drop all they hold"
             }
@@ -126,11 +131,13 @@ pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
         io::sleep(LOOK_AGAIN).await;
         let Some(driver) = driver.upgrade() else { return };
         let health = driver.health();
-        if health.connected && health.subscribed {
-            if let Err(error) = driver.probe().await {
-                tracing::error!(%error, "the remote tier was reached, and cannot be used");
-            }
-            return;
+        if !health.connected || !health.subscribed {
+            continue;
+        }
+        match driver.probe().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => return tracing::error!(%error, "the remote tier was reached, and cannot be used"),
         }
     }
 }
@@ -141,29 +148,45 @@ pub(super) fn unreachable(trouble: &Trouble) -> bool {
         Trouble::TimedOut(_) => true,
         Trouble::Failed(error) => match error.code() {
             Some(code) => matches!(code, "LOADING" | "MASTERDOWN" | "BUSY"),
-            None => error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() && !tls(error),
+            None => {
+                error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() && !tls(error)
+            }
         },
         Trouble::Unfit(reason) => reason.contains("only a master"),
     }
 }
 
 fn tls(error: &redis::RedisError) -> bool {
-    ["certificate", "alert", "InvalidContentType", "corrupt message"].iter().any(|word| error.to_string().contains(word))
+    ["certificate", "alert", "InvalidContentType", "corrupt message"]
+        .iter()
+        .any(|word| error.to_string().contains(word))
 }
 
 /// Why there is no connection, for a person.
-pub(super) fn explain(trouble: &Trouble, names: &Names) -> String {
-    let Trouble::Failed(error) = trouble else { return trouble.to_string() };
-    let detail = error.to_string();
-    if let Some(code) = error.code() {
-        if code == "NOPERM" && detail.contains("channel") {
-            return lacking(&[channel_right(names)]);
+pub(super) fn explain(trouble: &Trouble, server: &str, names: &Names) -> String {
+    let error = match trouble {
+        Trouble::Failed(error) => error,
+        Trouble::TimedOut(_) if server.starts_with("rediss") || server.starts_with("valkeys") => {
+            return format!(
+                "{trouble}; a server that does not speak TLS on this port does not answer: is it `redis://`?"
+            );
         }
-        return refusal(code, error.detail().unwrap_or_default());
+        trouble => return trouble.to_string(),
+    };
+    let detail = error.to_string();
+    match (error.code(), error.detail().unwrap_or_default()) {
+        // `… no permissions to run the 'subscribe' command`, or `… to access one of the channels …`
+        (Some("NOPERM"), said) => return lacking(&[right(said.split('\'').nth(1).unwrap_or_default(), said, names)]),
+        (Some(code), said) => return refusal(code, said),
+        _ => {}
     }
     let advice = match &detail[..] {
-        detail if detail.contains("UnknownIssuer") || detail.contains("BadSignature") => "the certificate of the server is signed by nobody we trust: give its `ca`",
-        detail if detail.contains("NotValidForName") => "the certificate of the server is for another name than the URL's",
+        detail if detail.contains("UnknownIssuer") || detail.contains("BadSignature") => {
+            "the certificate of the server is signed by nobody we trust: give its `ca`"
+        }
+        detail if detail.contains("NotValidForName") => {
+            "the certificate of the server is for another name than the URL's"
+        }
         detail if detail.contains("CertificateRequired") || detail.contains("HandshakeFailure") => {
             "the server wants a `client_certificate`"
         }
@@ -185,13 +208,16 @@ fn refusal(code: &str, detail: &str) -> String {
     match code {
         "WRONGPASS" => "the user or the password is wrong".to_owned(),
         "NOAUTH" => "it wants a password, and the URL has none".to_owned(),
-        "NOPERM" => format!("the user may not do this: {detail}"),
         "READONLY" => "it is a replica, and only a master takes writes".to_owned(),
         "NOPROTO" => "it does not speak RESP3, which Redis does since 6.0; 7.0 or newer is needed".to_owned(),
         "LOADING" => "it is still loading its data".to_owned(),
         "ERR" if detail.contains("DB index") => "it has no database of this number".to_owned(),
-        "ERR" if detail.contains("max number of clients") => "it has as many clients as it takes (`maxclients`)".to_owned(),
-        "ERR" if detail.contains("unknown command") => format!("it lacks a command, and Redis 7.0 or newer is needed: {detail}"),
+        "ERR" if detail.contains("max number of clients") => {
+            "it has as many clients as it takes (`maxclients`)".to_owned()
+        }
+        "ERR" if detail.contains("unknown command") => {
+            format!("it lacks a command, and Redis 7.0 or newer is needed: {detail}")
+        }
         code => format!("{code} {detail}"),
     }
 }
@@ -200,21 +226,13 @@ fn lacking(rights: &[String]) -> String {
     format!("the user lacks rights: `ACL SETUSER … {}`", rights.join(" "))
 }
 
-fn channel_right(names: &Names) -> String {
-    format!("&{}", pattern(names))
-}
-
-fn pattern(names: &Names) -> String {
-    names.floors.trim_end_matches("m}f").to_owned() + "*"
-}
-
 /// The right that a command was refused for the lack of.
-fn right(command: &str, error: &ServerError, names: &Names) -> String {
-    let detail = error.details().unwrap_or_default();
-    if detail.contains("channel") {
-        channel_right(names)
-    } else if detail.contains("access") && detail.contains("key") {
-        format!("~{}", pattern(names))
+fn right(command: &str, said: &str, names: &Names) -> String {
+    let all = names.floors.trim_end_matches("m}f");
+    if said.contains("channels") {
+        format!("&{all}*")
+    } else if said.contains("keys") {
+        format!("~{all}*")
     } else {
         format!("+{}", command.to_lowercase())
     }

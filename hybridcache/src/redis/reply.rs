@@ -67,9 +67,8 @@ pub(super) fn greeting(value: Value) -> Result<(), String> {
     let Value::Map(fields) = accepted(value).map_err(|fault| fault.to_string())? else {
         return Err("it does not speak RESP3".to_owned());
     };
-    let field = |name: &str| {
-        fields.iter().find(|(key, _)| text(key) == name).map(|(_, value)| text(value)).unwrap_or_default()
-    };
+    let field =
+        |name: &str| fields.iter().find(|(key, _)| text(key) == name).map(|(_, value)| text(value)).unwrap_or_default();
     let version = field("version");
     let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
     match (field("mode"), field("role")) {

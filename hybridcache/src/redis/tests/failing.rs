@@ -135,9 +135,7 @@ fn a_subscriber_that_is_killed_hears_that_it_missed_something() {
         block_on(driver.bump(Partition::Keys, bump(round))).unwrap();
         block_on(driver.fence()).unwrap();
         server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
-        until("it is up again", || {
-            log.lock().iter().filter(|heard| **heard == Heard::Up).count() as u128 == round + 1
-        });
+        until("it is up again", || log.lock().iter().filter(|heard| **heard == Heard::Up).count() as u128 == round + 1);
     }
     let order: Vec<_> = log.lock().iter().map(|heard| matches!(heard, Heard::Message(..))).collect();
     assert_eq!(order, [false, true, false, false, true, false, false, true, false, false]);
@@ -210,4 +208,26 @@ fn closing_ends_every_connection_and_so_does_dropping() {
     until("they are gone", || proxy.connections() == 0);
     std::thread::sleep(2 * Duration::from_millis(500));
     assert_eq!((proxy.accepted(), proxy.connections()), (6, 0), "and nothing connects again");
+}
+
+#[test]
+fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
+    let server = RedisServer::with(&["--key-load-delay 200", "--loading-process-events-interval-bytes 1024"]);
+    let driver = connect(&server.url());
+    let saved = block_on(driver.evict(&[], None, bump(1))).unwrap();
+    block_on(driver.bump(Partition::Meta, bump(1))).unwrap();
+    server.ask(&["DEBUG", "POPULATE", "5000"]);
+    assert_eq!(server.ask(&["SAVE"]).text(), "OK");
+    block_on(driver.evict(&[], None, bump(2))).unwrap();
+    server.kill();
+    until("it is gone", || !driver.health().connected && !driver.health().subscribed);
+    server.restart();
+    let loading = Err(Fault::Refused { code: "LOADING".to_owned() });
+    until("it loads", || block_on(driver.get(KEY, false)) == loading);
+    let early = block_on(RedisDriver::connect("app", RedisOptions::new(server.url())));
+    assert!(matches!(early, Err(Error::Remote { reason, .. }) if reason.contains("loads its data")));
+    let patient = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).connect_lazily())).unwrap();
+    until("it has loaded", || block_on(driver.get(KEY, false)).is_ok());
+    assert_eq!(block_on(driver.fence()).unwrap()[1], saved, "the second evict is lost, and the number says so");
+    assert_eq!(block_on(patient.fence()).unwrap()[1], saved);
 }
