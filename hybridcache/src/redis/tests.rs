@@ -1,4 +1,4 @@
-//! The driver against real servers. What the connections do when servers and networks fail is in `failing`.
+//! The driver against real servers. What the connections do when servers and networks fail is in `failing_tests`, what they refuse in `refused_tests`.
 
 #[path = "../../../tests/proxy.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -7,8 +7,8 @@ mod proxy;
 #[allow(dead_code, unreachable_pub)]
 mod redis_server;
 
-mod failing;
-mod refused;
+mod failing_tests;
+mod refused_tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

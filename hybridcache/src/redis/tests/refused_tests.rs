@@ -20,6 +20,15 @@ fn documented_rights() -> String {
 }
 
 #[test]
+fn a_namespace_that_could_be_taken_for_another_is_refused() {
+    for namespace in ["", "a:b", "a}b", "a*", "ä", "a b"] {
+        let options = RedisOptions::new("redis://localhost");
+        let refused = block_on(RedisDriver::connect(namespace, options));
+        assert!(matches!(refused, Err(Error::Remote { reason, .. }) if reason.contains("namespace")), "{namespace}");
+    }
+}
+
+#[test]
 fn wrong_credentials_are_named() {
     let server = RedisServer::with_users(&["user default on >secret ~* &* +@all", "user app on >p@ss/w ~* &* +@all"]);
     let at = |user: &str| RedisOptions::new(format!("redis://{user}127.0.0.1:{}", server.port()));
@@ -62,6 +71,7 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
             _ => "resetchannels".to_owned(),
         };
         server.ask(&["ACL", "SETUSER", "app", &without]);
+        println!("without {right}");
         let why = reason(options());
         assert!(why.contains(right), "without {right}: {why}");
         server.ask(&["ACL", "SETUSER", "app", right]);
