@@ -62,7 +62,9 @@ impl RedisDriver {
             return Err(self.options.error(lacking(&missing)));
         }
         self.listen(limit).await?;
-        self.warn_of_policy(limit).await;
+        if let Some(harm) = self.harm_of_policy(limit).await {
+            tracing::warn!(server = %self.options.server(), "{harm}");
+        }
         Ok(true)
     }
 
@@ -88,31 +90,26 @@ impl RedisDriver {
         }
     }
 
-    /// Only where the user may ask.
-    async fn warn_of_policy(&self, limit: Duration) {
+    /// What will go wrong with the way in which the server makes room, where the user may ask for it (`+info`).
+    pub(super) async fn harm_of_policy(&self, limit: Duration) -> Option<String> {
         let mut info = redis::cmd("INFO");
         info.arg("memory");
-        let text = match self.small.ask(&info, limit).await {
-            Ok(Value::BulkString(text)) => String::from_utf8_lossy(&text).into_owned(),
-            Ok(Value::VerbatimString { text, .. }) => text,
-            _ => return,
+        let text = match self.small.ask(&info, limit).await.ok()? {
+            Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            _ => return None,
         };
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        if field("maxmemory:") == "0" {
-            return;
-        }
         let policy = field("maxmemory_policy:");
         let harm = match policy {
-            "volatile-ttl" => {
-                "evicts first what ends soonest, and those are the leases of loads under way: they run again and again"
-            }
+            _ if field("maxmemory:") == "0" => return None,
+            "volatile-ttl" => "evicts first what ends soonest, and those are the leases of loads under way",
             policy if policy.starts_with("allkeys") => {
-                "may evict the few keys that hold the numbers of the bus; each time all nodes drop all they hold"
+                "may evict the few keys that hold the numbers of the bus, and each time all nodes drop all they hold"
             }
-            _ => return,
+            _ => return None,
         };
-        let server = self.options.server();
-        tracing::warn!(%server, policy, "this eviction policy {harm}; volatile-lru or volatile-lfu fits");
+        Some(format!("the eviction policy {policy} {harm}; volatile-lru or volatile-lfu fits"))
     }
 
     fn broken(&self, what: &str, fault: Fault) -> Error {
@@ -146,13 +143,8 @@ pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
 pub(super) fn unreachable(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::TimedOut(_) => true,
-        Trouble::Failed(error) => match error.code() {
-            Some(code) => matches!(code, "LOADING" | "MASTERDOWN" | "BUSY"),
-            None => {
-                error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() && !tls(error)
-            }
-        },
-        Trouble::Unfit(reason) => reason.contains("only a master"),
+        Trouble::Failed(error) => error.code().is_none() && error.is_io_error() && !tls(error),
+        Trouble::Unfit(_) => false,
     }
 }
 

@@ -320,7 +320,8 @@ fn a_put_under_a_lease_is_put_only_while_that_stands() {
     block_on(async {
         let other = b"{hc:app:0}users:v0:7".to_vec();
         driver.get_or_lease(&other, &lease(8), SECOND, false).await.unwrap();
-        let (mark, put) = driver.put(KEY, &[other.clone()], None, &value(1, b"a"), MINUTE, bump(1)).await.unwrap();
+        let (mark, put) =
+            driver.put(KEY, std::slice::from_ref(&other), None, &value(1, b"a"), MINUTE, bump(1)).await.unwrap();
         assert_eq!((mark.number, put), (1, true));
         assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(value(1, b"a")));
         assert!(driver.get(&other, false).await.unwrap().record.is_none());
