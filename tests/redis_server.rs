@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A redis-server on a free port, in a folder of its own. It ends with this, also when the test panics.
@@ -67,16 +67,22 @@ impl Certificates {
     /// A new authority.
     #[must_use]
     pub fn new() -> Self {
-        let mut params = CertificateParams::new([]).unwrap();
+        // Each has its own name: a certificate whose issuer is called like itself passes for one that nobody signed.
+        let named = |name: &str, hosts: &[&str]| {
+            let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
+            let mut params = CertificateParams::new(hosts).unwrap();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let mut params = named("authority", &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let sign = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let sign = |name: &str, hosts: &[&str]| {
             let key = KeyPair::generate().unwrap();
-            let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &ca).unwrap();
+            let certificate = named(name, hosts).signed_by(&key, &ca).unwrap();
             (certificate.pem(), key.serialize_pem())
         };
-        Self { ca: ca.pem(), server: sign(&["localhost", "127.0.0.1"]), client: sign(&["client"]) }
+        Self { ca: ca.pem(), server: sign("server", &["localhost", "127.0.0.1"]), client: sign("client", &[]) }
     }
 }
 

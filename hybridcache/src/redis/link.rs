@@ -22,10 +22,13 @@ use crate::rt::io;
 
 /// From the start of one attempt to connect to the start of the next, at least.
 const SPACING: Duration = Duration::from_millis(500);
-/// So many commands in a row, or one for so long, without an answer, and the connection is replaced: TCP may take minutes to
-/// notice that the other side is gone, and a server that hangs never ends it.
+/// So many commands in a row without an answer for so long, and the connection is replaced: TCP may take minutes to notice
+/// that the other side is gone, and a server that hangs never ends it. Not sooner, because commands that wait together for one
+/// that is slow say no more than one does.
 const SILENT_CALLS: u32 = 3;
-const SILENT_FOR: Duration = Duration::from_secs(1);
+const SILENT_FOR: Duration = Duration::from_millis(500);
+/// Nor need there be so many if it takes this long.
+const SILENT_AT_ALL: Duration = Duration::from_secs(1);
 /// How often the connection of the bus, on which nothing may ever be said, is asked whether it still is one.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
@@ -319,11 +322,16 @@ impl Turn<'_> {
             None if state.generation == self.generation => {
                 let silence = state.silence.get_or_insert(Silence { since: sent, calls: 0 });
                 silence.calls += 1;
-                silence.calls >= SILENT_CALLS || now.duration_since(silence.since) >= SILENT_FOR
+                let lasts = now.duration_since(silence.since);
+                lasts >= SILENT_AT_ALL || silence.calls >= SILENT_CALLS && lasts >= SILENT_FOR
             }
             None => false,
         };
-        state.breaker.failed(probe, now);
+        if state.generation == self.generation {
+            state.breaker.failed(probe, now);
+        } else if probe {
+            state.breaker.given_up();
+        }
         drop(state);
         self.link.counts.unanswered.fetch_add(1, Relaxed);
         if replace {

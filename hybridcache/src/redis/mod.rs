@@ -20,7 +20,7 @@
 //! | `{hc:ns:0}b<db>`, `{hc:ns:m}b<db>` | channel | messages of database `db`, whose number channels do not know |
 //!
 //! A message of a script: a byte 1, the epoch, the number (8 bytes, big-endian), the chain's link before, the link of this
-//! message, and then what the cache added. A message that begins with a byte 0 is a driver's own test.
+//! message, and then what the cache added. A message that begins with a byte 3 is a driver's own test, followed by 16 bytes that it knows again.
 //!
 //! # Rights
 //!
@@ -28,7 +28,7 @@
 //!
 //! ```text
 //! ACL SETUSER app on >secret ~{hc:ns:* &{hc:ns:* +get +set +getrange +setrange +pttl +pexpire +unlink +hget +hset +hdel
-//!     +hmget +hgetall +hincrby +xadd +xrange +publish +subscribe +eval +evalsha +time +ping +hello
+//!     +hmget +hgetall +hincrby +xadd +xrange +publish +subscribe +eval +evalsha +time +ping
 //! ```
 //!
 //! and `+select` for a database other than 0. With `+info` too, the driver warns of an eviction policy that does not fit.
@@ -120,6 +120,10 @@ impl RedisDriver {
     /// not trusted, a server that cannot be reached (unless [`RedisOptions::connect_lazily`]), is too old or a replica, a missing right, a
     /// bus that does not deliver.
     pub(crate) async fn connect(namespace: &str, options: RedisOptions) -> Result<Arc<Self>, Error> {
+        if namespace.is_empty() || !namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        {
+            return Err(options.error(format!("the namespace `{namespace}` is not of the form [A-Za-z0-9_.-]+")));
+        }
         let (client, database) = options.client()?;
         let names = Names::new(namespace, database);
         let subscriber = Arc::new(Subscriber::new(names.channels.clone()));
@@ -158,13 +162,16 @@ impl RedisDriver {
                     reached = false;
                     break;
                 }
-                Err(trouble) => return Err(self.options.error(probe::explain(&trouble, &self.names))),
+                Err(trouble) => {
+                    return Err(self.options.error(probe::explain(&trouble, &self.options.server(), &self.names)));
+                }
             }
         }
         let mut tasks: Vec<_> = links.into_iter().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
-        if reached {
-            self.probe().await?;
-        } else {
+        if !(reached && self.probe().await?) {
+            if !self.options.lazily {
+                return Err(self.options.error("it is not ready: it loads its data, or runs a script without end"));
+            }
             let late = Arc::downgrade(&self);
             tasks.extend(io::spawn(async move { probe::when_reached(late).await }));
         }

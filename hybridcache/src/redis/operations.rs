@@ -291,7 +291,8 @@ impl Driver for RedisDriver {
             let mut commands = Pipeline::with_capacity(4);
             self.where_it_stands(&mut commands, Partition::Meta);
             self.where_it_stands(&mut commands, Partition::Keys);
-            loop {
+            // A second time where a partition had to be founded, and no further: somebody might take it away each time.
+            for _ in 0..3 {
                 let [meta_obeyed, meta, keys_obeyed, keys] = self.ask_bus(&commands).await?;
                 match (standing(meta_obeyed, meta)?, standing(keys_obeyed, keys)?) {
                     (Some(meta), Some(keys)) => return Ok([meta, keys]),
@@ -305,6 +306,7 @@ impl Driver for RedisDriver {
                     }
                 }
             }
+            Err(reply::strange())
         })
     }
 
@@ -313,7 +315,7 @@ impl Driver for RedisDriver {
             let mut commands = Pipeline::with_capacity(3);
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
-            loop {
+            for _ in 0..3 {
                 let [obeyed, mark, floors] = self.ask_bus(&commands).await?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
@@ -324,6 +326,7 @@ impl Driver for RedisDriver {
                     _ => self.found(Partition::Meta).await?,
                 }
             }
+            Err(reply::strange())
         })
     }
 

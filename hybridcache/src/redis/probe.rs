@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::{Duration, Instant};
 
-use redis::{Pipeline, ServerError, Value};
+use redis::{Pipeline, Value};
 
 use super::link::Trouble;
 use super::scripts::SCRIPTS;
@@ -16,8 +16,9 @@ use crate::rt::io;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl RedisDriver {
-    /// Does once, on keys of its own, everything that the driver ever does.
-    pub(super) async fn probe(&self) -> Result<(), Error> {
+    /// Does once, on keys of its own, everything that the driver ever does. `false` if the server cannot say yet: it is loading
+    /// its data, or runs a script without end.
+    pub(super) async fn probe(&self) -> Result<bool, Error> {
         let limit = self.options.connect_timeout;
         let [string, hash, stream] =
             ["string", "hash", "stream"].map(|kind| format!("{}!{:032x}{kind}", self.prefix(), nonce()));
@@ -31,7 +32,7 @@ impl RedisDriver {
         all.cmd("HGET").arg(&hash).arg("n").cmd("HMGET").arg(&hash).arg("n").cmd("HGETALL").arg(&hash);
         all.cmd("XADD").arg(&stream).arg("1-0").arg("m").arg("").cmd("XRANGE").arg(&stream).arg("-").arg("+");
         all.cmd("HDEL").arg(&hash).arg("n").cmd("UNLINK").arg(&string).arg(&hash).arg(&stream);
-        all.cmd("EVAL").arg("return redis.call('TIME')").arg(0).cmd("EVALSHA").arg(&SCRIPTS.bump.hash).arg(0);
+        all.cmd("EVAL").arg("return 1").arg(0).cmd("EVALSHA").arg(&SCRIPTS.bump.hash).arg(0);
         all.cmd("TIME").cmd("PING");
         for channel in &self.names.channels {
             all.cmd("PUBLISH").arg(channel).arg(&echo);
@@ -47,11 +48,12 @@ impl RedisDriver {
                 _ => String::new(),
             };
             match error.code() {
-                "NOPERM" => missing.push(right(&name, error, &self.names)),
+                "NOPERM" => missing.push(right(&name, error.details().unwrap_or_default(), &self.names)),
                 // It is not known yet, or it is and was not given its keys: that it may be run is all.
                 _ if name == "EVALSHA" => {}
                 // The memory is full, and that passes.
                 "OOM" => {}
+                "LOADING" | "BUSY" | "MASTERDOWN" => return Ok(false),
                 code => return Err(self.options.error(refusal(code, error.details().unwrap_or_default()))),
             }
         }
@@ -60,8 +62,10 @@ impl RedisDriver {
             return Err(self.options.error(lacking(&missing)));
         }
         self.listen(limit).await?;
-        self.warn_of_policy(limit).await;
-        Ok(())
+        if let Some(harm) = self.harm_of_policy(limit).await {
+            tracing::warn!(server = %self.options.server(), "{harm}");
+        }
+        Ok(true)
     }
 
     /// The messages above were published before this asks, and so they are in when it is answered.
@@ -86,31 +90,26 @@ impl RedisDriver {
         }
     }
 
-    /// Only where the user may ask.
-    async fn warn_of_policy(&self, limit: Duration) {
+    /// What will go wrong with the way in which the server makes room, where the user may ask for it (`+info`).
+    pub(super) async fn harm_of_policy(&self, limit: Duration) -> Option<String> {
         let mut info = redis::cmd("INFO");
         info.arg("memory");
-        let text = match self.small.ask(&info, limit).await {
-            Ok(Value::BulkString(text)) => String::from_utf8_lossy(&text).into_owned(),
-            Ok(Value::VerbatimString { text, .. }) => text,
-            _ => return,
+        let text = match self.small.ask(&info, limit).await.ok()? {
+            Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            _ => return None,
         };
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-        if field("maxmemory:") == "0" {
-            return;
-        }
         let policy = field("maxmemory_policy:");
         let harm = match policy {
-            "volatile-ttl" => {
-                "evicts first what ends soonest, and those are the leases of loads under way: they run again and again"
-            }
+            _ if field("maxmemory:") == "0" => return None,
+            "volatile-ttl" => "evicts first what ends soonest, and those are the leases of loads under way",
             policy if policy.starts_with("allkeys") => {
-                "may evict the few keys that hold the numbers of the bus; each time all nodes drop all they hold"
+                "may evict the few keys that hold the numbers of the bus, and each time all nodes drop all they hold"
             }
-            _ => return,
+            _ => return None,
         };
-        let server = self.options.server();
-        tracing::warn!(%server, policy, "this eviction policy {harm}; volatile-lru or volatile-lfu fits");
+        Some(format!("the eviction policy {policy} {harm}; volatile-lru or volatile-lfu fits"))
     }
 
     fn broken(&self, what: &str, fault: Fault) -> Error {
@@ -129,11 +128,13 @@ pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
         io::sleep(LOOK_AGAIN).await;
         let Some(driver) = driver.upgrade() else { return };
         let health = driver.health();
-        if health.connected && health.subscribed {
-            if let Err(error) = driver.probe().await {
-                tracing::error!(%error, "the remote tier was reached, and cannot be used");
-            }
-            return;
+        if !health.connected || !health.subscribed {
+            continue;
+        }
+        match driver.probe().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => return tracing::error!(%error, "the remote tier was reached, and cannot be used"),
         }
     }
 }
@@ -142,13 +143,8 @@ pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
 pub(super) fn unreachable(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::TimedOut(_) => true,
-        Trouble::Failed(error) => match error.code() {
-            Some(code) => matches!(code, "LOADING" | "MASTERDOWN" | "BUSY"),
-            None => {
-                error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() && !tls(error)
-            }
-        },
-        Trouble::Unfit(reason) => reason.contains("only a master"),
+        Trouble::Failed(error) => error.code().is_none() && error.is_io_error() && !tls(error),
+        Trouble::Unfit(_) => false,
     }
 }
 
@@ -159,14 +155,22 @@ fn tls(error: &redis::RedisError) -> bool {
 }
 
 /// Why there is no connection, for a person.
-pub(super) fn explain(trouble: &Trouble, names: &Names) -> String {
-    let Trouble::Failed(error) = trouble else { return trouble.to_string() };
-    let detail = error.to_string();
-    if let Some(code) = error.code() {
-        if code == "NOPERM" && detail.contains("channel") {
-            return lacking(&[channel_right(names)]);
+pub(super) fn explain(trouble: &Trouble, server: &str, names: &Names) -> String {
+    let error = match trouble {
+        Trouble::Failed(error) => error,
+        Trouble::TimedOut(_) if server.starts_with("rediss") || server.starts_with("valkeys") => {
+            return format!(
+                "{trouble}; a server that does not speak TLS on this port does not answer: is it `redis://`?"
+            );
         }
-        return refusal(code, error.detail().unwrap_or_default());
+        trouble => return trouble.to_string(),
+    };
+    let detail = error.to_string();
+    match (error.code(), error.detail().unwrap_or_default()) {
+        // `… no permissions to run the 'subscribe' command`, or `… to access one of the channels …`
+        (Some("NOPERM"), said) => return lacking(&[right(said.split('\'').nth(1).unwrap_or_default(), said, names)]),
+        (Some(code), said) => return refusal(code, said),
+        _ => {}
     }
     let advice = match &detail[..] {
         detail if detail.contains("UnknownIssuer") || detail.contains("BadSignature") => {
@@ -196,7 +200,6 @@ fn refusal(code: &str, detail: &str) -> String {
     match code {
         "WRONGPASS" => "the user or the password is wrong".to_owned(),
         "NOAUTH" => "it wants a password, and the URL has none".to_owned(),
-        "NOPERM" => format!("the user may not do this: {detail}"),
         "READONLY" => "it is a replica, and only a master takes writes".to_owned(),
         "NOPROTO" => "it does not speak RESP3, which Redis does since 6.0; 7.0 or newer is needed".to_owned(),
         "LOADING" => "it is still loading its data".to_owned(),
@@ -215,21 +218,13 @@ fn lacking(rights: &[String]) -> String {
     format!("the user lacks rights: `ACL SETUSER … {}`", rights.join(" "))
 }
 
-fn channel_right(names: &Names) -> String {
-    format!("&{}", pattern(names))
-}
-
-fn pattern(names: &Names) -> String {
-    names.floors.trim_end_matches("m}f").to_owned() + "*"
-}
-
 /// The right that a command was refused for the lack of.
-fn right(command: &str, error: &ServerError, names: &Names) -> String {
-    let detail = error.details().unwrap_or_default();
-    if detail.contains("channel") {
-        channel_right(names)
-    } else if detail.contains("access") && detail.contains("key") {
-        format!("~{}", pattern(names))
+fn right(command: &str, said: &str, names: &Names) -> String {
+    let all = names.floors.trim_end_matches("m}f");
+    if said.contains("channels") {
+        format!("&{all}*")
+    } else if said.contains("keys") {
+        format!("~{all}*")
     } else {
         format!("+{}", command.to_lowercase())
     }

@@ -100,8 +100,11 @@ pub(super) fn taken(value: Value) -> Result<(Mark, bool), Fault> {
     }
 }
 
+/// A field of a hash, and its value.
+type Field = (Vec<u8>, Vec<u8>);
+
 /// Of `HGETALL`. What is no hash is as good as empty.
-pub(super) fn table(value: Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+pub(super) fn table(value: Value) -> Result<Vec<Field>, Fault> {
     match accepted(value) {
         Ok(Value::Map(fields)) => {
             fields.into_iter().map(|(name, value)| bytes(name)?.zip(bytes(value)?).ok_or_else(strange)).collect()
@@ -113,15 +116,14 @@ pub(super) fn table(value: Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
 }
 
 /// The floors of caches, by their names.
-pub(super) fn floors(table: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<(String, u64)>, Fault> {
-    let floor = |(name, number): (Vec<u8>, Vec<u8>)| {
-        Some((String::from_utf8(name).ok()?, std::str::from_utf8(&number).ok()?.parse().ok()?))
-    };
+pub(super) fn floors(table: Vec<Field>) -> Result<Vec<(String, u64)>, Fault> {
+    let floor =
+        |(name, number): Field| Some((String::from_utf8(name).ok()?, std::str::from_utf8(&number).ok()?.parse().ok()?));
     table.into_iter().map(|entry| floor(entry).ok_or_else(strange)).collect()
 }
 
-/// An entry of the log: `[id, [m, message]]`.
-pub(super) fn logged(value: Value) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+/// An entry of the log, `[id, [m, message]]`: the id and the message.
+pub(super) fn logged(value: Value) -> Result<Field, Fault> {
     let [id, fields] = <[Value; 2]>::try_from(array(value)?).map_err(|_| strange())?;
     let [_, message] = <[Value; 2]>::try_from(array(fields)?).map_err(|_| strange())?;
     bytes(id)?.zip(bytes(message)?).ok_or_else(strange)

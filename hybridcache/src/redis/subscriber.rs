@@ -13,7 +13,7 @@ use crate::coherence::node::{Nonce, Partition};
 use crate::driver::{BusEvent, Listener};
 
 /// The first byte of a message with which a driver tests whether it hears itself. No other driver minds it.
-const ECHO: u8 = 0;
+const PROBE: u8 = 3;
 
 /// Who hears what comes on the channels of a namespace.
 pub(super) struct Subscriber {
@@ -71,7 +71,7 @@ impl Subscriber {
             PushKind::Message if self.up.load(SeqCst) == generation => {
                 let [Value::BulkString(channel), Value::BulkString(bytes)] = &push.data[..] else { return };
                 let Some(at) = self.channels.iter().position(|name| name.as_bytes() == channel) else { return };
-                if bytes.first() == Some(&ECHO) {
+                if bytes.first() == Some(&PROBE) {
                     if bytes[1..] == self.echo.to_be_bytes() {
                         self.echoed[at].store(true, SeqCst);
                     }
@@ -100,7 +100,7 @@ impl Subscriber {
 
     /// A message that only this subscriber minds.
     pub(super) fn echo(&self) -> Vec<u8> {
-        [&[ECHO], &self.echo.to_be_bytes()[..]].concat()
+        [&[PROBE], &self.echo.to_be_bytes()[..]].concat()
     }
 
     /// The channels on which it has not come in.

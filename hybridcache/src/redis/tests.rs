@@ -1,14 +1,14 @@
-//! The driver against real servers. What the connections do when servers and networks fail is in `failing`.
+//! The driver against real servers. What the connections do when servers and networks fail is in `failing_tests`, what they refuse in `refused_tests`.
 
 #[path = "../../../tests/proxy.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod proxy;
 #[path = "../../../tests/redis_server.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod redis_server;
 
-mod failing;
-mod refused;
+mod failing_tests;
+mod refused_tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -320,7 +320,8 @@ fn a_put_under_a_lease_is_put_only_while_that_stands() {
     block_on(async {
         let other = b"{hc:app:0}users:v0:7".to_vec();
         driver.get_or_lease(&other, &lease(8), SECOND, false).await.unwrap();
-        let (mark, put) = driver.put(KEY, &[other.clone()], None, &value(1, b"a"), MINUTE, bump(1)).await.unwrap();
+        let (mark, put) =
+            driver.put(KEY, std::slice::from_ref(&other), None, &value(1, b"a"), MINUTE, bump(1)).await.unwrap();
         assert_eq!((mark.number, put), (1, true));
         assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(value(1, b"a")));
         assert!(driver.get(&other, false).await.unwrap().record.is_none());
@@ -454,21 +455,21 @@ fn every_operation_is_one_round_trip() {
                 cost.push((name, proxy.turns() - before));
             }
         };
-        count("get", &mut || drop(block_on(driver.get(KEY, true)).unwrap()));
-        count("get_or_lease", &mut || drop(block_on(driver.get_or_lease(KEY, &lease(1), SECOND, true)).unwrap()));
-        count("await_fill", &mut || drop(block_on(driver.await_fill(KEY, &lease(1))).unwrap()));
+        count("get", &mut || block_on(driver.get(KEY, true)).map(drop).unwrap());
+        count("get_or_lease", &mut || block_on(driver.get_or_lease(KEY, &lease(1), SECOND, true)).map(drop).unwrap());
+        count("await_fill", &mut || block_on(driver.await_fill(KEY, &lease(1))).map(drop).unwrap());
         count("renew", &mut || assert!(block_on(driver.renew(KEY, &lease(1), SECOND)).unwrap()));
-        count("fill", &mut || drop(block_on(driver.fill(KEY, &lease(1), &record, MINUTE, b"w")).unwrap()));
+        count("fill", &mut || block_on(driver.fill(KEY, &lease(1), &record, MINUTE, b"w")).map(drop).unwrap());
         count("touch", &mut || assert!(block_on(driver.touch(KEY, 1, SECOND)).unwrap()));
         count("lease_over", &mut || assert!(block_on(driver.lease_over(KEY, &record, &lease(2), SECOND)).unwrap()));
         count("release", &mut || block_on(driver.release(KEY, &lease(2), b"w")).unwrap());
-        count("put", &mut || drop(block_on(driver.put(KEY, &keys, None, &record, MINUTE, bump(1))).unwrap()));
-        count("evict", &mut || drop(block_on(driver.evict(&keys, None, bump(2))).unwrap()));
-        count("clear", &mut || drop(block_on(driver.clear("users", bump(3))).unwrap()));
-        count("bump", &mut || drop(block_on(driver.bump(Partition::Meta, bump(4))).unwrap()));
-        count("fence", &mut || drop(block_on(driver.fence()).unwrap()));
-        count("floors", &mut || drop(block_on(driver.floors()).unwrap()));
-        count("log_after", &mut || drop(block_on(driver.log_after(Partition::Meta, 0)).unwrap()));
+        count("put", &mut || block_on(driver.put(KEY, &keys, None, &record, MINUTE, bump(1))).map(drop).unwrap());
+        count("evict", &mut || block_on(driver.evict(&keys, None, bump(2))).map(drop).unwrap());
+        count("clear", &mut || block_on(driver.clear("users", bump(3))).map(drop).unwrap());
+        count("bump", &mut || block_on(driver.bump(Partition::Meta, bump(4))).map(drop).unwrap());
+        count("fence", &mut || block_on(driver.fence()).map(drop).unwrap());
+        count("floors", &mut || block_on(driver.floors()).map(drop).unwrap());
+        count("log_after", &mut || block_on(driver.log_after(Partition::Meta, 0)).map(drop).unwrap());
     }
     // The heartbeat of the bus may fall into any of them.
     let more: u64 = cost.iter().map(|(_, turns)| turns - 1).sum();

@@ -20,6 +20,15 @@ fn documented_rights() -> String {
 }
 
 #[test]
+fn a_namespace_that_could_be_taken_for_another_is_refused() {
+    for namespace in ["", "a:b", "a}b", "a*", "ä", "a b"] {
+        let options = RedisOptions::new("redis://localhost");
+        let refused = block_on(RedisDriver::connect(namespace, options));
+        assert!(matches!(refused, Err(Error::Remote { reason, .. }) if reason.contains("namespace")), "{namespace}");
+    }
+}
+
+#[test]
 fn wrong_credentials_are_named() {
     let server = RedisServer::with_users(&["user default on >secret ~* &* +@all", "user app on >p@ss/w ~* &* +@all"]);
     let at = |user: &str| RedisOptions::new(format!("redis://{user}127.0.0.1:{}", server.port()));
@@ -62,6 +71,7 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
             _ => "resetchannels".to_owned(),
         };
         server.ask(&["ACL", "SETUSER", "app", &without]);
+        println!("without {right}");
         let why = reason(options());
         assert!(why.contains(right), "without {right}: {why}");
         server.ask(&["ACL", "SETUSER", "app", right]);
@@ -102,6 +112,19 @@ fn what_hangs_is_given_up_in_time() {
     let why = reason(RedisOptions::new(server.url()).connect_timeout(Duration::from_millis(200)));
     assert!(why.contains("200ms"), "{why}");
     assert!(start.elapsed() < SECOND);
+}
+
+#[test]
+fn a_policy_that_evicts_what_must_stay_is_warned_of() {
+    for (policy, harmful) in
+        [("volatile-ttl", true), ("allkeys-lru", true), ("volatile-lru", false), ("noeviction", false)]
+    {
+        let server = RedisServer::with(&["--maxmemory 100mb", &format!("--maxmemory-policy {policy}")]);
+        let harm = block_on(connect(&server.url()).harm_of_policy(SECOND));
+        assert_eq!(harm.is_some_and(|harm| harm.contains(policy)), harmful, "{policy}");
+        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(block_on(connect(&server.url()).harm_of_policy(SECOND)), None);
+    }
 }
 
 #[test]
@@ -204,7 +227,7 @@ fn tls_with_an_authority_of_our_own_and_with_a_client_certificate() {
         assert!(reason(plain).contains("rediss://"));
         let tls = RedisOptions::new(server.url().replace("redis://127.0.0.1", "rediss://localhost"));
         let why = reason(tls.ca(certificates.ca.clone()));
-        assert!(why.contains("does not speak TLS"), "{why}");
+        assert!(why.contains("does not speak TLS on this port"), "{why}");
     }
 }
 

@@ -209,3 +209,25 @@ fn closing_ends_every_connection_and_so_does_dropping() {
     std::thread::sleep(2 * Duration::from_millis(500));
     assert_eq!((proxy.accepted(), proxy.connections()), (6, 0), "and nothing connects again");
 }
+
+#[test]
+fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
+    let server = RedisServer::with(&["--key-load-delay 200", "--loading-process-events-interval-bytes 1024"]);
+    let driver = connect(&server.url());
+    let saved = block_on(driver.evict(&[], None, bump(1))).unwrap();
+    block_on(driver.bump(Partition::Meta, bump(1))).unwrap();
+    server.ask(&["DEBUG", "POPULATE", "5000"]);
+    assert_eq!(server.ask(&["SAVE"]).text(), "OK");
+    block_on(driver.evict(&[], None, bump(2))).unwrap();
+    server.kill();
+    until("it is gone", || !driver.health().connected && !driver.health().subscribed);
+    server.restart();
+    let loading = Err(Fault::Refused { code: "LOADING".to_owned() });
+    until("it loads", || block_on(driver.get(KEY, false)) == loading);
+    let early = block_on(RedisDriver::connect("app", RedisOptions::new(server.url())));
+    assert!(matches!(early, Err(Error::Remote { reason, .. }) if reason.contains("loads its data")));
+    let patient = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).connect_lazily())).unwrap();
+    until("it has loaded", || block_on(driver.get(KEY, false)).is_ok());
+    assert_eq!(block_on(driver.fence()).unwrap()[1], saved, "the second evict is lost, and the number says so");
+    assert_eq!(block_on(patient.fence()).unwrap()[1], saved);
+}
