@@ -7,10 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of each floor from the ground up, in the order in which they may name one another.
-const FLOORS: [&[&str]; 7] = [
-    &["sync", "error", "time", "rt"],
-    &["key", "entry", "returned"],
-    &["coherence", "observe"],
+const FLOORS: [&[&str]; 8] = [
+    &["sync", "error", "time", "rt", "nonce"],
+    &["key", "record", "entry", "returned"],
+    &["codec", "coherence", "observe"],
+    &["driver", "bus"],
     &["memory"],
     &["cache"],
     &["manager"],

@@ -9,7 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::coherence::node::{Mark, Nonce, Partition};
+use crate::coherence::node::{Mark, Partition};
+use crate::nonce::Nonce;
 
 /// An operation under way. Dropping it gives the wait up; what was sent may still be executed.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;

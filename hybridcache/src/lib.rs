@@ -34,7 +34,10 @@
 //! a miss enters a *flight*: it leads, or waits for who does. The leader looks once more, runs the body, and fills only
 //! if nothing was evicted, put or cleared meanwhile. Time is read from the kernel's coarse clock ([`Clock`]).
 
+#[cfg(feature = "redis")]
+mod bus;
 mod cache;
+pub mod codec;
 mod coherence;
 #[cfg(feature = "redis")]
 mod driver;
@@ -48,7 +51,10 @@ mod fleet {
 mod key;
 mod manager;
 mod memory;
+mod nonce;
 mod observe;
+#[cfg(feature = "redis")]
+mod record;
 mod returned;
 mod rt;
 mod sync;

@@ -1,7 +1,6 @@
 //! What a node knows of the fleet: how far it has heard, and whether it may vouch for its memory.
 
-/// 128 random bits that are never used twice: they name an attempt to load, the value it filled, a link of a chain.
-pub(crate) type Nonce = u128;
+use crate::nonce::Nonce;
 
 /// A part of the key space with a bus of its own. There is one for keys, and one for what concerns whole caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,7 @@
-//! Typed keys: owned in the store, borrowed in a lookup.
+//! Typed keys: owned in the store, borrowed in a lookup, text everywhere else.
+
+#[cfg(feature = "redis")]
+pub(crate) mod text;
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, Hasher};
