@@ -242,10 +242,15 @@ fn unknown_option(name: &Ident, unknown: &str) -> syn::Error {
 /// The word of a tier that comes with the runtime; nothing for an expression.
 fn tier_word(tier: &Expr) -> syn::Result<Option<Ident>> {
     const TIERS: [&str; 3] = ["memory", "hybrid", "redis"];
-    let Expr::Path(path) = tier else {
-        return Ok(None);
+    let word = match tier {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            let message = format!("a tier is a name without quotes: `tier = {}`", text.value());
+            return Err(syn::Error::new(text.span(), message));
+        }
+        _ => None,
     };
-    let Some(word) = path.path.get_ident() else {
+    let Some(word) = word else {
         return Ok(None);
     };
     if TIERS.iter().any(|tier| word == tier) {

@@ -117,7 +117,7 @@ impl<'a> Bound<'a> {
             Role::SpelledTarget => quote_spanned!(written.span()=> #private::assert_spelled_target::<#written>()),
             Role::Encoded(codec) => {
                 let codec = codec.tokens(&model.krate);
-                quote_spanned!(written.span()=> #private::assert_encoded::<#codec, #kept>())
+                quote_spanned!(written.span()=> #private::assert_encoded::<#kept, #codec>())
             }
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Bound<'a> {
             }
             Role::Encoded(codec) => {
                 let codec = codec.tokens(&model.krate);
-                quote_spanned!(written.span()=> #private::Encoded<#codec, #kept>: ::core::marker::Sized)
+                quote_spanned!(written.span()=> #private::Encoded<#kept, #codec>: ::core::marker::Sized)
             }
         }
     }
@@ -151,7 +151,7 @@ impl<'a> Bound<'a> {
             Role::SpelledKey | Role::SpelledTarget => quote!(for<'hc> #kept: #private::SpelledPart),
             Role::Encoded(codec) => {
                 let codec = codec.tokens(&model.krate);
-                quote!(for<'hc> #codec: #private::Encodes<#kept>)
+                quote!(for<'hc> #codec: #private::Codec<#kept>)
             }
         }
     }

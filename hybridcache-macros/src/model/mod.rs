@@ -132,7 +132,7 @@ impl Crate {
     /// What only some builds of the runtime have, by its name. Without it that is said where the name stands.
     pub(crate) fn needs(&self, name: &Ident, arguments: &TokenStream) -> TokenStream {
         let root = located(self.root.clone(), name.span());
-        let exported = format_ident!("__{name}");
+        let exported = format_ident!("__{}", name);
         quote_spanned!(name.span()=> #root::#exported!(#arguments))
     }
 }

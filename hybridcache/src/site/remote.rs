@@ -4,9 +4,9 @@
 //! in the attribute that asked for it: that is the thing itself, or an error there that names the feature.
 
 #[cfg(not(feature = "redis"))]
-pub use absent::{Encodes, SpelledPart, SpelledTarget, Tierless};
+pub use absent::{Codec, EncodedBy, SpelledPart, SpelledTarget, Tierless};
 #[cfg(feature = "redis")]
-pub use present::{Encodes, SpelledPart, SpelledTarget};
+pub use present::{Codec, EncodedBy, SpelledPart, SpelledTarget};
 
 use std::marker::PhantomData;
 
@@ -15,11 +15,11 @@ mod present {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
-    use crate::codec::Codec;
+    pub use crate::codec::Codec;
 
-    /// A type that can be part of a key in a remote tier.
+    /// A type that can be part of a key on a remote tier.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` cannot be part of a key in a remote tier",
+        message = "`{Self}` cannot be part of a key on a remote tier",
         label = "this argument is part of the key",
         note = "the key is spelled as JSON there: derive `serde::Serialize` and `serde::Deserialize` for `{Self}`",
         note = "or leave the argument out with `skip(argument)`, or choose the key with `key(..)`"
@@ -31,7 +31,7 @@ mod present {
 
     /// A type that is looked up by reference, and spelled as what `ToOwned` makes of it.
     #[diagnostic::on_unimplemented(
-        message = "`{Self}` cannot be part of a key in a remote tier",
+        message = "`{Self}` cannot be part of a key on a remote tier",
         label = "this argument is part of the key",
         note = "the key is spelled as JSON there: derive `serde::Serialize` and `serde::Deserialize` for `{Self}`",
         note = "or leave the argument out with `skip(argument)`, or choose the key with `key(..)`"
@@ -41,18 +41,18 @@ mod present {
     #[diagnostic::do_not_recommend]
     impl<T: ?Sized + ToOwned<Owned: SpelledPart>> SpelledTarget for T {}
 
-    /// A codec that takes values of a type.
+    /// A value that a codec takes.
     #[diagnostic::on_unimplemented(
-        message = "`{V}` cannot be kept in a remote tier by the codec `{Self}`",
-        label = "this value would be encoded",
+        message = "`{Self}` cannot be kept on a remote tier by the codec `{C}`",
+        label = "this value would be encoded by `{C}`",
         note = "`MsgPack`, `Json`, `Postcard` and `Bincode` take what derives `serde::Serialize` and `serde::Deserialize`",
         note = "`Protobuf` takes a `prost::Message + Default`",
         note = "a codec of your own is named by its path, as in `codec = crate::Packed`"
     )]
-    pub trait Encodes<V>: Codec<V> {}
+    pub trait EncodedBy<C> {}
 
     #[diagnostic::do_not_recommend]
-    impl<V, C: Codec<V>> Encodes<V> for C {}
+    impl<V, C: Codec<V>> EncodedBy<C> for V {}
 }
 
 /// Without a remote tier that is said once, and nothing else is asked.
@@ -68,10 +68,15 @@ mod absent {
 
     impl<T: ?Sized> SpelledTarget for T {}
 
-    /// Any type, for any values.
-    pub trait Encodes<V> {}
+    /// Any value, by anything.
+    pub trait EncodedBy<C> {}
 
-    impl<V, C> Encodes<V> for C {}
+    impl<V, C> EncodedBy<C> for V {}
+
+    /// Anything.
+    pub trait Codec<V> {}
+
+    impl<V, C> Codec<V> for C {}
 
     /// Stands where a codec would.
     #[derive(Debug)]
@@ -92,7 +97,7 @@ pub const fn assert_spelled_target<T: ?Sized + SpelledTarget>() -> usize {
 
 /// Fails to compile, at the return type, for a value that the codec does not take.
 #[must_use]
-pub const fn assert_encoded<C: Encodes<V>, V>() -> usize {
+pub const fn assert_encoded<V: EncodedBy<C>, C>() -> usize {
     0
 }
 
@@ -106,7 +111,7 @@ pub struct SpelledTargeted<T: ?Sized + SpelledTarget>(PhantomData<fn() -> Box<T>
 
 /// A value whose codec is checked where this is named.
 #[derive(Debug)]
-pub struct Encoded<C: Encodes<V>, V>(PhantomData<fn() -> (C, V)>);
+pub struct Encoded<V: EncodedBy<C>, C>(PhantomData<fn() -> (V, C)>);
 
 /// A builder that knows remote tiers.
 #[cfg(feature = "redis")]
@@ -189,3 +194,10 @@ codec!($ __postcard "postcard" Postcard);
 codec!($ __protobuf "protobuf" Protobuf);
 compressor!($ __lz4 "lz4" lz4);
 compressor!($ __zstd "zstd" zstd);
+
+/// ```compile_fail
+/// #[hybridcache::cached(ttl = "60s", tier = hybrid)]
+/// fn user(id: u64) -> u64 { id }
+/// ```
+#[cfg(all(doctest, feature = "macros", not(feature = "redis")))]
+struct NeedsRedis;

@@ -144,7 +144,9 @@ where
     where
         K: Serialize + DeserializeOwned,
     {
-        let wire = Box::new(|schema, compress, max_bytes| Wire::new(codec, schema, compress, max_bytes));
+        let wire = Box::new(|schema: u32, compress: Option<Compression>, max_bytes: usize| {
+            Wire::new(codec, schema, compress.unwrap_or_default(), max_bytes)
+        });
         self.remote.tier = Some(Tier { hybrid, wire, spelling: Spelling::new() });
         self
     }
