@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["key", "record", "entry", "returned"],
     &["codec", "coherence", "observe"],
     &["driver", "bus"],
-    &["memory"],
+    &["fleet", "memory", "redis"],
     &["cache"],
     &["manager"],
     &["__private"],

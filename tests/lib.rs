@@ -1,5 +1,8 @@
 //! What the tests share: bodies that are counted and held, waits that end, and a seeded generator.
 
+pub mod proxy;
+pub mod redis_server;
+
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};

@@ -32,6 +32,15 @@ pub(crate) enum Fault {
     },
 }
 
+/// How long a record lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lives {
+    /// From now on, unless it is touched.
+    pub(crate) now: Duration,
+    /// However often it is touched. The server writes into the record when that is (`ENDS_AT`), by its own clock.
+    pub(crate) at_most: Option<Duration>,
+}
+
 /// What was found under a key.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -108,14 +117,14 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         with_remaining: bool,
     ) -> Answer<'a, Found>;
 
-    /// Puts `record` in the place of exactly this lease (its waiter flag aside) for `lives`. If the lease was flagged, publishes
+    /// Puts `record`, a value, in the place of exactly this lease (its waiter flag aside). If the lease was flagged, publishes
     /// `wake` on the channel of the partition.
     fn fill<'a>(
         &'a self,
         key: &'a [u8],
         lease: &'a [u8],
         record: &'a [u8],
-        lives: Duration,
+        lives: Lives,
         wake: &'a [u8],
     ) -> Answer<'a, Filled>;
 
@@ -138,7 +147,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Flags exactly this lease, so that its fill or release is announced.
     fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited>;
 
-    /// Lets the value whose version is `version` live for `lives` from now, if it is that one that stands there.
+    /// Lets the value whose version is `version` live for `lives` from now, if it is that one that stands there, and not past
+    /// its [`Lives::at_most`].
     fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, bool>;
 
     /// Removes the keys (up to 1 000) or, with `instead`, puts that record in the place of each for so long; then takes the next
@@ -150,7 +160,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         bump: Bump<'a>,
     ) -> Answer<'a, Mark>;
 
-    /// Puts a record; with `expected`, only if exactly that record is there, and else removes the key. Removes `others`. Then takes
+    /// Puts a value; with `expected`, only if exactly that lease is there (its waiter flag aside), and else removes the key.
+    /// Where the server has no memory for it, the key is removed too. Removes `others`. Then takes
     /// the next number, then publishes. The `bool` is whether the record was put.
     fn put<'a>(
         &'a self,
@@ -158,7 +169,7 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         others: &'a [Vec<u8>],
         expected: Option<&'a [u8]>,
         record: &'a [u8],
-        lives: Duration,
+        lives: Lives,
         bump: Bump<'a>,
     ) -> Answer<'a, (Mark, bool)>;
 

@@ -36,6 +36,22 @@ pub enum Error {
     /// A manager has been installed already; a process has one default.
     #[error("a cache manager is installed already: install one per process, or use `CacheManager::scope`")]
     AlreadyInstalled,
+    /// The remote tier did not acknowledge an invalidation, and the cache is told not to queue it. It is in effect in this process.
+    #[error("cache `{cache}`: {reason}; in effect in this process only")]
+    Outage {
+        /// The cache.
+        cache: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server of the remote tier cannot be used as it is, or as it is spoken to.
+    #[error("the remote tier at {server}: {reason}")]
+    Remote {
+        /// The server, without the password.
+        server: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
 }
 
 impl Error {

@@ -44,10 +44,7 @@ mod driver;
 mod entry;
 mod error;
 #[cfg(feature = "redis")]
-mod fleet {
-    mod options;
-    pub(crate) use options::FleetOptions;
-}
+mod fleet;
 mod key;
 mod manager;
 mod memory;
@@ -55,6 +52,8 @@ mod nonce;
 mod observe;
 #[cfg(feature = "redis")]
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod returned;
 mod rt;
 mod sync;
@@ -65,6 +64,9 @@ mod time;
 #[path = "site/mod.rs"]
 pub mod __private;
 
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub use crate::redis::RedisOptions;
 pub use cache::{
     Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
 };
@@ -74,7 +76,7 @@ pub use cache::{Consistency, OnOutage};
 pub use error::Error;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
-pub use observe::{Evictions, Latency, RemovalReason, Stats};
+pub use observe::{Evictions, Latency, Remote, RemovalReason, Stats};
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;
 

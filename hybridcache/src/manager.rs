@@ -11,8 +11,14 @@ use crate::cache::registry::{Registry, Scope};
 use crate::cache::{Builder, Cache};
 use crate::error::Error;
 #[cfg(feature = "redis")]
-use crate::fleet::FleetOptions;
+use crate::fleet::{Fleet, FleetOptions};
 use crate::observe::Stats;
+#[cfg(feature = "redis")]
+use crate::redis::{RedisDriver, RedisOptions};
+
+/// What a manager is called in the remote tier that was given no name.
+#[cfg(feature = "redis")]
+const NAMESPACE: &str = "default";
 
 /// Owns what caches share: their names, their background work, and the instances behind annotated functions.
 ///
@@ -122,6 +128,10 @@ impl CacheManager {
     /// caches go on to work; expired entries are still never served.
     pub async fn shutdown(&self) {
         self.registry.tasks.shutdown().await;
+        #[cfg(feature = "redis")]
+        if let Some(fleet) = self.registry.fleet() {
+            fleet.shutdown().await;
+        }
     }
 }
 
@@ -140,6 +150,8 @@ pub struct ManagerBuilder {
     namespace: Option<String>,
     #[cfg(feature = "redis")]
     fleet: FleetOptions,
+    #[cfg(feature = "redis")]
+    redis: Option<RedisOptions>,
 }
 
 impl ManagerBuilder {
@@ -178,12 +190,19 @@ impl ManagerBuilder {
         self
     }
 
-    /// Builds the manager without waiting for the remote tier, which may then be away when the program starts: caches work
-    /// as in an outage until it is there, and wrong credentials show in the log only. Default: false; `build` connects.
+    /// The Redis that the caches of this manager share with other processes, by its URL:
+    /// `redis://[user[:password]@]host[:port][/database]`, `rediss://…` for TLS, `unix:///path/to/socket`.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-    pub fn connect_lazily(mut self, lazily: bool) -> Self {
-        self.fleet.connect_lazily = lazily;
+    pub fn redis(self, url: impl Into<String>) -> Self {
+        self.redis_options(RedisOptions::new(url))
+    }
+
+    /// [`redis`](Self::redis), with certificates, timeouts and the like.
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn redis_options(mut self, options: RedisOptions) -> Self {
+        self.redis = Some(options);
         self
     }
 
@@ -191,7 +210,8 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a namespace with other characters, or for durations that do not go together.
+    /// [`Error::Option`] for a namespace with other characters, or for durations that do not go together; [`Error::Remote`] for a
+    /// server that cannot be used, which says why.
     pub async fn build(self) -> Result<CacheManager, Error> {
         if let Some(namespace) = &self.namespace {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -204,7 +224,20 @@ impl ManagerBuilder {
             }
         }
         #[cfg(feature = "redis")]
-        self.fleet.check(self.namespace.as_deref().unwrap_or("(manager)"))?;
-        Ok(CacheManager { registry: Arc::new(Registry::new(self.namespace)) })
+        let fleet = {
+            let namespace = self.namespace.as_deref().unwrap_or(NAMESPACE);
+            self.fleet.check(namespace)?;
+            match self.redis {
+                Some(options) => {
+                    let driver = RedisDriver::connect(namespace, options).await?;
+                    Some(Fleet::start(driver, namespace.to_owned(), &self.fleet))
+                }
+                None => None,
+            }
+        };
+        let registry = Registry::new(self.namespace);
+        #[cfg(feature = "redis")]
+        let registry = registry.with_fleet(fleet, self.fleet.require_remote);
+        Ok(CacheManager { registry: Arc::new(registry) })
     }
 }

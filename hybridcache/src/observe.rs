@@ -1,51 +1,189 @@
 //! Counting what happens, at the price of next to nothing on a hit.
 
+use std::array;
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// How many threads own a stripe of each hit counter; those beyond share one.
+/// How many threads own a stripe of each meter; those beyond share one.
 const OWNED: usize = 16;
 
-/// A counter on the hit path. A `fetch_add` alone would cost a fifth of a hit, so a thread adds to a stripe that nobody
-/// else writes: one relaxed load and store.
+/// The counters of one cache. A `fetch_add` would cost a fifth of a hit, and several of them on one cache line most of
+/// what a miss costs beside its body when two threads miss at once: so a thread adds to a stripe that nobody else
+/// writes, by a relaxed load and store.
 #[derive(Debug, Default)]
-struct Striped {
-    stripes: [Padded; OWNED + 1],
+pub(crate) struct Meter {
+    stripes: [Stripe; OWNED + 1],
 }
 
 #[derive(Debug, Default)]
 // Neighbouring cache lines are fetched in pairs: two of them apart.
 #[repr(align(128))]
-struct Padded(AtomicU64);
+struct Stripe {
+    hits: AtomicU64,
+    /// Made for a thread that counts anything else: most only hit most of the time, and it is not small.
+    rest: OnceLock<Box<Rest>>,
+}
 
-impl Striped {
+#[derive(Debug)]
+struct Rest {
+    events: [AtomicU64; EVENTS],
+    latency: [AtomicU64; BUCKETS],
+    latency_sum: AtomicU64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            events: [const { AtomicU64::new(0) }; EVENTS],
+            latency: [const { AtomicU64::new(0) }; BUCKETS],
+            latency_sum: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
+const BUCKETS: usize = 65;
+const EVENTS: usize = Event::Degraded as usize + 1;
+
+/// What is counted beside hits and loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+
+pub(crate) enum Event {
+    Miss,
+    LoadFailure,
+    Wait,
+    WaitTimeout,
+    Uncached,
+    Bypassed,
+    Refresh,
+    Expired,
+    Capacity,
+    Explicit,
+    Replaced,
+    Rejected,
+    RemoteHit,
+    RemoteMiss,
+    RemoteFault,
+    Filled,
+    FillRejected,
+    FleetWait,
+    Undecodable,
+    Unencodable,
+    Unspellable,
+    Unfilled,
+    Degraded,
+}
+
+impl Meter {
     #[inline]
-    fn add_one(&self) {
+    pub(crate) fn hit(&self) {
         let stripe = STRIPE.get();
         if stripe < OWNED {
-            let Padded(count) = &self.stripes[stripe];
-            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            add(&self.stripes[stripe].hits, 1, stripe);
         } else {
-            self.add_one_elsewhere(stripe);
+            self.hit_elsewhere();
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn add_one_elsewhere(&self, stripe: usize) {
-        if stripe == UNASSIGNED {
-            Owner::assign();
-            return self.add_one();
-        }
-        self.stripes[OWNED].0.fetch_add(1, Ordering::Relaxed);
+    fn hit_elsewhere(&self) {
+        let stripe = stripe();
+        add(&self.stripes[stripe].hits, 1, stripe);
     }
 
-    fn sum(&self) -> u64 {
-        self.stripes.iter().map(|Padded(count)| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    pub(crate) fn count(&self, event: Event) {
+        let (rest, stripe) = self.rest();
+        add(&rest.events[event as usize], 1, stripe);
     }
+
+    /// A load returned after so long.
+    pub(crate) fn loaded(&self, nanos: u64) {
+        let (rest, stripe) = self.rest();
+        add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
+        add(&rest.latency_sum, nanos, stripe);
+    }
+
+    fn rest(&self) -> (&Rest, usize) {
+        let stripe = stripe();
+        (self.stripes[stripe].rest.get_or_init(Box::default), stripe)
+    }
+
+    pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
+        let sum = |of: &dyn Fn(&Rest) -> u64| {
+            self.stripes
+                .iter()
+                .filter_map(|stripe| stripe.rest.get())
+                .fold(0_u64, |sum, rest| sum.wrapping_add(of(rest)))
+        };
+        let count = |event: Event| sum(&|rest| rest.events[event as usize].load(Ordering::Relaxed));
+        let load_latency = Latency {
+            buckets: array::from_fn(|i| sum(&|rest| rest.latency[i].load(Ordering::Relaxed))),
+            sum: sum(&|rest| rest.latency_sum.load(Ordering::Relaxed)),
+        };
+        Stats {
+            hits: self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add),
+            misses: count(Event::Miss),
+            loads: load_latency.count(),
+            load_failures: count(Event::LoadFailure),
+            waits: count(Event::Wait),
+            wait_timeouts: count(Event::WaitTimeout),
+            uncached: count(Event::Uncached),
+            bypassed: count(Event::Bypassed),
+            refreshes: count(Event::Refresh),
+            evictions: Evictions {
+                expired: count(Event::Expired),
+                capacity: count(Event::Capacity),
+                explicit: count(Event::Explicit),
+                replaced: count(Event::Replaced),
+                rejected: count(Event::Rejected),
+            },
+            remote: Remote {
+                hits: count(Event::RemoteHit),
+                misses: count(Event::RemoteMiss),
+                faults: count(Event::RemoteFault),
+                fills: count(Event::Filled),
+                fills_rejected: count(Event::FillRejected),
+                waits: count(Event::FleetWait),
+                undecodable: count(Event::Undecodable),
+                unencodable: count(Event::Unencodable),
+                unspellable: count(Event::Unspellable),
+                unfilled: count(Event::Unfilled),
+                degraded: count(Event::Degraded),
+            },
+            entries,
+            weight,
+            load_latency,
+        }
+    }
+
+    /// How many hits there were.
+    #[cfg(feature = "redis")]
+    pub(crate) fn hits(&self) -> u64 {
+        self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    }
+}
+
+/// Adds to a counter of this stripe, which is this thread's own or the one that is shared.
+#[inline]
+fn add(counter: &AtomicU64, n: u64, stripe: usize) {
+    if stripe < OWNED {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    } else {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// The stripe of this thread.
+fn stripe() -> usize {
+    if STRIPE.get() == UNASSIGNED {
+        Owner::assign();
+    }
+    STRIPE.get()
 }
 
 const UNASSIGNED: usize = usize::MAX;
@@ -90,98 +228,6 @@ impl Drop for Owner {
     }
 }
 
-/// The counters of one cache.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    hits: Striped,
-    pub(crate) misses: Count,
-    pub(crate) loads: Count,
-    pub(crate) load_failures: Count,
-    pub(crate) waits: Count,
-    pub(crate) wait_timeouts: Count,
-    pub(crate) uncached: Count,
-    pub(crate) bypassed: Count,
-    pub(crate) refreshes: Count,
-    pub(crate) expired: Count,
-    pub(crate) capacity: Count,
-    pub(crate) explicit: Count,
-    pub(crate) replaced: Count,
-    pub(crate) rejected: Count,
-    pub(crate) latency: Histogram,
-}
-
-impl Meter {
-    #[inline]
-    pub(crate) fn hit(&self) {
-        self.hits.add_one();
-    }
-
-    pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
-        Stats {
-            hits: self.hits.sum(),
-            misses: self.misses.get(),
-            loads: self.loads.get(),
-            load_failures: self.load_failures.get(),
-            waits: self.waits.get(),
-            wait_timeouts: self.wait_timeouts.get(),
-            uncached: self.uncached.get(),
-            bypassed: self.bypassed.get(),
-            refreshes: self.refreshes.get(),
-            evictions: Evictions {
-                expired: self.expired.get(),
-                capacity: self.capacity.get(),
-                explicit: self.explicit.get(),
-                replaced: self.replaced.get(),
-                rejected: self.rejected.get(),
-            },
-            entries,
-            weight,
-            load_latency: self.latency.read(),
-        }
-    }
-}
-
-/// A counter off the hit path.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add_one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Durations in buckets whose bounds double: bucket `i` counts those below 2^i ns and not below half of that.
-#[derive(Debug)]
-pub(crate) struct Histogram {
-    buckets: [AtomicU64; 65],
-    sum: AtomicU64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { buckets: [const { AtomicU64::new(0) }; 65], sum: AtomicU64::new(0) }
-    }
-}
-
-impl Histogram {
-    pub(crate) fn record(&self, nanos: u64) {
-        self.buckets[64 - nanos.leading_zeros() as usize].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Latency {
-        Latency {
-            buckets: std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed)),
-            sum: self.sum.load(Ordering::Relaxed),
-        }
-    }
-}
-
 /// What a cache counted since it was built, and what it holds now. Read by `stats()`, at the cost of a few dozen
 /// relaxed loads; counters that were moving meanwhile are each exact, not a common snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -207,12 +253,58 @@ pub struct Stats {
     pub refreshes: u64,
     /// Entries that left, by reason.
     pub evictions: Evictions,
+    /// What the remote tier had a part in; all zero without one.
+    pub remote: Remote,
     /// Entries held now, those included that have expired and are not yet swept.
     pub entries: u64,
     /// The weight of the entries held now; equal to `entries` without a weigher.
     pub weight: u64,
     /// How long loads took.
     pub load_latency: Latency,
+}
+
+/// What a cache's remote tier was asked for, and what came of it. Reads that memory answers do not occur here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remote {
+    /// Reads that it answered, cached `None`s included.
+    pub hits: u64,
+    /// Reads that found nothing there that may be served, and took the right to fill.
+    pub misses: u64,
+    /// Commands that went unanswered or were refused.
+    pub faults: u64,
+    /// Loads whose result it keeps.
+    pub fills: u64,
+    /// Loads whose result was returned and not kept, because their key was evicted or written meanwhile.
+    pub fills_rejected: u64,
+    /// Waits for a load in another process.
+    pub waits: u64,
+    /// Records that could not be used: another codec, schema or key, damaged, or none of ours. They are overwritten.
+    pub undecodable: u64,
+    /// Values that were not sent: too large, or their codec failed.
+    pub unencodable: u64,
+    /// Keys that went past it, because their text does not read back as an equal key.
+    pub unspellable: u64,
+    /// Loads without the right to fill, because somebody else had it.
+    pub unfilled: u64,
+    /// Loads during an outage.
+    pub degraded: u64,
+}
+
+impl Remote {
+    fn merge(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.faults += other.faults;
+        self.fills += other.fills;
+        self.fills_rejected += other.fills_rejected;
+        self.waits += other.waits;
+        self.undecodable += other.undecodable;
+        self.unencodable += other.unencodable;
+        self.unspellable += other.unspellable;
+        self.unfilled += other.unfilled;
+        self.degraded += other.degraded;
+    }
 }
 
 impl Stats {
@@ -239,6 +331,7 @@ impl Stats {
         self.evictions.explicit += other.evictions.explicit;
         self.evictions.replaced += other.evictions.replaced;
         self.evictions.rejected += other.evictions.rejected;
+        self.remote.merge(&other.remote);
         self.entries += other.entries;
         self.weight += other.weight;
         self.load_latency.merge(&other.load_latency);
@@ -278,7 +371,7 @@ pub enum RemovalReason {
 /// Durations of loads, in buckets whose bounds double.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latency {
-    buckets: [u64; 65],
+    buckets: [u64; BUCKETS],
     sum: u64,
 }
 
@@ -295,7 +388,7 @@ impl std::fmt::Debug for Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { buckets: [0; 65], sum: 0 }
+        Self { buckets: [0; BUCKETS], sum: 0 }
     }
 }
 
@@ -340,43 +433,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_hit_is_lost_between_threads_that_come_and_go() {
-        let counter = Striped::default();
+    fn nothing_is_lost_between_threads_that_come_and_go() {
+        let meter = Meter::default();
         for _ in 0..4 {
             std::thread::scope(|scope| {
                 for _ in 0..OWNED * 2 {
-                    scope.spawn(|| (0..1_000).for_each(|_| counter.add_one()));
+                    scope.spawn(|| {
+                        (0..1_000).for_each(|i| {
+                            meter.hit();
+                            meter.count(Event::Miss);
+                            meter.loaded(i);
+                        });
+                    });
                 }
             });
         }
-        assert_eq!(counter.sum(), 4 * 2 * OWNED as u64 * 1_000);
+        let (stats, each) = (meter.read(0, 0), 4 * 2 * OWNED as u64 * 1_000);
+        assert_eq!((stats.hits, stats.misses, stats.loads), (each, each, each));
+        assert_eq!(stats.load_latency.sum, each / 1_000 * (0..1_000).sum::<u64>());
     }
 
     #[test]
     fn quantiles_are_right_to_a_factor_of_two() {
-        let histogram = Histogram::default();
-        assert_eq!(histogram.read().quantile(0.5), Duration::ZERO);
+        let meter = Meter::default();
+        let latency = || meter.read(0, 0).load_latency;
+        assert_eq!(latency().quantile(0.5), Duration::ZERO);
         for micros in 1..=1_000_u64 {
-            histogram.record(micros * 1_000);
+            meter.loaded(micros * 1_000);
         }
-        let latency = histogram.read();
-        assert_eq!(latency.count(), 1_000);
-        assert_eq!(latency.mean(), Duration::from_nanos(500_500));
-        let p50 = latency.quantile(0.5).as_nanos();
+        assert_eq!(latency().count(), 1_000);
+        assert_eq!(latency().mean(), Duration::from_nanos(500_500));
+        let p50 = latency().quantile(0.5).as_nanos();
         assert!((500_000..1_000_000).contains(&p50), "{p50}");
-        assert!(latency.quantile(1.0) >= Duration::from_millis(1));
-        histogram.record(u64::MAX);
-        histogram.record(0);
-        assert_eq!(histogram.read().quantile(1.0), Duration::from_nanos(u64::MAX));
-        assert_eq!(histogram.read().quantile(0.0), Duration::from_nanos(0));
+        assert!(latency().quantile(1.0) >= Duration::from_millis(1));
+        meter.loaded(u64::MAX);
+        meter.loaded(0);
+        assert_eq!(latency().quantile(1.0), Duration::from_nanos(u64::MAX));
+        assert_eq!(latency().quantile(0.0), Duration::from_nanos(0));
     }
 
     #[test]
     fn stats_add_up() {
         let meter = Meter::default();
         meter.hit();
-        meter.misses.add_one();
-        meter.rejected.add_one();
+        meter.count(Event::Miss);
+        meter.count(Event::Rejected);
         let mut sum = meter.read(3, 30);
         sum.merge(&meter.read(1, 5));
         assert_eq!((sum.hits, sum.misses, sum.entries, sum.weight), (2, 2, 4, 35));

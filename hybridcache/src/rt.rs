@@ -1,4 +1,7 @@
-//! Running things: the only file that spawns, blocks, or names a runtime.
+//! Running things: the only module that spawns, blocks, or names a runtime.
+
+#[cfg(feature = "redis")]
+pub(crate) mod io;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -24,18 +27,18 @@ use crate::time::Clock;
 /// waits have no time limit.
 fn background() -> Option<&'static Handle> {
     static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    let started = RUNTIME.get_or_init(|| {
-        let start = || {
-            let runtime = Builder::new_current_thread().enable_time().build()?;
-            let handle = runtime.handle().clone();
-            thread::Builder::new()
-                .name("hybridcache".to_owned())
-                .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-            Ok::<_, std::io::Error>(handle)
-        };
-        start().inspect_err(|error| tracing::error!(%error, "hybridcache could not start its background thread")).ok()
-    });
-    started.as_ref()
+    RUNTIME.get_or_init(|| start("hybridcache", Builder::new_current_thread().enable_time())).as_ref()
+}
+
+/// A runtime on a thread of its own, which never ends.
+fn start(name: &str, builder: &mut Builder) -> Option<Handle> {
+    let mut start = || {
+        let runtime = builder.build()?;
+        let handle = runtime.handle().clone();
+        thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        Ok::<_, std::io::Error>(handle)
+    };
+    start().inspect_err(|error| tracing::error!(%error, "hybridcache could not start its thread `{name}`")).ok()
 }
 
 /// Runs `future`, and gives up after `limit`. On any executor, or none.

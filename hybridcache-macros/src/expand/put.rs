@@ -19,7 +19,7 @@ pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
     let (flow, output) = (function.flow(), function.output());
     let run = body::in_place(function, flow, &output);
     let steps: Vec<Step<'_>> = args.puts.iter().enumerate().map(|(i, put)| Step::of(i, put)).collect();
-    let taken = steps.iter().map(|step| step.take(&krate));
+    let taken = steps.iter().map(|step| step.take(&krate, flow.waits()));
     let values = steps.iter().map(|step| step.value(&krate));
     let filled: Vec<_> = steps.iter().map(|step| step.fill(flow.waits())).collect();
     let bound = steps.iter().map(Step::bound);
@@ -72,14 +72,17 @@ impl<'a> Step<'a> {
     }
 
     /// Before the body: a lease on the key if it is known, else a ticket that tells what is written meanwhile.
-    fn take(&self, krate: &Crate) -> TokenStream {
+    fn take(&self, krate: &Crate, waits: bool) -> TokenStream {
         let lease = &self.lease;
         if self.late {
             let cache = cache(&self.put.target.place);
             return quote!(let #lease = #cache.__ticket(););
         }
         let at = target(&self.put.target, krate);
-        quote!(let #lease = #at.write();)
+        match waits {
+            true => quote!(let #lease = #at.write().await;),
+            false => quote!(let #lease = #at.write_blocking();),
+        }
     }
 
     fn value(&self, krate: &Crate) -> TokenStream {

@@ -2,11 +2,11 @@
 
 use std::hash::Hash;
 
-use super::context::Said;
 use super::{Cache, Evicted, Inner, LoadContext, Write};
 use crate::error::Error;
 use crate::key::Key;
 use crate::returned::{Returned, Share};
+use crate::rt;
 
 /// A cache seen from plain functions, by [`Cache::blocking`]. The verbs are those of [`Cache`], word for word; the one
 /// that may have to wait, for another caller's load, parks the thread, for at most `wait_timeout`. It needs no runtime
@@ -28,17 +28,17 @@ where
 
     /// See [`Cache::get`].
     pub fn get<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        self.inner.get(&key)
+        rt::block_on(self.inner.get_anywhere(&key, true))
     }
 
     /// See [`Cache::peek`].
     pub fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        self.inner.peek(&key)
+        rt::block_on(self.inner.peek_anywhere(&key))
     }
 
     /// See [`Cache::contains`].
     pub fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
-        self.inner.peek(&key).is_some()
+        rt::block_on(self.inner.peek_anywhere(&key)).is_some()
     }
 
     /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have
@@ -67,8 +67,7 @@ where
     ///
     /// None in the memory tier.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
-        self.inner.insert(&key, value, Said::default());
-        Ok(())
+        rt::block_on(self.cache.insert(key, value))
     }
 
     /// See [`Cache::write`].
@@ -77,7 +76,7 @@ where
     ///
     /// None in the memory tier.
     pub fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
-        Ok(Write::begin(self.cache.clone(), self.inner.stored(&key)))
+        rt::block_on(self.cache.write(key))
     }
 
     /// See [`Cache::evict`].
@@ -86,8 +85,7 @@ where
     ///
     /// None in the memory tier.
     pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
-        self.inner.evict(&key);
-        Ok(Evicted::Acknowledged)
+        rt::block_on(self.cache.evict(key))
     }
 
     /// See [`Cache::evict_many`].
@@ -96,8 +94,7 @@ where
     ///
     /// None in the memory tier.
     pub fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
-        keys.into_iter().for_each(|key| self.inner.evict(&key));
-        Ok(Evicted::Acknowledged)
+        rt::block_on(self.cache.evict_many(keys))
     }
 
     /// See [`Cache::clear`].
@@ -106,7 +103,6 @@ where
     ///
     /// None in the memory tier.
     pub fn clear(&self) -> Result<Evicted, Error> {
-        super::registry::Erased::clear_now(self.inner);
-        Ok(Evicted::Acknowledged)
+        rt::block_on(self.cache.clear())
     }
 }

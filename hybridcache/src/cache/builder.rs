@@ -307,6 +307,8 @@ where
             meter: Arc::clone(&meter),
         };
         let registry = self.registry.unwrap_or_else(Registry::current);
+        #[cfg(feature = "redis")]
+        let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
             expires: AtomicBool::new(false),
@@ -320,12 +322,18 @@ where
             rules,
             tasks: Arc::clone(&registry.tasks),
             #[cfg(feature = "redis")]
-            remote: self.remote.resolve(version, self.single_flight),
+            remote,
             name: name.into_owned(),
             version,
             clock,
         });
         registry.add(&inner);
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &inner.remote {
+            // Whether memory may answer is a question of time, also where no entry ends.
+            inner.expect_expiry();
+            remote.fleet.join(&inner);
+        }
         tracing::debug!(cache = %inner.name, ?bound, "built a cache");
         Ok(Cache { inner })
     }

@@ -1,13 +1,14 @@
 //! A read that says how it was answered.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
 
 use super::Inner;
 use super::context::LoadContext;
 use super::flight::Led;
-use super::read::{Outcome, Want};
+use super::read::{Answered, Outcome, Want};
 use crate::key::Key;
+use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
 
@@ -17,6 +18,8 @@ use crate::rt;
 pub enum Tier {
     /// The memory of this process.
     Memory,
+    /// The remote tier.
+    Redis,
     /// The body: whatever it asks.
     Source,
 }
@@ -34,11 +37,7 @@ pub struct Fetched<R> {
 }
 
 impl<R> Fetched<R> {
-    fn new((result, outcome): (R, Outcome)) -> Self {
-        let tier = match outcome {
-            Outcome::Hit | Outcome::Negative => Tier::Memory,
-            Outcome::Shared | Outcome::Loaded | Outcome::Uncached | Outcome::Bypassed => Tier::Source,
-        };
+    fn new(Answered { result, outcome, tier }: Answered<R>) -> Self {
         Self { result, outcome, tier }
     }
 }
@@ -89,7 +88,7 @@ where
         F: FnOnce(LoadContext) -> Fut,
         Fut: Future<Output = R>,
     {
-        self.load_from(share, loader, false).await
+        self.load_from(share, |context| Box::pin(loader(context)), false).await
     }
 
     /// [`load`](Self::load) from a plain function; it waits, if it has to, by parking the thread.
@@ -98,28 +97,30 @@ where
         R: Returned<V>,
         F: FnOnce(LoadContext) -> R,
     {
-        rt::block_on(self.load_from(share, |context| async { loader(context) }, true))
+        rt::block_on(self.load_from(share, |context| ready(loader(context)), true))
     }
 
     async fn load_from<R, F, Fut>(self, share: Share<R::Error>, loader: F, blocking: bool) -> Fetched<R>
     where
         R: Returned<V>,
         F: FnOnce(LoadContext) -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let Self { inner, key, bypass, want } = self;
         if bypass {
-            inner.meter.bypassed.add_one();
-            return Fetched::new((Led::new(None, || loader(LoadContext::default())).await, Outcome::Bypassed));
+            inner.meter.count(Event::Bypassed);
+            let result = Led::new(None, || loader(LoadContext::default())).await;
+            return Fetched::new(Answered::here(result, Outcome::Bypassed));
         }
         let hash = inner.hash(&key);
+        let (generation, now) = inner.served();
         if want == Want::Fresh
-            && let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
+            && let Some(value) = inner.memory.hit(hash, &key, generation, now)
         {
-            let outcome = kept.outcome(Outcome::Hit);
-            if let Some(result) = kept.into_returned(&share) {
+            let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
+            if let Some(result) = R::join(Ok(value)) {
                 inner.meter.hit();
-                return Fetched::new((result, outcome));
+                return Fetched::new(Answered::here(result, outcome));
             }
         }
         let context = LoadContext::default();

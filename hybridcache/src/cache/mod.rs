@@ -8,6 +8,8 @@ mod flight;
 pub(crate) mod read;
 mod refresh;
 pub(crate) mod registry;
+#[cfg(feature = "redis")]
+mod remote;
 mod rules;
 #[cfg(all(test, shuttle))]
 mod shuttle_tests;
@@ -39,15 +41,15 @@ use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Memory;
-use crate::observe::{Meter, Stats};
+use crate::observe::{Event, Meter, Stats};
 use crate::returned::{Returned, Share};
-use crate::rt::Tasks;
+use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
 use context::Said;
 use flight::Flights;
 use read::{Miss, Want};
-use registry::Erased;
+use registry::{Erased, Going};
 use rules::Rules;
 
 /// A typed cache: what `#[cached]` puts behind a function, by hand.
@@ -99,14 +101,13 @@ pub(crate) struct Inner<K, V> {
     pub(crate) meter: Arc<Meter>,
     pub(crate) flights: Flights<K, V>,
     pub(crate) rules: Rules<K, V>,
+    #[cfg(feature = "redis")]
+    pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
     /// Set before the first entry that has a deadline is put in.
     expires: AtomicBool,
     sweep_interval: Duration,
-    /// What its remote tier was told, if it has one.
-    #[cfg(feature = "redis")]
-    pub(crate) remote: Option<builder::RemoteOptions<K, V>>,
     me: Weak<Self>,
     pub(crate) name: String,
     version: u32,
@@ -137,22 +138,27 @@ where
 
     /// The value, if the cache has it. Counts a hit or a miss.
     pub async fn get<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        self.inner.get(&key)
+        self.inner.get_anywhere(&key, false).await
     }
 
     /// The value, if the cache has it. Counts nothing, renews nothing, and makes the entry no hotter.
     pub async fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        self.inner.peek(&key)
+        self.inner.peek_anywhere(&key).await
     }
 
     /// Whether the cache has a value for the key. Counts nothing.
     pub async fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
-        self.inner.peek(&key).is_some()
+        self.inner.peek_anywhere(&key).await.is_some()
     }
 
     /// The values that the cache has, in the order of the keys. Counts like as many [`get`](Self::get)s.
     pub async fn get_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Vec<Option<V>> {
-        keys.into_iter().map(|key| self.inner.get(&key)).collect()
+        let keys: Vec<Q> = keys.into_iter().collect();
+        #[cfg(feature = "redis")]
+        if self.inner.remote.is_some() {
+            return futures_util::future::join_all(keys.iter().map(|key| self.inner.get_anywhere(key, false))).await;
+        }
+        keys.iter().map(|key| self.inner.get(key)).collect()
     }
 
     /// The value, loaded by `loader` if the cache does not have it.
@@ -224,8 +230,7 @@ where
     ///
     /// None in the memory tier. A value that is too heavy is not kept, and what was there is gone.
     pub async fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
-        self.inner.insert(&key, value, Said::default());
-        Ok(())
+        self.inner.insert_everywhere(&key, value, Said::default()).await
     }
 
     /// [`insert`](Self::insert) with a lifetime of its own: `|context| context.ttl(..)`.
@@ -241,8 +246,7 @@ where
     ) -> Result<(), Error> {
         let context = LoadContext::default();
         say(&context);
-        self.inner.insert(&key, value, context.said());
-        Ok(())
+        self.inner.insert_everywhere(&key, value, context.said()).await
     }
 
     /// Announces a write to the source, before it: see [`Write`].
@@ -251,7 +255,7 @@ where
     ///
     /// None in the memory tier.
     pub async fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
-        Ok(Write::begin(self.clone(), self.inner.stored(&key)))
+        Write::begin(self.clone(), self.inner.stored(&key)).await
     }
 
     /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
@@ -262,7 +266,7 @@ where
     /// None in the memory tier.
     pub async fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
         self.inner.evict(&key);
-        Ok(Evicted::Acknowledged)
+        self.inner.evict_elsewhere(|| vec![self.inner.stored(&key)]).await
     }
 
     /// Removes several keys.
@@ -271,8 +275,8 @@ where
     ///
     /// As [`evict`](Self::evict).
     pub async fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
-        keys.into_iter().for_each(|key| self.inner.evict(&key));
-        Ok(Evicted::Acknowledged)
+        let keys: Vec<Q> = keys.into_iter().inspect(|key| self.inner.evict(key)).collect();
+        self.inner.evict_elsewhere(|| keys.iter().map(|key| self.inner.stored(key)).collect()).await
     }
 
     /// Removes everything: at once for readers, whose next look finds an older generation; the memory is freed in
@@ -283,10 +287,11 @@ where
     /// None in the memory tier.
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
+        let cleared = self.inner.clear_elsewhere().await;
         while self.inner.memory.drain(1_024) == 1_024 {
-            crate::rt::yield_now().await;
+            rt::yield_now().await;
         }
-        Ok(Evicted::Acknowledged)
+        cleared
     }
 
     /// The same verbs as plain functions.
@@ -354,6 +359,35 @@ where
         if self.expires.load(Ordering::Relaxed) { self.clock.now() } else { 0 }
     }
 
+    /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
+    #[inline]
+    pub(crate) fn served(&self) -> (u32, u64) {
+        let (generation, now) = (self.generation(), self.now());
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return (remote.served(generation, now), now);
+        }
+        (generation, now)
+    }
+
+    /// When a flight begins that is entered now; only remote tiers ask how old one is.
+    fn began(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.fleet.clock.now();
+        }
+        0
+    }
+
+    /// A flight that began before this may not be joined.
+    fn horizon(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.horizon();
+        }
+        0
+    }
+
     /// What the key is called in a log: never itself.
     pub(crate) fn digest(&self, key: &Stored<K>) -> Digest {
         Digest(key.hash)
@@ -372,18 +406,41 @@ where
         Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
     }
 
+    /// The value in memory, or else in the remote tier.
+    pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
+        let value = self.get(key);
+        #[cfg(feature = "redis")]
+        if let (None, Some(remote)) = (&value, &self.remote) {
+            return self.get_remotely(remote, self.stored(key), blocking).await;
+        }
+        #[cfg(not(feature = "redis"))]
+        let _ = blocking;
+        value
+    }
+
+    /// [`get_anywhere`](Self::get_anywhere), and nothing is kept or counted for it.
+    pub(crate) async fn peek_anywhere<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        let value = self.peek(key);
+        #[cfg(feature = "redis")]
+        if let (None, Some(remote)) = (&value, &self.remote) {
+            return remote.peek(&key.to_owned_key(), &self.meter).await;
+        }
+        value
+    }
+
     fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let hit = self.memory.hit(self.hash(key), key, self.generation(), self.now());
-        let value = hit.and_then(|kept| kept.into_returned::<V>(&Share::none()));
+        let (generation, now) = self.served();
+        let value = self.memory.hit(self.hash(key), key, generation, now).flatten();
         match &value {
             Some(_) => self.meter.hit(),
-            None => self.meter.misses.add_one(),
+            None => self.meter.count(Event::Miss),
         }
         value
     }
 
     fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        self.memory.peek(self.hash(key), key, self.generation(), self.now())?.into_returned::<V>(&Share::none())
+        let (generation, now) = self.served();
+        self.memory.peek(self.hash(key), key, generation, now).flatten()
     }
 
     async fn get_many_or_load<Q, E, F, Fut>(
@@ -411,7 +468,7 @@ where
             return Ok(found);
         }
         let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
-        let (start, loaded) = self.run(None, || loader(keys), Result::is_err).await;
+        let (start, loaded) = self.run(None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
         for (at, key) in missing {
             if let Some(value) = loaded.get(&key.key) {
@@ -424,13 +481,14 @@ where
         Ok(found)
     }
 
-    fn begin_clear(&self) {
+    pub(crate) fn begin_clear(&self) {
         // First the generation: from here on no reader takes what is there. Then the flights: none that began before
         // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
+        let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
+        let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         for mut table in self.flights.each() {
-            let number = self.flights.draw();
-            let keys = table.clear(number);
+            let keys = table.clear(self.flights.period());
             drop(table);
             drop(keys);
         }
@@ -483,9 +541,38 @@ where
         key.is_some()
     }
 
+    fn evicting_any(&self, key: &dyn Any) -> Option<Going> {
+        self.evicting(key.downcast_ref::<K>()?)
+    }
+
+    fn evict_any_later(&self, key: &dyn Any) {
+        if let Some(key) = key.downcast_ref::<K>() {
+            self.evict_later(key);
+        }
+    }
+
     fn clear_now(&self) {
         self.begin_clear();
         while self.memory.drain(1_024) == 1_024 {}
+    }
+
+    fn clearing(&self) -> Option<Going> {
+        #[cfg(feature = "redis")]
+        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+            return Some(Box::pin(async move {
+                if let Err(error) = me.clear_elsewhere().await {
+                    tracing::error!(%error, "a clear was not acknowledged");
+                }
+            }));
+        }
+        None
+    }
+
+    fn clear_later(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            remote.clear_later();
+        }
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

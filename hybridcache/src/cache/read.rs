@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::context::{LoadContext, Said};
+use super::fetch::Tier;
 use super::flight::{Called, Entry as Entered, Leader, Led};
-use crate::entry::{Entry, Kept, Terms, View};
+use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
-use crate::memory::Removed;
+use crate::memory::{Look, Removed};
+use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
 use crate::time::NEVER;
@@ -32,6 +34,36 @@ pub enum Outcome {
     Uncached,
     /// By running the body, because the caller asked to go past the cache.
     Bypassed,
+}
+
+/// An answer, before it is told to whoever asked.
+pub(crate) struct Answered<R> {
+    pub(crate) result: R,
+    pub(crate) outcome: Outcome,
+    pub(crate) tier: Tier,
+}
+
+impl<R> Answered<R> {
+    pub(crate) fn here(result: R, outcome: Outcome) -> Self {
+        let tier = match outcome {
+            Outcome::Hit | Outcome::Negative => Tier::Memory,
+            Outcome::Shared | Outcome::Loaded | Outcome::Uncached | Outcome::Bypassed => Tier::Source,
+        };
+        Self { result, outcome, tier }
+    }
+}
+
+/// Whether memory keeps what was loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep {
+    /// As long as the cache's rules say.
+    ByRules,
+    /// So long, because the remote tier keeps it so long; or only for a moment, and then with a mark in its generation.
+    #[cfg(feature = "redis")]
+    Until { deadline: u64, moving: Option<Movement>, mark: u32 },
+    /// Not at all.
+    #[cfg(feature = "redis")]
+    No,
 }
 
 /// What a read wants.
@@ -63,61 +95,66 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let Self { inner, mut key, want, blocking } = self;
         if want == Want::Reloaded {
-            let leader = inner.flights.enter_anew(key, inner.generation(), blocking);
+            let leader = inner.flights.enter_anew(key, inner.generation(), inner.began(), blocking);
             return inner.lead(leader, want, share, context, body).await;
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
         if inner.rules.cache_err
-            && let Some(negative) = inner.find(&key).and_then(|kept| kept.into_returned(&share))
+            && let Look::Hit(kept, _) = inner.look(&key)
+            && let Some(negative) = kept.into_returned(&share)
         {
             inner.meter.hit();
-            return (negative, Outcome::Negative);
+            return Answered::here(negative, Outcome::Negative);
         }
         if !inner.rules.single_flight {
-            inner.meter.misses.add_one();
+            inner.meter.count(Event::Miss);
             return inner.load_alongside(key, share, context, body).await;
         }
         let mut waited = false;
         loop {
-            let leader = match inner.flights.enter(key, inner.generation(), blocking) {
-                Entered::Lead(leader) => {
+            let leader = match inner.flights.enter(key, inner.generation(), inner.began(), inner.horizon(), blocking) {
+                Entered::Lead(mut leader) => {
                     // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
                     // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
                     // second look.)
-                    if let Some(kept) = inner.find(&leader.key) {
-                        let outcome = kept.outcome(Outcome::Hit);
-                        if let Some(found) = kept.clone().into_returned(&share) {
-                            if !waited {
-                                inner.meter.hit();
+                    match inner.look(&leader.key) {
+                        Look::Hit(kept, _) => {
+                            let outcome = kept.outcome(Outcome::Hit);
+                            if let Some(found) = kept.clone().into_returned(&share) {
+                                if !waited {
+                                    inner.meter.hit();
+                                }
+                                leader.land(inner.generation(), |_| (), || kept);
+                                return Answered::here(found, outcome);
                             }
-                            leader.land(inner.generation(), |_| (), || kept);
-                            return (found, outcome);
                         }
+                        Look::Dead => {}
+                        Look::Absent => leader.absent = true,
                     }
                     if !waited {
-                        inner.meter.misses.add_one();
+                        inner.meter.count(Event::Miss);
                     }
                     leader
                 }
                 Entered::Wait(mut waiting) => {
                     if !mem::replace(&mut waited, true) {
-                        inner.meter.misses.add_one();
-                        inner.meter.waits.add_one();
+                        inner.meter.count(Event::Miss);
+                        inner.meter.count(Event::Wait);
                     }
                     match rt::within(&inner.clock, inner.rules.wait_timeout, &mut waiting).await {
                         Some(Called::Landed(kept)) => {
                             let outcome = kept.outcome(Outcome::Shared);
                             let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
                             match kept.into_returned(&share) {
-                                Some(shared) => return (shared, outcome),
+                                Some(shared) => return Answered::here(shared, outcome),
                                 // Another function with another error type shares this cache: its failure says nothing
                                 // to us.
                                 None => return inner.load_uncached(body).await,
@@ -130,7 +167,7 @@ where
                         }
                         None => {
                             let key = waiting.leave();
-                            inner.meter.wait_timeouts.add_one();
+                            inner.meter.count(Event::WaitTimeout);
                             tracing::warn!(
                                 cache = %inner.name, key = %inner.digest(&key), timeout = ?inner.rules.wait_timeout,
                                 "gave up waiting for another caller's load: running the body uncoalesced"
@@ -141,7 +178,7 @@ where
                 }
                 Entered::Alone(_) => {
                     if !waited {
-                        inner.meter.misses.add_one();
+                        inner.meter.count(Event::Miss);
                     }
                     return inner.load_uncached(body).await;
                 }
@@ -166,8 +203,9 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn find(&self, key: &Stored<K>) -> Option<Kept<V>> {
-        self.memory.hit(key.hash, &&key.key, self.generation(), self.now())
+    fn look(&self, key: &Stored<K>) -> Look<V> {
+        let (generation, now) = self.served();
+        self.memory.look(key.hash, &&key.key, generation, now)
     }
 
     /// Runs the body for a flight and ends it.
@@ -178,40 +216,43 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return self.lead_remotely(remote, leader, want, share, context, body).await;
+        }
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-        (self.settle(leader, start, want, share, context, returned), Outcome::Loaded)
+        Answered::here(self.settle(leader, start, want, share, context, returned, Keep::ByRules), Outcome::Loaded)
     }
 
     /// Runs the body without the right to keep its result.
-    async fn load_uncached<R, F, Fut>(&self, body: F) -> (R, Outcome)
+    async fn load_uncached<R, F, Fut>(&self, body: F) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
-        self.meter.uncached.add_one();
-        (self.run(None, body, R::failed).await.1, Outcome::Uncached)
+        self.meter.count(Event::Uncached);
+        Answered::here(self.run(None, body, R::failed).await.1, Outcome::Uncached)
     }
 
     /// Runs the body, as part of a flight or on its own; returns when it began.
     pub(crate) async fn run<R, F, Fut>(&self, flight: Option<u64>, body: F, failed: fn(&R) -> bool) -> (u64, R)
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let start = self.clock.now_precise();
         let returned = Led::new(flight, body).await;
-        self.meter.loads.add_one();
+        self.meter.loaded(self.clock.now_precise().saturating_sub(start));
         if failed(&returned) {
-            self.meter.load_failures.add_one();
+            self.meter.count(Event::LoadFailure);
         }
-        self.meter.latency.record(self.clock.now_precise().saturating_sub(start));
         (start, returned)
     }
 
@@ -224,6 +265,7 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         returned: R,
+        keep: Keep,
     ) -> R {
         let said = context.map(LoadContext::said).unwrap_or_default();
         let generation = self.generation();
@@ -244,27 +286,43 @@ where
             (_, Some(failure)) => Kept::Failed(failure.clone()),
             _ => Kept::Nothing,
         };
-        let terms = self.terms(&leader.key.key, View::from(&parts), start, generation, said);
+        let view = View::from(&parts);
+        let terms = match keep {
+            Keep::ByRules => self.terms(&leader.key.key, view, start, generation, said),
+            #[cfg(feature = "redis")]
+            Keep::Until { deadline, moving, mark } => {
+                self.terms_until(&leader.key.key, view, deadline, moving, generation | mark, said)
+            }
+            #[cfg(feature = "redis")]
+            Keep::No => None,
+        };
         let entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
+        let absent = leader.absent;
         let fill = |right| match right {
             // A reload that failed leaves what was there.
-            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, &mut removed),
+            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, absent, &mut removed),
             _ => {}
         };
         leader.land(generation, fill, kept);
-        self.memory.release(removed);
+        self.release(removed);
         R::join(parts).expect("what was taken apart fits together")
     }
 
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
-    /// lock.
-    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, removed: &mut Removed<K, V>) {
-        self.memory.displace(&key, self.generation(), self.now(), removed);
-        if let Some(entry) = entry {
-            self.memory.insert(key, entry, removed);
+    /// Puts an entry in the place of what is there; with none, what is there goes all the same. `absent` says that
+    /// nothing is. Under the stripe's lock.
+    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, absent: bool, removed: &mut Removed<K, V>) {
+        match entry {
+            Some(entry) => self.memory.insert(key, entry, absent, removed),
+            None if absent => {}
+            None => self.memory.displace(&key, removed),
         }
+    }
+
+    /// Where no lock is held.
+    pub(crate) fn release(&self, removed: Removed<K, V>) {
+        self.memory.release(removed, || (self.generation(), self.now()));
     }
 
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
@@ -275,11 +333,11 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> (R, Outcome)
+    ) -> Answered<R>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let (ticket, generation) = (self.flights.ticket(), self.generation());
         let (start, returned) = self.run(None, body, R::failed).await;
@@ -294,7 +352,7 @@ where
             let entry = kept.map(|(kept, terms)| Entry { kept, terms });
             self.fill_unless_written(key, entry, ticket, generation);
         }
-        (R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
+        Answered::here(R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
     }
 
     /// Keeps the entry of a fresh load, or that it has none, unless its stripe was written, or the cache cleared, since
@@ -305,35 +363,59 @@ where
         if !table.written_since(ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
-            self.replace(key, entry, &mut removed);
+            self.replace(key, entry, false, &mut removed);
         }
         drop(table);
-        self.memory.release(removed);
+        self.release(removed);
     }
 
     /// On which terms a result is to be kept, if it is.
     pub(crate) fn terms(&self, key: &K, view: View<'_, V>, start: u64, generation: u32, said: Said) -> Option<Terms> {
+        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        self.terms_until(key, view, deadline, moving, generation, said)
+    }
+
+    /// [`terms`](Self::terms), where it is known already how long.
+    pub(crate) fn terms_until(
+        &self,
+        key: &K,
+        view: View<'_, V>,
+        deadline: u64,
+        moving: Option<Movement>,
+        generation: u32,
+        said: Said,
+    ) -> Option<Terms> {
+        if !self.wants(view, said) {
+            return None;
+        }
+        let weight = self.weight(key, view)?;
+        if deadline != NEVER || moving.is_some() {
+            self.expect_expiry();
+        }
+        Some(Terms { deadline, moving, generation, weight })
+    }
+
+    /// Whether a result is to be kept.
+    pub(crate) fn wants(&self, view: View<'_, V>, said: Said) -> bool {
         let wanted = match view {
             View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
             View::Nothing => self.rules.cache_none,
             View::Failed => self.rules.cache_err,
         };
-        if !wanted || said.do_not_keep {
-            return None;
-        }
+        wanted && !said.do_not_keep
+    }
+
+    /// What a result weighs; `None` if memory does not take it.
+    pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
         let weight = match view {
             View::Value(value) => self.rules.weigh(key, value)?,
             View::Nothing | View::Failed => 1,
         };
         if !self.memory.admits(weight) {
-            self.meter.rejected.add_one();
+            self.meter.count(Event::Rejected);
             tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
             return None;
         }
-        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
-        if deadline != NEVER || moving.is_some() {
-            self.expect_expiry();
-        }
-        Some(Terms { deadline, moving, generation, weight: weight as u32 })
+        Some(weight as u32)
     }
 }

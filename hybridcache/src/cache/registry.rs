@@ -3,13 +3,17 @@
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::hash::Hash;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
 use super::Inner;
+#[cfg(feature = "redis")]
+use crate::fleet::Fleet;
 use crate::observe::Stats;
 use crate::rt::Tasks;
 
@@ -17,6 +21,10 @@ use crate::rt::Tasks;
 #[derive(Default)]
 pub(crate) struct Registry {
     namespace: Option<String>,
+    #[cfg(feature = "redis")]
+    fleet: Option<Arc<Fleet>>,
+    #[cfg(feature = "redis")]
+    requires_remote: bool,
     /// By name; several of one name are one function in several instances, or two functions that were given one name.
     caches: Mutex<HashMap<String, Vec<Weak<dyn Erased>>>>,
     /// The caches of annotated functions, by the type that stands for the instance.
@@ -25,19 +33,45 @@ pub(crate) struct Registry {
     pub(crate) tasks: Arc<Tasks>,
 }
 
+/// Work on the remote tier that is on its way.
+pub(crate) type Going = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A cache whose types are not known.
 pub(crate) trait Erased: Send + Sync {
     fn stats(&self) -> Stats;
     fn types(&self) -> &'static str;
     /// Evicts a key of whatever type; `false` if it is not this cache's.
     fn evict_any(&self, key: &dyn Any) -> bool;
+    /// The rest of [`evict_any`](Self::evict_any), in the remote tier.
+    fn evicting_any(&self, key: &dyn Any) -> Option<Going>;
+    fn evict_any_later(&self, key: &dyn Any);
     fn clear_now(&self);
+    /// The rest of [`clear_now`](Self::clear_now), in the remote tier.
+    fn clearing(&self) -> Option<Going>;
+    fn clear_later(&self);
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl Registry {
     pub(crate) fn new(namespace: Option<String>) -> Self {
         Self { namespace, ..Self::default() }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_fleet(mut self, fleet: Option<Arc<Fleet>>, requires_remote: bool) -> Self {
+        (self.fleet, self.requires_remote) = (fleet, requires_remote);
+        self
+    }
+
+    /// The remote tier, if the manager has one.
+    #[cfg(feature = "redis")]
+    pub(crate) fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.fleet.as_ref()
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn requires_remote(&self) -> bool {
+        self.requires_remote
     }
 
     pub(crate) fn namespace(&self) -> Option<&str> {

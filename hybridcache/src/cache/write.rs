@@ -3,11 +3,13 @@
 use std::hash::Hash;
 
 use super::context::Said;
+use super::registry::Going;
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Removed;
+use crate::rt;
 
 /// How far an eviction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,19 +33,78 @@ where
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
         let mut table = self.flights.lock(hash);
         if table.is_idle() {
-            table.note_write(self.flights.draw());
+            table.note_write(self.flights.period());
             drop(table);
         } else {
             drop(table);
             let key = Stored { hash, key: key.to_owned_key() };
-            self.flights.lock(hash).evict(&key, self.flights.draw());
+            self.flights.lock(hash).evict(&key, self.flights.period());
         }
         self.memory.evict(hash, key);
     }
 
+    /// Evicts in the remote tier, if there is one, what memory is rid of already.
+    pub(crate) async fn evict_elsewhere(&self, keys: impl FnOnce() -> Vec<Stored<K>>) -> Result<Evicted, Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+            return remote.evict(&me, keys()).await;
+        }
+        let _ = keys;
+        Ok(Evicted::Acknowledged)
+    }
+
+    /// An eviction in the remote tier, if there is one, of what memory is rid of already.
+    pub(crate) fn evicting(&self, key: &K) -> Option<Going> {
+        #[cfg(feature = "redis")]
+        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+            let key = self.stored(&key);
+            return Some(Box::pin(async move {
+                if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
+                    tracing::error!(%error, "an eviction was not acknowledged");
+                }
+            }));
+        }
+        let _ = key;
+        None
+    }
+
+    /// Evicts in the remote tier, if there is one, in the background: whoever wanted it is gone.
+    pub(crate) fn evict_later(&self, key: &K) {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            remote.evict_later(key);
+        }
+        let _ = key;
+    }
+
+    /// Clears the remote tier, if there is one; memory is rid of everything already.
+    pub(crate) async fn clear_elsewhere(&self) -> Result<Evicted, Error> {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.clear(self).await;
+        }
+        Ok(Evicted::Acknowledged)
+    }
+
+    pub(crate) async fn insert_everywhere<Q: Key<Owned = K>>(
+        &self,
+        key: &Q,
+        value: V,
+        said: Said,
+    ) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+            // Memory takes it from the remote tier at the next read: what is put there last is what stays.
+            self.evict(key);
+            return remote.put(&me, self.stored(key), &value, said, None).await.map(drop);
+        }
+        self.insert(key, value, said);
+        Ok(())
+    }
+
     pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, said: Said) {
-        self.put(self.stored(key), value, said, |table, key, number| {
-            table.evict(key, number);
+        self.put(self.stored(key), value, said, |table, key, period| {
+            table.evict(key, period);
             true
         });
     }
@@ -57,24 +118,25 @@ where
         admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
     ) {
         let generation = self.generation();
-        let start = self.clock.now_precise();
+        // The clock that lags: a life that begins a little early ends a little early.
+        let start = self.clock.now();
         let terms = self.terms(&key.key, View::Value(&value), start, generation, said);
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let mut removed = Removed::default();
         let refused = {
             let mut table = self.flights.lock(key.hash);
-            let number = self.flights.draw();
-            if admit(&mut table, &key, number) {
-                self.replace(key, entry, &mut removed);
+            let period = self.flights.period();
+            if admit(&mut table, &key, period) {
+                self.replace(key, entry, false, &mut removed);
                 None
             } else {
-                self.replace(key, None, &mut removed);
+                self.replace(key, None, false, &mut removed);
                 entry
             }
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.memory.release(removed);
+        self.release(removed);
     }
 }
 
@@ -94,6 +156,9 @@ where
     /// Taken when the write ends.
     key: Option<Stored<K>>,
     number: u64,
+    /// What keeps others from filling in the remote tier.
+    #[cfg(feature = "redis")]
+    intent: Option<Vec<u8>>,
 }
 
 impl<K, V> std::fmt::Debug for Write<K, V>
@@ -111,14 +176,43 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn begin(cache: Cache<K, V>, key: Stored<K>) -> Self {
+    /// In memory at once, in the remote tier with one round trip.
+    pub(crate) async fn begin(cache: Cache<K, V>, key: Stored<K>) -> Result<Self, Error> {
+        #[allow(unused_mut, reason = "without a remote tier there is nothing to add")]
+        let mut write = Self::begin_here(cache, key);
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(key)) = (&write.cache.inner.remote, &write.key) {
+            write.cache.inner.evict(&&key.key);
+            write.intent = remote.intend(&write.cache.inner, key, None).await?;
+        }
+        Ok(write)
+    }
+
+    /// [`begin`](Self::begin), though the remote tier refuses: then what is put evicts.
+    pub(crate) async fn begin_anyway(cache: Cache<K, V>, key: Stored<K>) -> Self {
+        let again = (cache.clone(), key.clone());
+        match Self::begin(cache, key).await {
+            Ok(write) => write,
+            Err(error) => {
+                tracing::error!(%error, "a write goes on without a lease in the remote tier");
+                Self::begin_here(again.0, again.1)
+            }
+        }
+    }
+
+    fn begin_here(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let own = key.clone();
         let flights = &cache.inner.flights;
         let mut table = flights.lock(key.hash);
-        let number = flights.draw();
-        table.begin_write(key, number);
+        let number = table.begin_write(key, flights.period());
         drop(table);
-        Self { cache, key: Some(own), number }
+        Self {
+            cache,
+            key: Some(own),
+            number,
+            #[cfg(feature = "redis")]
+            intent: None,
+        }
     }
 
     /// The write happened, and this is the value now.
@@ -126,8 +220,28 @@ where
     /// # Errors
     ///
     /// None in the memory tier.
-    pub async fn put(self, value: V) -> Result<(), Error> {
-        self.put_blocking(value)
+    pub async fn put(mut self, value: V) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
+            let newest = self.cache.inner.flights.lock(key.hash).end_write(key, self.number);
+            let intent = self.intent.take().filter(|_| newest);
+            self.cache.inner.evict(&&key.key);
+            let (key, cache) = (self.key.take().expect("it was there"), &self.cache);
+            // Without an intent that stands, somebody wrote meanwhile, or the remote tier was away: nobody knows who is newest.
+            return match intent {
+                Some(intent) => remote.put(&cache.inner, key, &value, Said::default(), Some(&intent)).await.map(drop),
+                None => remote.evict(&cache.inner, vec![key]).await.map(drop),
+            };
+        }
+        if let Some(key) = self.key.take() {
+            let number = self.number;
+            self.cache.inner.put(key, value, Said::default(), |table, key, period| {
+                let newest = table.end_write(key, number);
+                table.evict(key, period);
+                newest
+            });
+        }
+        Ok(())
     }
 
     /// [`put`](Self::put) from a plain function.
@@ -135,22 +249,18 @@ where
     /// # Errors
     ///
     /// None in the memory tier.
-    pub fn put_blocking(mut self, value: V) -> Result<(), Error> {
-        if let Some(key) = self.key.take() {
-            let number = self.number;
-            self.cache.inner.put(key, value, Said::default(), |table, key, now| {
-                let newest = table.end_write(key, number);
-                table.evict(key, now);
-                newest
-            });
-        }
-        Ok(())
+    pub fn put_blocking(self, value: V) -> Result<(), Error> {
+        rt::block_on(self.put(value))
     }
 
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
             self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            #[cfg(feature = "redis")]
+            if let (Some(remote), Some(intent)) = (&self.cache.inner.remote, self.intent.take()) {
+                remote.withdraw(&key.key, intent);
+            }
         }
     }
 }
@@ -164,6 +274,7 @@ where
         if let Some(key) = self.key.take() {
             self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
+            self.cache.inner.evict_later(&key.key);
         }
     }
 }
@@ -183,9 +294,9 @@ where
     }
 
     pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
-        self.inner.put(key, value, Said::default(), |table, key, number| {
+        self.inner.put(key, value, Said::default(), |table, key, period| {
             let newest = !table.written_since(ticket);
-            table.evict(key, number);
+            table.evict(key, period);
             newest
         });
     }

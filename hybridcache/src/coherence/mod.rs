@@ -7,15 +7,28 @@
 //!
 //! Invariants of a [`Table`]:
 //!
-//! * A key has at most one *attached* flight. Only an attached flight may be joined (R8) and only it may fill (R7).
+//! * A key has at most one *attached* flight. Only an attached flight that is young enough may be joined (R8), and only an attached
+//!   one may fill (R7).
 //! * `evict`, `write` and `clear` detach: whoever was in keeps waiting for that flight, its result is not kept, and the next
 //!   reader finds no flight and starts its own (R9). A flight never becomes attached again.
 //! * A flight in the table has at least one running leader; its end removes it.
 
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod deferred;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod effect;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod floors;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod history;
+#[cfg(any(test, feature = "redis"))]
 pub(crate) mod node;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) mod token;
 pub(crate) mod waits;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::Hash;
 
 use crate::key::{Prehashed, Stored};
@@ -30,17 +43,27 @@ pub(crate) struct Table<K, W> {
     detached: HashMap<FlightId, Flight<W>>,
     /// The keys that have a writer between its `begin` and its end.
     writers: HashMap<Stored<K>, Writers, Prehashed>,
-    /// The number of the newest evict, write or clear of this stripe.
+    /// How many evicts, writes and clears of this stripe there were.
+    writes: u64,
+    /// The period of the newest of them: periods begin with each ticket, see [`written_since`](Self::written_since).
     last_write: u64,
+}
+
+/// A flight, as it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Start {
+    pub(crate) id: FlightId,
+    /// The cache's generation at that time.
+    pub(crate) generation: u32,
+    /// When: what it loads may be as old as that.
+    pub(crate) began: u64,
+    /// Led from a plain function: its leader holds a thread.
+    pub(crate) blocking: bool,
 }
 
 #[derive(Debug)]
 struct Flight<W> {
-    id: FlightId,
-    /// The cache's generation when this flight began.
-    generation: u32,
-    /// Led from a plain function: its leader holds a thread.
-    blocking: bool,
+    start: Start,
     /// How many callers run their bodies for this flight now.
     running: usize,
     /// How many may run at once: 1, doubled by each wave that failed with an error nobody else can have.
@@ -101,60 +124,72 @@ impl<W> Default for Succession<W> {
 
 impl<K, W> Default for Table<K, W> {
     fn default() -> Self {
-        Self { attached: HashMap::default(), detached: HashMap::new(), writers: HashMap::default(), last_write: 0 }
+        Self {
+            attached: HashMap::default(),
+            detached: HashMap::new(),
+            writers: HashMap::default(),
+            writes: 0,
+            last_write: 0,
+        }
     }
 }
 
 impl<K: Eq + Hash, W> Table<K, W> {
-    /// A caller missed `key`. It leads flight `id`, or waits for the one that is under way, or runs alone: where
+    /// A caller missed `key`. It leads flight `start`, or waits for the one that is under way, or runs alone: where
     /// `may_wait` refuses (waiting would close a cycle), and where a plain function would have to wait for an async
-    /// leader, which the very thread that waits may have to poll.
+    /// leader, which the very thread that waits may have to poll. One that began before `horizon` is retired
+    /// instead of joined (R8): what it reads may be older than this caller may be given.
     pub(crate) fn enter(
         &mut self,
         key: Stored<K>,
-        id: FlightId,
-        generation: u32,
-        blocking: bool,
+        start: Start,
+        horizon: u64,
         may_wait: impl FnOnce(FlightId) -> bool,
         waiter: impl FnOnce() -> W,
     ) -> Entered {
-        match self.attached.get_mut(&key) {
-            Some(flight) => {
-                if (blocking && !flight.blocking) || !may_wait(flight.id) {
+        if horizon != 0 && self.attached.get(&key).is_some_and(|flight| flight.start.began < horizon) {
+            self.detach(&key);
+        }
+        match self.attached.entry(key) {
+            Entry::Occupied(mut flight) => {
+                let flight = flight.get_mut();
+                if (start.blocking && !flight.start.blocking) || !may_wait(flight.start.id) {
                     return Entered::Alone;
                 }
-                flight.waiters.push_back(Waiter { who: waiter(), blocking });
-                Entered::Wait(flight.id)
+                flight.waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
+                Entered::Wait(flight.start.id)
             }
-            None => {
-                self.attached.insert(key, Flight::new(id, generation, blocking));
+            Entry::Vacant(vacant) => {
+                vacant.insert(Flight::new(start));
                 Entered::Lead
             }
         }
     }
 
-    /// Flight `id` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
+    /// Flight `start` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
     /// the flight it retires still gets that one's result.
-    pub(crate) fn enter_anew(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) {
+    pub(crate) fn enter_anew(&mut self, key: Stored<K>, start: Start) {
         self.detach(&key);
-        self.attached.insert(key, Flight::new(id, generation, blocking));
+        self.attached.insert(key, Flight::new(start));
     }
 
-    /// Flight `id` leads `key` if nobody else does.
-    pub(crate) fn enter_if_free(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) -> bool {
-        let free = !self.attached.contains_key(&key);
-        if free {
-            self.attached.insert(key, Flight::new(id, generation, blocking));
-        }
-        free
+    /// Flight `start` leads `key` if nobody else does.
+    pub(crate) fn enter_if_free(&mut self, key: Stored<K>, start: Start) -> bool {
+        let Entry::Vacant(vacant) = self.attached.entry(key) else { return false };
+        vacant.insert(Flight::new(start));
+        true
     }
 
     /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
     /// gone and keep their results to themselves (R11).
     pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
-        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
             let (key, flight) = self.attached.remove_entry(key).expect("it was there");
-            return Landed { fill: flight.generation == generation, waiters: flight.into_waiters(), key: Some(key) };
+            return Landed {
+                fill: flight.start.generation == generation,
+                waiters: flight.into_waiters(),
+                key: Some(key),
+            };
         }
         let waiters = self.detached.remove(&id).map(Flight::into_waiters).unwrap_or_default();
         Landed { fill: false, waiters, key: None }
@@ -198,36 +233,37 @@ impl<K: Eq + Hash, W> Table<K, W> {
         }
     }
 
-    /// `key` was evicted; `number` is newer than every number before.
-    pub(crate) fn evict(&mut self, key: &Stored<K>, number: u64) {
+    /// `key` was evicted, in this period.
+    pub(crate) fn evict(&mut self, key: &Stored<K>, period: u64) {
         self.detach(key);
+        self.note_write(period);
         if let Some(writers) = self.writers.get_mut(key) {
-            writers.newest = number;
+            writers.newest = self.writes;
         }
-        self.last_write = number;
     }
 
     /// The whole cache was cleared.
-    pub(crate) fn clear(&mut self, number: u64) -> Vec<Stored<K>> {
+    pub(crate) fn clear(&mut self, period: u64) -> Vec<Stored<K>> {
         let mut keys = Vec::with_capacity(self.attached.len());
         for (key, flight) in self.attached.drain() {
-            self.detached.insert(flight.id, flight);
+            self.detached.insert(flight.start.id, flight);
             keys.push(key);
         }
+        self.note_write(period);
         for writers in self.writers.values_mut() {
-            writers.newest = number;
+            writers.newest = self.writes;
         }
-        self.last_write = number;
         keys
     }
 
     /// A writer takes the write lease of `key`: it is the newest from here on, and loads that are under way may not
-    /// fill.
-    pub(crate) fn begin_write(&mut self, key: Stored<K>, number: u64) {
-        self.evict(&key, number);
-        let writers = self.writers.entry(key).or_insert(Writers { newest: number, open: 0 });
-        writers.newest = number;
+    /// fill. Returns the number by which it ends.
+    pub(crate) fn begin_write(&mut self, key: Stored<K>, period: u64) -> u64 {
+        self.evict(&key, period);
+        let writers = self.writers.entry(key).or_insert(Writers { newest: 0, open: 0 });
+        writers.newest = self.writes;
         writers.open += 1;
+        self.writes
     }
 
     /// The writer that began as `number` is done. Returns whether nothing newer touched the key since, that is, whether
@@ -245,9 +281,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
         newest
     }
 
-    /// Whether anything of this stripe was written after `ticket` was drawn.
+    /// Whether anything of this stripe was written after `ticket` was drawn, which began the period of this number.
     pub(crate) fn written_since(&self, ticket: u64) -> bool {
-        self.last_write > ticket
+        self.last_write >= ticket
     }
 
     /// Whether no flight and no writer is under way, so that an evict has nothing to look for.
@@ -256,8 +292,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     /// [`evict`](Self::evict) of a key that neither a flight nor a writer is concerned with.
-    pub(crate) fn note_write(&mut self, number: u64) {
-        self.last_write = number;
+    pub(crate) fn note_write(&mut self, period: u64) {
+        self.writes += 1;
+        self.last_write = period;
     }
 
     /// A value for `key` was put in beside its flight, which may not put in another.
@@ -266,20 +303,22 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     fn detach(&mut self, key: &Stored<K>) {
-        if let Some(flight) = self.attached.remove(key) {
-            self.detached.insert(flight.id, flight);
+        if !self.attached.is_empty()
+            && let Some(flight) = self.attached.remove(key)
+        {
+            self.detached.insert(flight.start.id, flight);
         }
     }
 
     fn flight(&mut self, key: &Stored<K>, id: FlightId) -> Option<&mut Flight<W>> {
         match self.attached.get_mut(key) {
-            Some(flight) if flight.id == id => Some(flight),
+            Some(flight) if flight.start.id == id => Some(flight),
             _ => self.detached.get_mut(&id),
         }
     }
 
     fn remove(&mut self, key: &Stored<K>, id: FlightId) {
-        if self.attached.get(key).is_some_and(|flight| flight.id == id) {
+        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
             self.attached.remove(key);
         } else {
             self.detached.remove(&id);
@@ -293,16 +332,16 @@ impl<K: Eq + Hash, W> Table<K, W> {
             assert!(flight.running <= flight.wave, "and not more than its wave");
         }
         for (id, flight) in &self.detached {
-            assert_eq!(*id, flight.id);
-            assert!(!self.attached.values().any(|attached| attached.id == *id), "in one place only");
+            assert_eq!(*id, flight.start.id);
+            assert!(!self.attached.values().any(|attached| attached.start.id == *id), "in one place only");
         }
         assert!(self.writers.values().all(|w| w.open > 0), "a writer's record ends with its last writer");
     }
 }
 
 impl<W> Flight<W> {
-    fn new(id: FlightId, generation: u32, blocking: bool) -> Self {
-        Self { id, generation, blocking, running: 1, wave: 1, waiters: VecDeque::new() }
+    fn new(start: Start) -> Self {
+        Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
     }
 
     fn into_waiters(self) -> Vec<W> {
@@ -316,8 +355,8 @@ impl<W> Flight<W> {
         let promoted: Vec<Waiter<W>> = self.waiters.drain(..count).collect();
         self.running += promoted.len();
         let mut dismissed = Vec::new();
-        if self.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
-            self.blocking = false;
+        if self.start.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
+            self.start.blocking = false;
             for waiter in std::mem::take(&mut self.waiters) {
                 if waiter.blocking {
                     dismissed.push(waiter.who);

@@ -6,8 +6,12 @@ fn key(k: u64) -> Stored<u64> {
     Stored { hash: k, key: k }
 }
 
+fn start(id: FlightId) -> Start {
+    Start { id, generation: 0, began: 0, blocking: false }
+}
+
 fn enter(table: &mut Flights, id: FlightId, waiter: &'static str) -> Entered {
-    table.enter(key(7), id, 0, false, |_| true, || waiter)
+    table.enter(key(7), start(id), 0, |_| true, || waiter)
 }
 
 #[test]
@@ -62,6 +66,20 @@ fn a_leader_that_goes_hands_over_to_one_waiter_and_the_last_ends_the_flight() {
 }
 
 #[test]
+fn r8_a_flight_that_began_before_the_horizon_is_retired_and_not_joined() {
+    let mut table = Flights::default();
+    let at = |id, began| Start { began, ..start(id) };
+    assert_eq!(table.enter(key(7), at(1, 10), 0, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(7), at(2, 20), 10, |_| true, || "in"), Entered::Wait(1));
+    assert_eq!(table.enter(key(7), at(3, 21), 11, |_| true, || "-"), Entered::Lead, "too old to be joined");
+    table.validate();
+    let old = table.land(&key(7), 1, 0);
+    assert!(!old.fill);
+    assert_eq!(old.waiters, ["in"], "whoever was in is served");
+    assert!(table.land(&key(7), 3, 0).fill);
+}
+
+#[test]
 fn waves_double_and_the_first_success_serves_the_rest() {
     let mut table = Flights::default();
     enter(&mut table, 1, "-");
@@ -94,12 +112,12 @@ fn a_failed_flight_without_waiters_is_over() {
 #[test]
 fn a_plain_function_does_not_wait_for_an_async_leader_nor_anybody_in_a_circle() {
     let mut table = Flights::default();
-    assert_eq!(table.enter(key(7), 1, 0, false, |_| true, || "-"), Entered::Lead);
-    assert_eq!(table.enter(key(7), 2, 0, true, |_| true, || "-"), Entered::Alone);
-    assert_eq!(table.enter(key(7), 3, 0, false, |_| false, || "-"), Entered::Alone);
-    assert_eq!(table.enter(key(8), 4, 0, true, |_| true, || "-"), Entered::Lead);
-    assert_eq!(table.enter(key(8), 5, 0, true, |_| true, || "-"), Entered::Wait(4));
-    assert_eq!(table.enter(key(8), 6, 0, false, |_| true, || "-"), Entered::Wait(4));
+    assert_eq!(table.enter(key(7), start(1), 0, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(7), Start { blocking: true, ..start(2) }, 0, |_| true, || "-"), Entered::Alone);
+    assert_eq!(table.enter(key(7), start(3), 0, |_| false, || "-"), Entered::Alone);
+    assert_eq!(table.enter(key(8), Start { blocking: true, ..start(4) }, 0, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(8), Start { blocking: true, ..start(5) }, 0, |_| true, || "-"), Entered::Wait(4));
+    assert_eq!(table.enter(key(8), start(6), 0, |_| true, || "-"), Entered::Wait(4));
 }
 
 #[test]
@@ -107,8 +125,8 @@ fn a_new_load_retires_the_one_before() {
     let mut table = Flights::default();
     enter(&mut table, 1, "-");
     enter(&mut table, 2, "in");
-    table.enter_anew(key(7), 3, 0, false);
-    assert!(!table.enter_if_free(key(7), 4, 0, false));
+    table.enter_anew(key(7), start(3));
+    assert!(!table.enter_if_free(key(7), start(4)));
     assert_eq!(enter(&mut table, 5, "new"), Entered::Wait(3));
     let old = table.land(&key(7), 1, 0);
     assert!(!old.fill);
@@ -121,44 +139,56 @@ fn a_new_load_retires_the_one_before() {
 #[test]
 fn of_two_writers_only_the_one_that_began_last_may_put() {
     let mut table = Flights::default();
-    table.begin_write(key(7), 1);
-    table.begin_write(key(7), 2);
-    assert!(table.end_write(&key(7), 2));
-    assert!(!table.end_write(&key(7), 1), "it finished last, and is the older one");
+    let (first, second) = (table.begin_write(key(7), 0), table.begin_write(key(7), 0));
+    assert!(table.end_write(&key(7), second));
+    assert!(!table.end_write(&key(7), first), "it finished last, and is the older one");
     assert!(table.writers.is_empty());
 }
 
 #[test]
 fn an_evict_or_a_clear_during_a_write_wins_over_it() {
     let mut table = Flights::default();
-    table.begin_write(key(7), 1);
-    table.evict(&key(7), 2);
-    assert!(!table.end_write(&key(7), 1));
-    table.begin_write(key(7), 3);
-    table.clear(4);
-    assert!(!table.end_write(&key(7), 3));
-    assert!(table.written_since(3));
-    assert!(!table.written_since(4));
+    let write = table.begin_write(key(7), 0);
+    table.evict(&key(7), 0);
+    assert!(!table.end_write(&key(7), write));
+    let write = table.begin_write(key(7), 0);
+    table.clear(0);
+    assert!(!table.end_write(&key(7), write));
+    let write = table.begin_write(key(7), 0);
+    table.evict(&key(8), 0);
+    assert!(table.end_write(&key(7), write), "another key is another matter");
+}
+
+#[test]
+fn a_ticket_sees_the_writes_of_its_period_and_later_ones() {
+    let mut table = Flights::default();
+    table.evict(&key(7), 0);
+    assert!(!table.written_since(1), "that was before the ticket began period 1");
+    table.evict(&key(8), 1);
+    assert!(table.written_since(1), "of the same stripe: that is all it knows");
+    assert!(!table.written_since(2));
+    table.clear(3);
+    assert!(table.written_since(2));
 }
 
 #[test]
 fn a_write_takes_the_right_to_fill_from_a_load_that_is_under_way() {
     let mut table = Flights::default();
     enter(&mut table, 1, "-");
-    table.begin_write(key(7), 2);
+    table.begin_write(key(7), 0);
     assert!(!table.land(&key(7), 1, 0).fill);
 }
 
 #[test]
 fn a_flight_that_an_async_caller_takes_over_lets_go_of_those_who_hold_a_thread() {
     let mut table = Flights::default();
-    assert_eq!(table.enter(key(7), 1, 0, true, |_| true, || "-"), Entered::Lead);
+    assert_eq!(table.enter(key(7), Start { blocking: true, ..start(1) }, 0, |_| true, || "-"), Entered::Lead);
     for (waiter, blocking) in [("async", false), ("plain", true), ("async too", false)] {
-        assert_eq!(table.enter(key(7), 2, 0, blocking, |_| true, || waiter), Entered::Wait(1));
+        assert_eq!(table.enter(key(7), Start { blocking, ..start(2) }, 0, |_| true, || waiter), Entered::Wait(1));
     }
     let succession = table.abandon(&key(7), 1);
     assert_eq!((succession.leaders, succession.dismissed), (vec!["async"], vec!["plain"]));
-    assert_eq!(table.enter(key(7), 3, 0, true, |_| true, || "-"), Entered::Alone);
+    assert_eq!(table.enter(key(7), Start { blocking: true, ..start(3) }, 0, |_| true, || "-"), Entered::Alone);
     assert_eq!(table.land(&key(7), 1, 0).waiters, ["async too"]);
 }
 

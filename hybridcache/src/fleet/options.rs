@@ -19,13 +19,11 @@ pub(crate) struct FleetOptions {
     pub(crate) said_heartbeat: Option<Duration>,
     /// A cache with a remote tier needs one: working in memory alone is an error.
     pub(crate) require_remote: bool,
-    /// Building the manager does not wait for the connection.
-    pub(crate) connect_lazily: bool,
 }
 
 impl Default for FleetOptions {
     fn default() -> Self {
-        Self { staleness_bound: STALENESS_BOUND, said_heartbeat: None, require_remote: false, connect_lazily: false }
+        Self { staleness_bound: STALENESS_BOUND, said_heartbeat: None, require_remote: false }
     }
 }
 

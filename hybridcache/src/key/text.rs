@@ -114,7 +114,8 @@ impl Place {
         versions.into_iter().flatten().map(|version| self.key_of(version, text.as_str()))
     }
 
-    fn key_of(&self, version: u32, text: &str) -> Vec<u8> {
+    /// The remote key of a key of another version.
+    pub(crate) fn key_of(&self, version: u32, text: &str) -> Vec<u8> {
         format!("{}{version}:{text}", self.before).into_bytes()
     }
 }

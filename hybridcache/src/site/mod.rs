@@ -5,15 +5,16 @@ mod probe;
 mod remote;
 mod write;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 use crate::cache::read::{Miss, Want};
 use crate::cache::{Cache, Due as Reload};
-use crate::entry::Kept;
 use crate::key::Key;
+use crate::memory::Look;
+use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
 
@@ -111,7 +112,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R>,
     {
-        self.miss.load(share, None, body).await.0
+        self.miss.load(share, None, || Box::pin(body())).await.result
     }
 
     /// Loads, or waits for who does, on this thread.
@@ -119,7 +120,7 @@ where
     #[inline(never)]
     pub fn load_blocking(mut self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
         self.miss.blocking = true;
-        rt::block_on(self.miss.load(share, None, || async { body() })).0
+        rt::block_on(self.miss.load(share, None, || ready(body()))).result
     }
 }
 
@@ -164,11 +165,11 @@ where
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
-            Some(Kept::Value(value)) => R::join(Ok(Some(value))),
-            Some(Kept::Nothing) => R::join(Ok(None)),
+        let (generation, now) = inner.served();
+        let returned = match inner.memory.hit(hash, &key, generation, now) {
+            Some(value) => R::join(Ok(value)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
-            Some(Kept::Failed(_)) | None => None,
+            None => None,
         };
         if let Some(returned) = returned {
             inner.meter.hit();
@@ -182,8 +183,9 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        if let Some((kept, moving)) = inner.memory.hit_moving(hash, &key, inner.generation(), inner.now()) {
-            let due = Reload::of(self, moving, || inner.stored(&key));
+        let (generation, now) = inner.served();
+        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, generation, now) {
+            let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();
                 return match due {
@@ -204,7 +206,7 @@ where
     /// Counts a call that `when` sent past the cache.
     #[doc(hidden)]
     pub fn __bypassed(&self) {
-        self.inner.meter.bypassed.add_one();
+        self.inner.meter.count(Event::Bypassed);
     }
 
     #[cold]

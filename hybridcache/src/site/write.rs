@@ -3,19 +3,27 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::hash::Hash;
+use std::sync::Arc;
+use std::task::Poll;
 
-use crate::cache::registry::Registry;
+use crate::cache::registry::{Erased, Going, Registry};
 use crate::cache::{Cache, Ticket as Drawn, Write};
 use crate::error::Error;
 use crate::key::Stored;
+use crate::rt;
 
 /// The write lease of one key.
 pub type Lease<K, V> = Write<K, V>;
 
 /// Something that can be evicted.
 pub trait Target: Send + Sync {
-    /// Evicts it.
-    fn evict(&self);
+    /// Evicts it in memory. What is returned evicts it in the remote tier; `None` if there is none.
+    #[doc(hidden)]
+    fn evict(&self) -> Option<Going>;
+
+    /// Evicts it in memory, and in the remote tier in the background.
+    #[doc(hidden)]
+    fn evict_later(&self);
 }
 
 /// One key of one cache.
@@ -36,9 +44,14 @@ where
     }
 
     /// Takes the write lease.
-    pub fn write(self) -> Lease<K, V> {
+    pub async fn write(self) -> Lease<K, V> {
         let Stored { hash, .. } = self.cache.inner.stored(&&self.key);
-        Write::begin(self.cache, Stored { hash, key: self.key })
+        Write::begin_anyway(self.cache, Stored { hash, key: self.key }).await
+    }
+
+    /// Takes the write lease, from a plain function.
+    pub fn write_blocking(self) -> Lease<K, V> {
+        rt::block_on(self.write())
     }
 }
 
@@ -47,8 +60,14 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn evict(&self) {
+    fn evict(&self) -> Option<Going> {
         self.cache.inner.evict(&&self.key);
+        self.cache.inner.evicting(&self.key)
+    }
+
+    fn evict_later(&self) {
+        self.cache.inner.evict(&&self.key);
+        self.cache.inner.evict_later(&self.key);
     }
 }
 
@@ -68,8 +87,14 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn evict(&self) {
-        crate::cache::registry::Erased::clear_now(&*self.0.inner);
+    fn evict(&self) -> Option<Going> {
+        Erased::clear_now(&*self.0.inner);
+        Erased::clearing(&*self.0.inner)
+    }
+
+    fn evict_later(&self) {
+        Erased::clear_now(&*self.0.inner);
+        Erased::clear_later(&*self.0.inner);
     }
 }
 
@@ -99,23 +124,66 @@ impl Named {
 }
 
 impl Target for Named {
-    /// A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be told from
-    /// one.
-    fn evict(&self) {
-        for cache in Registry::current().named(&self.name) {
+    fn evict(&self) -> Option<Going> {
+        let mut going = Vec::new();
+        for cache in self.caches() {
             match &self.key {
-                None => cache.clear_now(),
-                Some(key) if cache.evict_any(&**key) => {}
-                Some(_) => {
-                    let types = cache.types();
-                    tracing::error!(
-                        name = %self.name,
-                        types,
-                        "`cache_evict(named(..))` has a key of another type than the cache: nothing was evicted"
-                    );
+                None => {
+                    cache.clear_now();
+                    going.extend(cache.clearing());
                 }
+                Some(key) => going.extend(cache.evicting_any(&**key)),
             }
         }
+        together(going)
+    }
+
+    fn evict_later(&self) {
+        for cache in self.caches() {
+            match &self.key {
+                None => {
+                    cache.clear_now();
+                    cache.clear_later();
+                }
+                Some(key) => cache.evict_any_later(&**key),
+            }
+        }
+    }
+}
+
+/// Drives several evictions at once.
+fn together(going: Vec<Going>) -> Option<Going> {
+    match going.len() {
+        0 | 1 => going.into_iter().next(),
+        _ => Some(Box::pin(async move {
+            let mut going = going;
+            std::future::poll_fn(|cx| {
+                going.retain_mut(|going| going.as_mut().poll(cx).is_pending());
+                if going.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        })),
+    }
+}
+
+impl Named {
+    /// The caches it means. A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be
+    /// told from one.
+    fn caches(&self) -> Vec<Arc<dyn Erased>> {
+        let mut caches = Registry::current().named(&self.name);
+        caches.retain(|cache| match &self.key {
+            Some(key) if !cache.evict_any(&**key) => {
+                let types = cache.types();
+                tracing::error!(
+                    name = %self.name,
+                    types,
+                    "`cache_evict(named(..))` has a key of another type than the cache: nothing was evicted"
+                );
+                false
+            }
+            _ => true,
+        });
+        caches
     }
 }
 
@@ -157,21 +225,26 @@ impl Evict {
         self.armed = false;
     }
 
-    /// Evicts.
-    pub async fn finish(self) {
-        self.finish_blocking();
+    /// Evicts: in memory at once, in the remote tier with one round trip for all. Dropped midway, what is left is evicted in the
+    /// background.
+    pub async fn finish(mut self) {
+        self.armed = false;
+        let going = self.targets.iter().filter_map(|target| target.evict()).collect();
+        if let Some(going) = together(going) {
+            going.await;
+        }
     }
 
     /// Evicts, from a plain function.
-    pub fn finish_blocking(mut self) {
-        self.armed = true;
+    pub fn finish_blocking(self) {
+        rt::block_on(self.finish());
     }
 }
 
 impl Drop for Evict {
     fn drop(&mut self) {
         if self.armed {
-            self.targets.iter().for_each(|target| target.evict());
+            self.targets.iter().for_each(|target| target.evict_later());
         }
     }
 }
@@ -191,7 +264,16 @@ impl Ticket {
         K: Clone + Eq + Hash + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        self.put_blocking(at, value)
+        let Stored { hash, .. } = at.cache.inner.stored(&&at.key);
+        let key = Stored { hash, key: at.key };
+        #[cfg(feature = "redis")]
+        if at.cache.inner.remote.is_some() {
+            // Nobody in the fleet knows whether this write is the newest of its key.
+            at.cache.inner.evict(&&key.key);
+            return at.cache.inner.evict_elsewhere(|| vec![key]).await.map(drop);
+        }
+        at.cache.put_with(key, value, self.0);
+        Ok(())
     }
 
     /// [`put`](Self::put) from a plain function.
@@ -204,9 +286,7 @@ impl Ticket {
         K: Clone + Eq + Hash + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        let Stored { hash, .. } = at.cache.inner.stored(&&at.key);
-        at.cache.put_with(Stored { hash, key: at.key }, value, self.0);
-        Ok(())
+        rt::block_on(self.put(at, value))
     }
 }
 

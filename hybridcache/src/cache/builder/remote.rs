@@ -1,12 +1,15 @@
 //! What a cache is told about its remote tier.
 
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Builder, SingleFlight};
+use crate::cache::registry::Registry;
+use crate::cache::remote::Remote as Joined;
 use crate::codec::wire::{DEFAULT_MAX_BYTES, Wire};
 use crate::codec::{Codec, Compression};
 use crate::error::Error;
@@ -275,8 +278,44 @@ where
 }
 
 impl<K, V> Remote<K, V> {
+    /// The remote tier of a cache, in the fleet of its manager. Without one the cache works in memory, unless it asks for what memory
+    /// cannot give.
+    pub(super) fn join(
+        self,
+        name: &str,
+        version: u32,
+        single_flight: SingleFlight,
+        registry: &Registry,
+    ) -> Result<Option<Joined<K, V>>, Error> {
+        let Some(options) = self.resolve(version, single_flight) else { return Ok(None) };
+        let refuse = |option, reason: &str| Err(Error::option(name, option, reason));
+        let Some(fleet) = registry.fleet() else {
+            if registry.requires_remote() {
+                return refuse("tier", "the manager requires a remote tier and has none: give it a `redis(url)`");
+            }
+            if options.consistency == Consistency::Strict {
+                return refuse(
+                    "consistency",
+                    "`strict` needs a manager with a remote tier: `CacheManager::builder().redis(url)`",
+                );
+            }
+            if options.fleet {
+                return refuse(
+                    "single_flight",
+                    "`fleet` needs a manager with a remote tier: `CacheManager::builder().redis(url)`",
+                );
+            }
+            tracing::warn!(
+                cache = name,
+                "no manager with a remote tier is installed: this cache works in memory alone"
+            );
+            return Ok(None);
+        };
+        Ok(Some(Joined::new(Arc::clone(fleet), options, name, version)))
+    }
+
     /// What was checked, complete.
-    pub(super) fn resolve(self, version: u32, single_flight: SingleFlight) -> Option<RemoteOptions<K, V>> {
+    fn resolve(self, version: u32, single_flight: SingleFlight) -> Option<RemoteOptions<K, V>> {
         let Tier { hybrid, wire, spelling } = self.tier?;
         // What does not fit into the address space is no limit there.
         let max_bytes = self.max_value_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));

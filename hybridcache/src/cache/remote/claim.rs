@@ -1,0 +1,266 @@
+//! Asking the remote tier for a key, and for the right to fill it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Remote;
+use crate::bus;
+use crate::cache::builder::Consistency;
+use crate::codec::wire::Unusable;
+use crate::coherence::floors::{Born, Verdict};
+use crate::driver::{Awaited, Fault, Found};
+use crate::fleet::Lease;
+use crate::key::text::KeyText;
+use crate::nonce::{Nonce, nonce};
+use crate::observe::{Event, Meter};
+use crate::record::{self, Purpose, Record};
+use crate::rt::io;
+
+/// How often one call asks anew because what it asked says nothing any more.
+const ROUNDS: usize = 3;
+
+/// What a key's place in the remote tier came to be for one call.
+pub(crate) enum Claim<V> {
+    /// A value, or a kept `None`.
+    Found(Hit<V>),
+    /// Nothing that may be served; this call may fill.
+    Ours(Right),
+    /// Somebody else is about to fill, or nobody may: this call loads, and fills nothing.
+    Theirs,
+    /// The remote tier does not answer, or cannot be believed now.
+    Outage,
+}
+
+/// What was found.
+pub(crate) struct Hit<V> {
+    pub(crate) value: Option<V>,
+    /// When it was asked for, and how much longer it lives from then on; `None` if it has no end.
+    pub(crate) asked: u64,
+    pub(crate) remaining: Option<Duration>,
+    pub(crate) version: Nonce,
+    pub(crate) key: Arc<[u8]>,
+}
+
+/// The right to fill.
+pub(crate) struct Right {
+    /// What has to stand there still when the fill arrives: a lease, or for a reload the value that is to be replaced.
+    pub(crate) over: Over,
+    pub(crate) key: Arc<[u8]>,
+    /// What the value that is loaded now will be stamped with.
+    pub(crate) version: Nonce,
+    pub(crate) born: Born,
+    /// Of the node, when the right was taken (R12).
+    pub(crate) generation: u64,
+}
+
+pub(crate) enum Over {
+    Lease(Lease),
+    Record(Vec<u8>),
+}
+
+/// What a record is to the call that found it.
+enum Read<V> {
+    Value(Option<V>, Nonce),
+    /// It may be overwritten: cleared, of another schema or codec, damaged, or nobody's any more.
+    Dead,
+    /// Another load has the right.
+    Lease,
+    /// Nobody has.
+    Intent,
+    /// What is known of clears cannot be brought up to date.
+    Unknown,
+}
+
+impl<K, V: 'static> Remote<K, V> {
+    /// Asks for a key. What is there is returned; where there is nothing, the right to fill is taken in the same round trip (R1).
+    /// With `reload` what is there is not returned but to be replaced. Waits for a load in another process where the cache has
+    /// `single_flight = fleet`, for up to `patience`.
+    pub(super) async fn claim(&self, text: &KeyText, reload: bool, patience: Duration, meter: &Meter) -> Claim<V> {
+        let key: Arc<[u8]> = self.place.key(text).into();
+        let began = self.fleet.clock.now_precise();
+        let mut rounds = 0;
+        while rounds < ROUNDS {
+            // The node owes the fleet an eviction of this key: what is there may be older than what this process wrote.
+            if self.fleet.owes(&self.name, text.as_str()) {
+                return Claim::Outage;
+            }
+            let Some((generation, born)) = self.reading().await else { return Claim::Outage };
+            let attempt = nonce();
+            let lease: Arc<[u8]> = self.lease(attempt).encode().into();
+            let asked = self.fleet.clock.now_precise();
+            // Dropped while this waits, the call may leave a lease behind that no load holds.
+            let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
+            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.options.hybrid).await;
+            let Found { record, remaining } = match answer {
+                Ok(found) => found,
+                // It may have been executed, or may still be: the lease is given back in the background.
+                Err(fault) => return self.outage(&fault, meter),
+            };
+            planted.answered();
+            let hold =
+                |record| self.fleet.hold(attempt, Arc::clone(&key), record, self.options.lease, self.named(text));
+            let right = |over| Right { over, key: Arc::clone(&key), version: attempt, born, generation };
+            let Some(record) = record else {
+                let lease = hold(Arc::clone(&lease));
+                if self.fleet.generation() == generation {
+                    meter.count(Event::RemoteMiss);
+                    return Claim::Ours(right(Over::Lease(lease)));
+                }
+                // Planted on a server that may not be the one of now: given back as it is dropped (R12).
+                rounds += 1;
+                continue;
+            };
+            if self.fleet.generation() != generation {
+                rounds += 1;
+                continue;
+            }
+            match self.read(text, &record, meter).await {
+                Read::Value(..) if reload => return Claim::Ours(right(Over::Record(record))),
+                Read::Value(value, version) => {
+                    return Claim::Found(Hit { value, asked, remaining, version, key });
+                }
+                Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
+                    Ok(true) => {
+                        meter.count(Event::RemoteMiss);
+                        return Claim::Ours(right(Over::Lease(hold(lease))));
+                    }
+                    Ok(false) => rounds += 1,
+                    Err(fault) => return self.outage(&fault, meter),
+                },
+                Read::Lease if self.options.fleet => {
+                    let left = patience
+                        .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
+                    if left.is_zero() {
+                        return Claim::Theirs;
+                    }
+                    if let Err(fault) = self.await_fill(text, &key, &record, left, meter).await {
+                        return self.outage(&fault, meter);
+                    }
+                }
+                Read::Lease | Read::Intent => return Claim::Theirs,
+                Read::Unknown => return Claim::Outage,
+            }
+        }
+        Claim::Outage
+    }
+
+    /// A value, for who wants to look only.
+    pub(in crate::cache) async fn peek(&self, key: &K, meter: &Meter) -> Option<V> {
+        self.find(&self.spell(key)?, meter).await?.value
+    }
+
+    /// Looks for a value, and takes no right to anything. `None` if there is none that may be served, or no answer.
+    pub(super) async fn find(&self, text: &KeyText, meter: &Meter) -> Option<Hit<V>> {
+        let key: Arc<[u8]> = self.place.key(text).into();
+        if self.fleet.owes(&self.name, text.as_str()) {
+            return None;
+        }
+        let (generation, _) = self.reading().await?;
+        let asked = self.fleet.clock.now_precise();
+        let Found { record, remaining } = match self.fleet.driver.get(&key, self.options.hybrid).await {
+            Ok(found) => found,
+            Err(fault) => {
+                let _: Claim<V> = self.outage(&fault, meter);
+                return None;
+            }
+        };
+        match self.read(text, &record?, meter).await {
+            Read::Value(value, version) if self.fleet.generation() == generation => {
+                Some(Hit { value, asked, remaining, version, key })
+            }
+            _ => None,
+        }
+    }
+
+    /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
+    async fn reading(&self) -> Option<(u64, Born)> {
+        let (generation, born) = self.fleet.reading();
+        match born {
+            Some(born) => Some((generation, born)),
+            None => {
+                self.fleet.load_floors().await.inspect_err(|fault| self.fleet.refused(fault)).ok()?;
+                let (generation, born) = self.fleet.reading();
+                Some((generation, born?))
+            }
+        }
+    }
+
+    async fn read(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
+        match Record::decode(record) {
+            Ok(Record::Filled(filled)) => {
+                let born = Born { epoch: filled.epoch, clock: filled.born };
+                let mut verdict = self.fleet.judge(born, &self.name);
+                if verdict == Verdict::Unknown && self.fleet.load_floors().await.is_ok() {
+                    verdict = self.fleet.judge(born, &self.name);
+                }
+                match verdict {
+                    Verdict::Unknown => Read::Unknown,
+                    Verdict::Dead => Read::Dead,
+                    Verdict::Valid => match self.options.wire.decode(text, &filled) {
+                        Ok(value) => Read::Value(value, filled.version),
+                        Err(why) => self.unusable(why, meter),
+                    },
+                }
+            }
+            // A lease of this process that none of its loads holds was given up, and its release is on its way.
+            Ok(Record::Lease(lease)) if lease.node == self.fleet.id && !self.fleet.holds(lease.nonce) => Read::Dead,
+            Ok(Record::Lease(_)) => Read::Lease,
+            Ok(Record::Intent(_)) => Read::Intent,
+            Err(why) => {
+                meter.count(Event::Undecodable);
+                tracing::warn!(cache = %self.name, ?why, "a record of the remote tier is none of ours: overwritten");
+                Read::Dead
+            }
+        }
+    }
+
+    fn unusable(&self, why: Unusable, meter: &Meter) -> Read<V> {
+        meter.count(Event::Undecodable);
+        match &why {
+            // The other side of a rolling deploy, or of a change of codec: nothing is wrong.
+            Unusable::OtherSchema | Unusable::OtherCodec => {
+                tracing::debug!(cache = %self.name, ?why, "a record of another kind: overwritten");
+            }
+            _ => tracing::warn!(cache = %self.name, ?why, "a record of the remote tier cannot be used: overwritten"),
+        }
+        Read::Dead
+    }
+
+    /// Waits until the load that holds this lease has filled, or given up, or its lease ended.
+    async fn await_fill(
+        &self,
+        text: &KeyText,
+        key: &[u8],
+        lease: &[u8],
+        patience: Duration,
+        meter: &Meter,
+    ) -> Result<(), Fault> {
+        meter.count(Event::FleetWait);
+        // The place is taken before the flag is set.
+        //
+        // Interleaving that this order defeats: the flag is set, the other process fills and announces, this one takes its place
+        // and waits until the lease would have ended.
+        let place = self.fleet.wait(&self.name, text.as_str());
+        if let Awaited::Flagged { remaining } = self.fleet.driver.await_fill(key, lease).await? {
+            // A millisecond more than the lease has: who looks a moment too early would wait for the next.
+            io::within(patience.min(remaining + Duration::from_millis(1)), place.announced()).await;
+        }
+        Ok(())
+    }
+
+    fn outage<T>(&self, fault: &Fault, meter: &Meter) -> Claim<T> {
+        meter.count(Event::RemoteFault);
+        tracing::debug!(cache = %self.name, %fault, "the remote tier did not answer");
+        self.fleet.refused(fault);
+        Claim::Outage
+    }
+
+    fn lease(&self, nonce: Nonce) -> record::Lease {
+        record::Lease { nonce, node: self.fleet.id, purpose: Purpose::Load, awaited: false }
+    }
+
+    /// Whether a reader may be given a value that its own load did not get in.
+    pub(super) fn is_strict(&self) -> bool {
+        self.options.consistency == Consistency::Strict
+    }
+}

@@ -1,0 +1,287 @@
+//! The way of a miss through the remote tier.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::claim::{Claim, Hit, Over, Right};
+use super::{DEGRADED, Remote};
+use crate::bus;
+use crate::cache::Inner;
+use crate::cache::context::{LoadContext, Said};
+use crate::cache::fetch::Tier;
+use crate::cache::flight::Leader;
+use crate::cache::read::{Answered, Keep, Outcome, Want};
+use crate::driver::{Filled, Lives};
+use crate::entry::{Entry, Kept, Movement, Terms, View};
+use crate::key::Stored;
+use crate::key::text::KeyText;
+use crate::memory::Removed;
+use crate::observe::Event;
+use crate::record::Stamp;
+use crate::returned::{Returned, Share};
+use crate::time::{NEVER, deadline, nanos};
+
+/// What became of a fill, for who loaded.
+enum Filling {
+    /// The value is in the remote tier, and may be kept here on these terms.
+    Kept(u64, Option<Movement>),
+    /// It is not sent, and may be kept here all the same: evictions of its key are heard of.
+    Unsent(u64, Option<Movement>),
+    /// Somebody removed or replaced what the right was to: it is returned, and kept nowhere (R11).
+    Rejected,
+    /// It is not known whether it was filled.
+    Unknown,
+}
+
+impl<K, V> Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Ends a flight by way of the remote tier: by what is there, or by the body. The order is written here and nowhere else.
+    pub(in crate::cache) async fn lead_remotely<R, F, Fut>(
+        &self,
+        remote: &Remote<K, V>,
+        mut leader: Leader<'_, K, V>,
+        want: Want,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> Answered<R>
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R> + Unpin,
+    {
+        let Some(text) = remote.spell(&leader.key.key) else {
+            // No other process could name it in an eviction: it is kept nowhere.
+            self.meter.count(Event::Unspellable);
+            let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+            let result = self.settle(leader, start, want, share, context, returned, Keep::No);
+            return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
+        };
+        let reload = want == Want::Reloaded;
+        if !reload {
+            self.retire(&mut leader);
+        }
+        let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
+        let right = match claim {
+            Claim::Found(hit) => {
+                match self.take_over(remote, leader, hit, &share) {
+                    Ok(answered) => return answered,
+                    // Another function with another return type shares this cache, and its `None` says nothing to us.
+                    Err(back) => leader = back,
+                }
+                None
+            }
+            Claim::Ours(right) => Some(right),
+            Claim::Theirs => {
+                self.meter.count(Event::Unfilled);
+                None
+            }
+            Claim::Outage => {
+                self.meter.count(Event::Degraded);
+                let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+                // Nobody could tell this process of an eviction: for a moment only, and while that is so.
+                let keep = self.keep_briefly(remote, start, DEGRADED);
+                let result = self.settle(leader, start, want, share, context, returned, keep);
+                return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+            }
+        };
+        let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        let Some(right) = right else {
+            let keep = self.keep_briefly(remote, start, 0);
+            let result = self.settle(leader, start, want, share, context, returned, keep);
+            return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+        };
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let parts = returned.split();
+        let filling = self.fill(remote, &leader, &text, right, View::from(&parts), start, said).await;
+        let returned = R::join(parts).expect("what was taken apart fits together");
+        let (keep, outcome) = match filling {
+            Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if remote.options.hybrid => {
+                (Keep::Until { deadline, moving, mark: 0 }, Outcome::Loaded)
+            }
+            Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
+            Filling::Rejected | Filling::Unknown => (Keep::No, Outcome::Uncached),
+        };
+        let result = self.settle(leader, start, want, share, context, returned, keep);
+        Answered { result, outcome, tier: Tier::Source }
+    }
+
+    /// A value of the remote tier, for a read that has no body to run. It is kept here unless somebody loads the key.
+    pub(in crate::cache) async fn get_remotely(
+        &self,
+        remote: &Remote<K, V>,
+        key: Stored<K>,
+        blocking: bool,
+    ) -> Option<V> {
+        let text = remote.spell(&key.key)?;
+        // Registered before it is asked for (R7). Whoever comes meanwhile waits, and if there is nothing leads in its place.
+        let leader = self.flights.enter_if_free(key, self.generation(), self.began(), blocking);
+        let hit = remote.find(&text, &self.meter).await?;
+        match leader {
+            Some(mut leader) => {
+                self.retire(&mut leader);
+                self.take_over::<Option<V>>(remote, leader, hit, &Share::none()).ok()?.result
+            }
+            None => {
+                self.meter.count(Event::RemoteHit);
+                hit.value
+            }
+        }
+    }
+
+    /// A new load takes what memory has of the key out of service (R10).
+    ///
+    /// Interleaving that this defeats: memory has v0 and nobody vouches for it; this call loads v1 and is superseded before it may keep
+    /// it; the fence succeeds; the next hit gets v0 after this one got v1.
+    fn retire(&self, leader: &mut Leader<'_, K, V>) {
+        if !leader.absent {
+            let mut removed = Removed::default();
+            {
+                let _table = self.flights.lock(leader.key.hash);
+                self.memory.displace(&leader.key, &mut removed);
+            }
+            self.release(removed);
+        }
+    }
+
+    /// Ends a flight with what the remote tier has.
+    fn take_over<'f, R: Returned<V>>(
+        &self,
+        remote: &Remote<K, V>,
+        leader: Leader<'f, K, V>,
+        hit: Hit<V>,
+        share: &Share<R::Error>,
+    ) -> Result<Answered<R>, Leader<'f, K, V>> {
+        let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
+        let kept = hit.value.map_or(Kept::Nothing, Kept::Value);
+        let outcome = kept.outcome(Outcome::Hit);
+        let Some(result) = kept.clone().into_returned(share) else { return Err(leader) };
+        self.meter.count(Event::RemoteHit);
+        let entry = terms.map(|terms| Entry { kept: kept.clone(), terms });
+        let (mut removed, absent) = (Removed::default(), leader.absent);
+        leader.land(
+            self.generation(),
+            |right| {
+                if let Some(key) = right {
+                    self.replace(key, entry, absent, &mut removed);
+                }
+            },
+            || kept,
+        );
+        self.release(removed);
+        Ok(Answered { result, outcome, tier: Tier::Redis })
+    }
+
+    /// On which terms a value of the remote tier is kept here: never longer than there (it was asked for before the server
+    /// looked at its clock).
+    pub(super) fn terms_of_hit(&self, remote: &Remote<K, V>, key: &K, hit: &Hit<V>) -> Option<Terms> {
+        if !remote.options.hybrid {
+            return None;
+        }
+        let weight = self.weight(key, hit.value.as_ref().map_or(View::Nothing, View::Value))?;
+        let ends = deadline(hit.asked, hit.remaining.map_or(NEVER, nanos), self.lag);
+        if ends != NEVER {
+            self.expect_expiry();
+        }
+        Some(Terms { deadline: ends, moving: None, generation: self.generation(), weight })
+    }
+
+    /// Sends what was loaded, if it is to be kept.
+    async fn fill(
+        &self,
+        remote: &Remote<K, V>,
+        leader: &Leader<'_, K, V>,
+        text: &KeyText,
+        right: Right,
+        view: View<'_, V>,
+        start: u64,
+        said: Said,
+    ) -> Filling {
+        let value = match view {
+            View::Value(value) if self.wants(view, said) => Some(value),
+            View::Nothing if self.wants(view, said) => None,
+            // Errors do not travel; the lease is given back as it is dropped.
+            View::Failed => {
+                let (ends, moving) = self.rules.lifetime(view, start, self.lag, None);
+                return Filling::Unsent(ends, moving);
+            }
+            View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
+        };
+        let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
+        let stamp =
+            Stamp { version: right.version, ends_at: 0, epoch: right.born.epoch, born: right.born.clock, tags: &[] };
+        let record = match remote.options.wire.encode(text, value, &stamp) {
+            Ok(record) => record,
+            Err(why) => {
+                self.meter.count(Event::Unencodable);
+                tracing::warn!(cache = %self.name, key = %self.digest(&leader.key), ?why, "a value was not sent");
+                return Filling::Unsent(deadline_of(ends, self.lag), moving);
+            }
+        };
+        let now = self.clock.now_precise();
+        let lives = lives(ends, moving, now);
+        // It ended while it was loaded.
+        if lives.now < Duration::from_millis(1) {
+            return Filling::Rejected;
+        }
+        let wake = bus::wake(right.version, remote.named(text), None);
+        let over = match &right.over {
+            Over::Lease(lease) => &lease.record[..],
+            Over::Record(record) => record,
+        };
+        let filled = remote.fleet.driver.fill(&right.key, over, &record, lives, &wake).await;
+        let of_now = remote.fleet.generation() == right.generation;
+        match filled {
+            Ok(Filled::Kept) => {
+                if let Over::Lease(lease) = right.over {
+                    lease.spent();
+                }
+                self.meter.count(Event::Filled);
+                if of_now { Filling::Kept(deadline_of(ends, self.lag), moving) } else { Filling::Unknown }
+            }
+            Ok(Filled::Rejected { .. }) => {
+                if let Over::Lease(lease) = right.over {
+                    lease.spent();
+                }
+                self.meter.count(Event::FillRejected);
+                Filling::Rejected
+            }
+            Err(fault) => {
+                self.meter.count(Event::RemoteFault);
+                remote.fleet.refused(&fault);
+                Filling::Unknown
+            }
+        }
+    }
+
+    /// For something that was loaded without the right to fill (R13).
+    fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
+        if remote.options.hybrid {
+            let ends =
+                deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
+            Keep::Until { deadline: ends, moving: None, mark }
+        } else {
+            Keep::No
+        }
+    }
+}
+
+/// How long something lives in the remote tier that ends at `ends`, and slides until then if it moves.
+pub(super) fn lives(ends: u64, moving: Option<Movement>, now: u64) -> Lives {
+    let left = |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
+    match moving {
+        Some(Movement { idle, .. }) if idle != 0 => {
+            Lives { now: left(ends.min(now.saturating_add(idle))), at_most: (ends != NEVER).then(|| left(ends)) }
+        }
+        _ => Lives { now: left(ends), at_most: None },
+    }
+}
+
+/// A deadline on the clock that lags.
+fn deadline_of(ends: u64, lag: u64) -> u64 {
+    if ends == NEVER { NEVER } else { ends.saturating_sub(lag) }
+}

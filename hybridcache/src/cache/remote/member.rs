@@ -1,0 +1,89 @@
+//! A cache, as its fleet sees it.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::cache::Inner;
+use crate::fleet::{Doomed, Member};
+use crate::key::Stored;
+use crate::memory::Removed;
+use crate::rt;
+
+impl<K, V> Member for Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn name(&self) -> Arc<str> {
+        self.remote.as_ref().map_or_else(|| Arc::from(&*self.name), |remote| Arc::clone(&remote.name))
+    }
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+
+    fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed> {
+        let read = || self.remote.as_ref()?.options.spelling.read(text);
+        match rt::guarded("deserialisation of a key", read).flatten() {
+            Some(key) => {
+                let hash = self.hash(&&key);
+                Box::new(Entry { cache: self, key: Stored { hash, key }, removed: Removed::default() })
+            }
+            // A long key, that travels as its hash; or one that only another version of this program can read.
+            None => Box::new(Whole(self)),
+        }
+    }
+
+    fn raise_floor(&self) {
+        self.begin_clear();
+    }
+
+    fn hits(&self) -> u64 {
+        self.meter.hits()
+    }
+}
+
+/// One key of a cache.
+pub(super) struct Entry<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    pub(super) cache: Arc<Inner<K, V>>,
+    pub(super) key: Stored<K>,
+    pub(super) removed: Removed<K, V>,
+}
+
+impl<K, V> Doomed for Entry<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn kill(&mut self) {
+        self.cache.flights.lock(self.key.hash).evict(&self.key, self.cache.flights.period());
+        self.cache.memory.remove(&self.key, &mut self.removed);
+    }
+}
+
+impl<K, V> Drop for Entry<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        self.cache.release(std::mem::take(&mut self.removed));
+    }
+}
+
+/// All of a cache.
+struct Whole<K, V>(Arc<Inner<K, V>>);
+
+impl<K, V> Doomed for Whole<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn kill(&mut self) {
+        self.0.begin_clear();
+    }
+}

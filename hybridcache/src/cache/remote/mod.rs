@@ -1,0 +1,66 @@
+//! A cache's remote tier: how a miss in memory goes on.
+
+mod claim;
+mod lead;
+mod member;
+mod write;
+
+use std::sync::Arc;
+
+use super::builder::{Consistency, RemoteOptions};
+use crate::bus::NamedKey;
+use crate::fleet::Fleet;
+use crate::key::text::{KeyText, Place};
+use crate::rt;
+
+/// The remote tier of one cache.
+pub(crate) struct Remote<K, V> {
+    pub(in crate::cache) fleet: Arc<Fleet>,
+    options: RemoteOptions<K, V>,
+    name: Arc<str>,
+    place: Place,
+}
+
+/// Marks an entry that was loaded while nobody could vouch for memory: it is served only while that is so.
+const DEGRADED: u32 = 1 << 31;
+
+impl<K, V> Remote<K, V> {
+    pub(in crate::cache) fn new(fleet: Arc<Fleet>, options: RemoteOptions<K, V>, name: &str, version: u32) -> Self {
+        let place = Place::new(&fleet.namespace, name, version);
+        Self { name: Arc::from(name), place, fleet, options }
+    }
+
+    /// Of which generation an entry has to be to be served at `now`, as the coarse clock shows it; `current` is that of
+    /// the cache (R6).
+    #[inline]
+    pub(super) fn served(&self, current: u32, now: u64) -> u32 {
+        if self.vouches(now) { current & !DEGRADED } else { current | DEGRADED }
+    }
+
+    #[inline]
+    fn vouches(&self, now: u64) -> bool {
+        match self.options.consistency {
+            _ if !self.options.hybrid => false,
+            Consistency::Bounded => self.fleet.vouches(now),
+            Consistency::Eventual => match self.options.max_disconnected {
+                None => true,
+                Some(longest) => now < self.fleet.synced_at().saturating_add(crate::time::nanos(longest)),
+            },
+            Consistency::Strict => false,
+        }
+    }
+
+    /// Flights that began before this may not be joined (R8).
+    pub(super) fn horizon(&self) -> u64 {
+        self.fleet.horizon()
+    }
+
+    fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {
+        NamedKey { name: &self.name, text: text.as_str() }
+    }
+
+    /// The text of a key; `None` if it has none of its own, or its `Serialize` panics.
+    fn spell(&self, key: &K) -> Option<KeyText> {
+        rt::guarded("serialisation of a key", || self.options.spelling.spell(key)).flatten()
+    }
+}

@@ -1,0 +1,237 @@
+//! What this node witnessed of one partition of the bus: the part without holes, and what lies beyond it.
+
+use std::collections::BTreeMap;
+
+use super::deferred::Body;
+use super::node::{Mark, Nonce};
+
+/// How many keys of invalidations are remembered, whatever their age; beyond it the oldest are forgotten first.
+pub(crate) const REMEMBERED_KEYS: usize = 16_384;
+
+/// A numbered message of the bus.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Message {
+    /// Its number and link, in the epoch it was sent in.
+    pub(crate) mark: Mark,
+    /// The link of the message before it.
+    pub(crate) previous: Nonce,
+    /// Sent by this very node.
+    pub(crate) own: bool,
+    /// What it removes.
+    pub(crate) body: Body,
+}
+
+/// An invalidation this node sent or received. Should a failover lose it, this node can say so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Witness {
+    epoch: Nonce,
+    chain: Nonce,
+    /// Unknown until the message arrives, where only its acknowledgement did.
+    previous: Option<Nonce>,
+    pub(crate) own: bool,
+    pub(crate) body: Body,
+    at: u64,
+}
+
+/// What a message was to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It has to be applied.
+    New,
+    /// It has been applied.
+    Known,
+    /// It belongs to another past than this node's.
+    Foreign,
+}
+
+/// How the fleet's mark compares with what this node heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// This node has yet to join.
+    Apart,
+    /// Everything up to the mark is known here.
+    Abreast,
+    /// Messages are missing here.
+    Behind,
+    /// The fleet has another past than this node.
+    Forked,
+    /// The mark is older than what this node remembers: it says nothing.
+    Stale,
+}
+
+/// The witnessed history of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct History {
+    /// The watermark: everything up to it has been applied here. `None` until this node joined.
+    mark: Option<Mark>,
+    /// The number at which this node joined.
+    joined: u64,
+    witnessed: BTreeMap<u64, Witness>,
+    /// Witnesses of another past whose numbers were taken anew while this node was apart.
+    displaced: Vec<Witness>,
+    keys: usize,
+}
+
+impl History {
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.mark.map_or(0, |mark| mark.number)
+    }
+
+    pub(crate) fn joined(&self) -> u64 {
+        self.joined
+    }
+
+    /// Whether something lies beyond the watermark that the chain does not yet reach.
+    pub(crate) fn has_hole(&self) -> bool {
+        self.mark.is_some_and(|mark| self.witnessed.last_key_value().is_some_and(|(number, _)| *number > mark.number))
+    }
+
+    /// R4: a message arrived. The watermark moves as far as the chain reaches.
+    pub(crate) fn hear(&mut self, message: &Message, now: u64) -> Heard {
+        let Message { mark: Mark { epoch, number, chain }, previous, own, ref body } = *message;
+        if self.mark.is_some_and(|mark| mark.epoch != epoch) {
+            return Heard::Foreign;
+        }
+        let heard = match self.witnessed.get_mut(&number) {
+            Some(known) if known.epoch == epoch && known.chain == chain => {
+                known.previous = Some(previous);
+                Heard::Known
+            }
+            Some(_) if self.mark.is_some() => return Heard::Foreign,
+            // Older than what is remembered: applied once more, which is safe.
+            None if self.mark.is_some_and(|mark| number <= mark.number) => return Heard::New,
+            _ => {
+                let body = body.clone();
+                self.remember(number, Witness { epoch, chain, previous: Some(previous), own, body, at: now });
+                Heard::New
+            }
+        };
+        if self.advance() { heard } else { Heard::Foreign }
+    }
+
+    /// An invalidation of this node's own was acknowledged, before or after its message came (R9: its number is
+    /// remembered). `false` if it belongs to another past.
+    pub(crate) fn acknowledge(&mut self, mark: Mark, body: &Body, now: u64) -> bool {
+        if self.mark.is_some_and(|own| own.epoch != mark.epoch) {
+            return false;
+        }
+        match self.witnessed.get_mut(&mark.number) {
+            Some(known) if known.epoch == mark.epoch && known.chain == mark.chain => {
+                // What was sent may be more than what the message says (a long message is sent as a floor).
+                known.own = true;
+                self.keys = self.keys - known.body.weight() + body.weight();
+                known.body = body.clone();
+                true
+            }
+            Some(_) if self.mark.is_some() => false,
+            None if self.mark.is_some_and(|own| mark.number <= own.number) => true,
+            _ => {
+                let Mark { epoch, number, chain } = mark;
+                let body = body.clone();
+                self.remember(number, Witness { epoch, chain, previous: None, own: true, body, at: now });
+                true
+            }
+        }
+    }
+
+    /// R5: compares with where the fleet stood; `at_send` is the watermark when that was asked for.
+    pub(crate) fn compare(&self, fleet: Mark, at_send: u64) -> Standing {
+        let Some(own) = self.mark else { return Standing::Apart };
+        if fleet.epoch != own.epoch || fleet.number < at_send {
+            return Standing::Forked;
+        }
+        let chain = match fleet.number {
+            number if number > own.number => return Standing::Behind,
+            number if number == own.number => own.chain,
+            number => match self.witnessed.get(&number) {
+                Some(witness) => witness.chain,
+                None => return Standing::Stale,
+            },
+        };
+        if chain == fleet.chain { Standing::Abreast } else { Standing::Forked }
+    }
+
+    /// Nothing this node heard is known to be part of the fleet's past any more.
+    pub(crate) fn leave(&mut self) {
+        self.mark = None;
+    }
+
+    /// R12: joins the fleet at `mark`. Returns what this node witnessed that is not provably part of the history that leads to
+    /// `mark`: links are never used twice, so whatever `mark` is linked to is. What follows it may be what was lost.
+    pub(crate) fn join(&mut self, mark: Mark) -> Vec<Witness> {
+        (self.mark, self.joined) = (Some(mark), mark.number);
+        let mut proven = BTreeMap::new();
+        let mut link = Some(mark.chain);
+        let mut number = mark.number;
+        while let Some(chain) = link
+            && self.witnessed.get(&number).is_some_and(|w| w.epoch == mark.epoch && w.chain == chain)
+        {
+            let witness = self.witnessed.remove(&number).expect("it was there");
+            link = witness.previous;
+            proven.insert(number, witness);
+            number = number.wrapping_sub(1);
+        }
+        let unproven = std::mem::replace(&mut self.witnessed, proven);
+        self.keys = self.witnessed.values().map(|witness| witness.body.weight()).sum();
+        self.displaced.drain(..).chain(unproven.into_values()).collect()
+    }
+
+    /// Forgets what was witnessed before `instant`.
+    pub(crate) fn forget_before(&mut self, instant: u64) {
+        while self.witnessed.first_key_value().is_some_and(|(_, oldest)| oldest.at < instant) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.displaced.pop().or_else(|| self.witnessed.pop_first().map(|(_, witness)| witness));
+        self.keys -= oldest.map_or(0, |witness| witness.body.weight());
+    }
+
+    fn remember(&mut self, number: u64, witness: Witness) {
+        self.keys += witness.body.weight();
+        self.displaced.extend(self.witnessed.insert(number, witness));
+        while self.keys > REMEMBERED_KEYS && self.witnessed.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    /// Moves the watermark over what is linked to it. `false` if the next message is linked to something else.
+    fn advance(&mut self) -> bool {
+        let Some(mark) = &mut self.mark else { return true };
+        while let Some(next) = self.witnessed.get(&(mark.number + 1))
+            && let Some(previous) = next.previous
+        {
+            if next.epoch != mark.epoch || previous != mark.chain {
+                return false;
+            }
+            *mark = Mark { epoch: mark.epoch, number: mark.number + 1, chain: next.chain };
+        }
+        true
+    }
+
+    #[cfg(test)]
+    pub(crate) fn validate(&self) {
+        let all = self.witnessed.values().chain(&self.displaced);
+        assert_eq!(self.keys, all.map(|witness| witness.body.weight()).sum::<usize>());
+        assert!(self.mark.is_none() || self.displaced.is_empty(), "settled when this node joined");
+        assert!(self.keys <= REMEMBERED_KEYS || self.witnessed.len() == 1, "bounded");
+        let Some(mark) = self.mark else { return };
+        assert!(self.joined <= mark.number, "the watermark only rises");
+        if let Some(newest) = self.witnessed.get(&mark.number) {
+            assert_eq!(newest.chain, mark.chain, "the watermark's link is that of its message");
+        }
+    }
+
+    /// Lets every instant be `by` longer ago, but never longer than at `oldest`.
+    #[cfg(test)]
+    pub(crate) fn age(&mut self, by: u64, oldest: u64) {
+        for witness in self.witnessed.values_mut().chain(&mut self.displaced) {
+            witness.at = witness.at.saturating_sub(by).max(oldest);
+        }
+    }
+}

@@ -1,0 +1,430 @@
+use super::super::deferred::{EVERY_CACHE, Text};
+use super::*;
+
+impl Node {
+    pub(crate) fn validate(&self) {
+        self.owed.validate();
+        self.others.validate();
+        for bus in &self.buses {
+            bus.history.validate();
+            let joined = bus.history.mark().is_some();
+            assert!(joined || (bus.synced_at, bus.reading_to, bus.awaited) == (0, None, None), "apart is apart");
+            assert!(self.told <= bus.synced_at, "each partition vouches for as much");
+        }
+        assert!(self.told == 0 || self.has_floors(), "who vouches knows the floors");
+    }
+
+    /// Lets every instant be `by` longer ago, but never longer than at `oldest`; 0 stays never. So a model can keep its clock still.
+    pub(crate) fn age(&mut self, by: u64, oldest: u64) {
+        let age = |at: &mut u64| {
+            if *at != 0 {
+                *at = at.saturating_sub(by).max(oldest);
+            }
+        };
+        for bus in &mut self.buses {
+            bus.history.age(by, oldest);
+            age(&mut bus.synced_at);
+            bus.awaited.iter_mut().for_each(|(asked, _)| age(asked));
+        }
+        self.floors.iter_mut().for_each(|floors| floors.age(by, oldest));
+        for at in
+            [&mut self.repeat_at, &mut self.last_replay, &mut self.last_fence, &mut self.last_read, &mut self.told]
+        {
+            age(at);
+        }
+    }
+}
+
+const SECOND: u64 = 1_000;
+const TIMING: Timing =
+    Timing { fresh_for: 2 * SECOND, heartbeat: SECOND / 2, lag: 8, witness_for: 60 * SECOND, replay_others_after: 300 };
+const START: u64 = 1_000 * SECOND;
+
+fn text(key: &str) -> Text {
+    Text { cache: "users".into(), key: key.as_bytes().into() }
+}
+
+fn keys(key: &str) -> Body {
+    Body::Keys([text(key)].into())
+}
+
+fn kill(key: &str) -> Effect {
+    Effect::Kill([text(key)].into())
+}
+
+/// What a server would number: a chain of links, each drawn once.
+#[derive(Clone)]
+struct Fleet {
+    marks: [Mark; 2],
+    link: Nonce,
+}
+
+impl Fleet {
+    fn new(epoch: Nonce) -> Self {
+        Self { marks: [Mark { epoch, number: 0, chain: epoch }; 2], link: epoch * 1_000 }
+    }
+
+    fn send(&mut self, partition: Partition, own: bool, body: Body) -> Message {
+        let mark = &mut self.marks[partition as usize];
+        let previous = mark.chain;
+        self.link += 1;
+        *mark = Mark { epoch: mark.epoch, number: mark.number + 1, chain: self.link };
+        Message { mark: *mark, previous, own, body }
+    }
+
+    fn evict(&mut self, key: &str) -> Message {
+        self.send(Partition::Keys, false, keys(key))
+    }
+
+    /// Another server with the same history, which from here on draws links of its own.
+    fn replica(&self) -> Self {
+        Self { link: self.link + 500, ..self.clone() }
+    }
+}
+
+/// A node that is up and has joined `fleet` with a fence sent at [`START`].
+fn joined(fleet: &Fleet) -> Node {
+    let mut node = Node::new(TIMING, 10, START);
+    assert_eq!(node.up(START), [Effect::SendFence]);
+    let ticket = node.fence_sent(START);
+    assert_eq!(node.fence_answered(ticket, fleet.marks, START + 5), [Effect::RaiseFloor, Effect::LoadFloors]);
+    let meta = fleet.marks[0];
+    assert_eq!(node.floors_loaded(START + 5, meta, [], START + 9), [Effect::Synced(START)]);
+    node.validate();
+    node
+}
+
+fn fence(node: &mut Node, fleet: &Fleet, now: u64) -> Vec<Effect> {
+    let ticket = node.fence_sent(now);
+    let effects = node.fence_answered(ticket, fleet.marks, now + 5);
+    node.validate();
+    effects
+}
+
+#[test]
+fn who_has_not_joined_vouches_for_nothing() {
+    let node = Node::new(TIMING, 10, START);
+    assert!(!node.is_synced(START));
+    assert_eq!(node.born(), None);
+    assert_eq!(node.judge(Born { epoch: 0, clock: 0 }, "users", START), Verdict::Unknown);
+    assert_eq!(node.horizon(START), START - TIMING.fresh_for);
+}
+
+#[test]
+fn r4_messages_in_order_kill_and_move_the_watermark() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    for key in ["a", "b"] {
+        let message = fleet.evict(key);
+        assert_eq!(node.message(Partition::Keys, &message, START + 10), [kill(key)]);
+        assert_eq!(node.message(Partition::Keys, &message, START + 11), [], "the same once more");
+    }
+    assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
+}
+
+#[test]
+fn r4_a_hole_is_filled_from_the_log() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let lost = fleet.evict("lost");
+    let heard = fleet.evict("heard");
+    let effects = node.message(Partition::Keys, &heard, START + 10);
+    assert_eq!(effects, [kill("heard"), Effect::ReadLog(Partition::Keys, 0)], "what it says is done at once");
+    let later = fleet.evict("later");
+    assert_eq!(node.message(Partition::Keys, &later, START + 11), [kill("later")], "the log is being read");
+    assert!(node.is_synced(START + 12), "what vouches is older than what was lost");
+    assert_eq!(node.log_answered(Partition::Keys, &[lost, heard], START + 20), [kill("lost")]);
+    assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
+}
+
+#[test]
+fn r4_without_a_log_a_hole_raises_the_floor() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    fleet.evict("lost");
+    let heard = fleet.evict("heard");
+    let generation = node.generation();
+    node.message(Partition::Keys, &heard, START + 10);
+    let effects = node.log_answered(Partition::Keys, &[], START + 20);
+    assert_eq!(effects, [Effect::RaiseFloor, Effect::SendFence, Effect::Synced(0)]);
+    assert_ne!(node.generation(), generation);
+    assert_eq!(fence(&mut node, &fleet, START + 30), [Effect::RaiseFloor, Effect::Synced(START + 30)]);
+}
+
+#[test]
+fn r5_what_counts_is_when_was_asked() {
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let ticket = node.fence_sent(START + 500);
+    assert_eq!(node.fence_answered(ticket, fleet.marks, START + 1_900), [Effect::Synced(START + 500)]);
+    assert!(node.is_synced(START + 500 + TIMING.fresh_for - TIMING.lag));
+    assert!(!node.is_synced(START + 501 + TIMING.fresh_for - TIMING.lag));
+}
+
+#[test]
+fn r5_a_fence_that_finds_messages_missing_counts_once_the_log_has_them() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let lost = fleet.evict("lost");
+    assert_eq!(fence(&mut node, &fleet, START + 500), [Effect::ReadLog(Partition::Keys, 0)]);
+    let effects = node.log_answered(Partition::Keys, &[lost], START + 520);
+    assert_eq!(effects, [kill("lost"), Effect::Synced(START + 500)]);
+    node.validate();
+}
+
+#[test]
+fn r5_an_answer_of_an_older_connection_does_not_count() {
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let ticket = node.fence_sent(START + 500);
+    node.down();
+    node.up(START + 510);
+    assert_eq!(node.fence_answered(ticket, fleet.marks, START + 520), []);
+}
+
+#[test]
+fn r6_memory_is_served_on_when_the_bus_is_gone_but_not_for_long() {
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    node.down();
+    assert!(node.is_synced(START + SECOND));
+    assert_eq!(node.tick(START + SECOND), [], "nobody to ask");
+    assert!(!node.is_synced(START + TIMING.fresh_for));
+}
+
+#[test]
+fn r8_a_flight_may_be_joined_while_it_is_young_or_the_node_is_synced() {
+    let fleet = Fleet::new(7);
+    let node = joined(&fleet);
+    assert_eq!(node.horizon(START + SECOND), 0);
+    let late = START + 5 * SECOND;
+    assert_eq!(node.horizon(late), late - TIMING.fresh_for);
+}
+
+#[test]
+fn r9_an_acknowledged_eviction_kills_and_its_own_message_does_not_kill_again() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let message = fleet.send(Partition::Keys, true, keys("mine"));
+    let effects = node.acknowledged(node.generation(), Partition::Keys, message.mark, &message.body, START + 10);
+    assert_eq!(effects, Some(vec![kill("mine")]));
+    assert_eq!(node.message(Partition::Keys, &message, START + 11), []);
+    let early = fleet.send(Partition::Keys, true, keys("early"));
+    assert_eq!(node.message(Partition::Keys, &early, START + 12), [kill("early")], "its message came first");
+    let effects = node.acknowledged(node.generation(), Partition::Keys, early.mark, &early.body, START + 13);
+    assert_eq!(effects, Some(vec![kill("early")]), "whatever was loaded in between");
+    assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
+}
+
+#[test]
+fn r12_a_failover_that_loses_nothing_is_not_noticed() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let message = fleet.evict("a");
+    node.message(Partition::Keys, &message, START + 10);
+    let mut promoted = fleet.replica();
+    node.down();
+    node.up(START + 20);
+    let after = promoted.evict("b");
+    assert_eq!(node.message(Partition::Keys, &after, START + 21), [kill("b")]);
+    assert_eq!(fence(&mut node, &promoted, START + 30), [Effect::Synced(START + 30)]);
+}
+
+#[test]
+fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let kept = fleet.evict("kept");
+    node.message(Partition::Keys, &kept, START + 10);
+    let mut promoted = fleet.replica();
+    let mine = fleet.send(Partition::Keys, true, keys("mine"));
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 11);
+    let theirs = [fleet.evict("theirs"), fleet.evict("repeated")];
+    node.message(Partition::Keys, &mine, START + 12);
+    theirs.iter().for_each(|message| _ = node.message(Partition::Keys, message, START + 13));
+
+    let generation = node.generation();
+    let effects = fence(&mut node, &promoted, START + 500);
+    assert_eq!(effects, [Effect::RaiseFloor, Effect::Replay(keys("mine")), Effect::Synced(START + 500)]);
+    assert_ne!(node.generation(), generation, "replies of before are errors");
+    assert!(node.owes("users", b"mine") && !node.owes("users", b"kept"));
+
+    let again = promoted.send(Partition::Keys, true, keys("mine"));
+    let effects = node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 510);
+    assert_eq!(effects, [kill("mine")]);
+    assert!(!node.is_owing());
+    let repeated = promoted.evict("repeated");
+    node.message(Partition::Keys, &again, START + 511);
+    node.message(Partition::Keys, &repeated, START + 512);
+    assert!(!node.tick(START + 520).iter().any(|effect| matches!(effect, Effect::Replay(_))));
+    let effects = node.tick(START + 505 + TIMING.replay_others_after + TIMING.heartbeat);
+    assert!(effects.contains(&Effect::Replay(keys("theirs"))), "its sender did not: {effects:?}");
+    node.validate();
+}
+
+#[test]
+fn r12_a_fork_of_the_same_length_is_seen_by_its_links() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    let lost = fleet.evict("lost");
+    node.message(Partition::Keys, &lost, START + 10);
+    promoted.evict("other");
+    let effects = fence(&mut node, &promoted, START + 500);
+    assert_eq!(effects, [Effect::RaiseFloor, Effect::Synced(START + 500)]);
+    assert!(node.clone().tick(START + 2_000).contains(&Effect::Replay(keys("lost"))));
+
+    let mut longer = joined(&fleet.replica());
+    let next = promoted.evict("next");
+    longer.message(Partition::Keys, &fleet.evict("more"), START + 10);
+    let effects = longer.message(Partition::Keys, &next, START + 11);
+    assert!(effects.contains(&Effect::RaiseFloor) && effects.contains(&Effect::SendFence), "{effects:?}");
+    longer.validate();
+}
+
+#[test]
+fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let promoted = Fleet::new(8);
+    let sent_in = node.generation();
+    let lost = fleet.send(Partition::Keys, true, keys("mine"));
+    fence(&mut node, &promoted, START + 500);
+    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), None);
+}
+
+#[test]
+fn r12_an_empty_server_is_a_new_epoch_and_everything_is_sent_again() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mine = fleet.send(Partition::Meta, true, Body::Clear("users".into()));
+    node.acknowledged(node.generation(), Partition::Meta, mine.mark, &mine.body, START + 10);
+    let empty = Fleet::new(8);
+    let effects = fence(&mut node, &empty, START + 500);
+    let replay = Effect::Replay(Body::Clear("users".into()));
+    assert_eq!(effects, [Effect::RaiseFloor, Effect::RaiseFloor, Effect::LoadFloors, replay, Effect::Synced(0)]);
+    let effects = node.floors_loaded(START + 506, empty.marks[0], [], START + 510);
+    assert_eq!(effects, [Effect::Synced(START + 500)]);
+}
+
+#[test]
+fn r12_an_own_eviction_that_is_acknowledged_between_two_joins_is_witnessed() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    let lost = fleet.evict("lost");
+    node.message(Partition::Keys, &lost, START + 10);
+    // The log cannot tell: apart from here until the next fence.
+    fleet.evict("unheard");
+    node.message(Partition::Keys, &fleet.evict("hole"), START + 11);
+    node.log_answered(Partition::Keys, &[], START + 12);
+    let mine = promoted.send(Partition::Keys, true, keys("mine"));
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 13);
+    fence(&mut node, &promoted, START + 20);
+    assert!(!node.is_owing(), "the new history has it");
+    let second = Fleet::new(9);
+    let effects = fence(&mut node, &second, START + 500);
+    assert!(effects.contains(&Effect::Replay(keys("mine"))), "{effects:?}");
+}
+
+#[test]
+fn r14_a_record_is_dead_if_its_cache_was_cleared_after_it_was_born() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let before = node.born().unwrap();
+    let clear = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
+    assert_eq!(node.judge(before, "users", START + 10), Verdict::Valid);
+    assert_eq!(node.message(Partition::Meta, &clear, START + 10), [Effect::Clear("users".into())]);
+    assert_eq!(node.judge(before, "users", START + 10), Verdict::Dead);
+    assert_eq!(node.judge(before, "orders", START + 10), Verdict::Valid);
+    let after = node.born().unwrap();
+    assert_eq!(node.judge(after, "users", START + 10), Verdict::Valid);
+    let all = fleet.send(Partition::Meta, false, Body::Clear(EVERY_CACHE.into()));
+    node.message(Partition::Meta, &all, START + 11);
+    assert_eq!(node.judge(after, "orders", START + 11), Verdict::Dead);
+    let elsewhere = Born { epoch: 8, clock: 100 };
+    assert_eq!(node.judge(elsewhere, "users", START + 11), Verdict::Dead, "the floors it was measured by are lost");
+}
+
+#[test]
+fn r14_floors_that_are_too_old_judge_nothing_until_they_are_loaded() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let born = node.born().unwrap();
+    let late = START + 6 + TIMING.fresh_for;
+    assert_eq!(node.judge(born, "users", late), Verdict::Unknown);
+    let unheard = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
+    node.floors_loaded(late, unheard.mark, [("users".into(), 1)], late + 5);
+    assert_eq!(node.judge(born, "users", late + 5), Verdict::Dead);
+    node.floors_loaded(START, Fleet::new(7).marks[0], [], late + 6);
+    assert_eq!(node.judge(born, "users", late + 6), Verdict::Dead, "an answer of before changes nothing");
+}
+
+#[test]
+fn r15_a_node_that_nobody_reads_falls_silent_and_wakes_at_the_next_read() {
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    assert_eq!(node.read(START), []);
+    assert_eq!(node.tick(START + TIMING.heartbeat), [Effect::SendFence]);
+    assert_eq!(node.tick(START + TIMING.heartbeat + 1), [], "once per heartbeat");
+    let late = START + 10 * TIMING.fresh_for + 1;
+    assert_eq!(node.tick(late), []);
+    assert_eq!(node.read(late + 1), [Effect::SendFence]);
+    assert_eq!(node.tick(late + 1 + TIMING.heartbeat), [Effect::SendFence]);
+}
+
+#[test]
+fn what_could_not_be_sent_is_owed_until_it_was() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    node.down();
+    assert_eq!(node.defer(&keys("a"), START + 10), []);
+    assert!(node.owes("users", b"a"));
+    assert_eq!(node.up(START + 20), [Effect::SendFence, Effect::Replay(keys("a"))]);
+    assert_eq!(node.replayed(node.generation(), None, START + 30), [], "not at once again");
+    assert!(node.owes("users", b"a"));
+    assert_eq!(node.tick(START + 20 + TIMING.heartbeat)[0], Effect::Replay(keys("a")));
+    let sent = fleet.send(Partition::Keys, true, keys("a"));
+    let effects = node.replayed(node.generation(), Some((Partition::Keys, sent.mark, &sent.body)), START + 600);
+    assert_eq!(effects, [kill("a")]);
+    assert!(!node.owes("users", b"a"));
+}
+
+#[test]
+fn a_server_that_refuses_ends_a_generation() {
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let generation = node.generation();
+    assert_eq!(node.refused(START + 10), [Effect::SendFence]);
+    assert_ne!(node.generation(), generation);
+    assert!(node.is_synced(START + 11));
+}
+
+#[test]
+fn a_token_is_seen_when_its_message_was_applied() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let message = fleet.evict("a");
+    let token = ConsistencyToken { partition: Partition::Keys, epoch: 7, number: message.mark.number };
+    assert_eq!(node.has_seen(token), Seen::NotYet);
+    node.message(Partition::Keys, &message, START + 10);
+    assert_eq!(node.has_seen(token), Seen::Yes);
+    assert_eq!(node.has_seen(ConsistencyToken { epoch: 8, ..token }), Seen::OtherEpoch);
+    assert_eq!(Node::new(TIMING, 10, START).has_seen(token), Seen::OtherEpoch);
+}
+
+#[test]
+fn witnesses_are_forgotten_by_age_and_by_number() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    for _ in 0..super::super::history::REMEMBERED_KEYS + 100 {
+        let message = fleet.evict("a");
+        node.message(Partition::Keys, &message, START + 10);
+    }
+    node.validate();
+    node.tick(START + 11 + TIMING.witness_for);
+    node.validate();
+    let effects = fence(&mut node, &Fleet::new(8), START + 100 * SECOND);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Replay(_))));
+    assert!(!node.tick(START + 200 * SECOND).iter().any(|effect| matches!(effect, Effect::Replay(_))));
+}

@@ -1,0 +1,163 @@
+//! The leases that loads of this process hold.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::Fleet;
+use crate::coherence::node::Nonce;
+use crate::time::nanos;
+
+/// How often the leases that are held are looked at. The shortest lease a cache may have is several times as long.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The leases that are held. Each is renewed at a third of its life while its load runs, in every mode, so that a loader
+/// that is slower than the lease can still fill.
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    held: Mutex<HashMap<Nonce, Held>>,
+    first: Notify,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    key: Arc<[u8]>,
+    record: Arc<[u8]>,
+    lives: Duration,
+    /// When it is to be renewed.
+    due: u64,
+}
+
+impl Fleet {
+    /// Takes exactly this lease away, in the background.
+    pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
+        let driver = Arc::clone(&self.driver);
+        self.steward.run(async move {
+            // If it does not arrive, the lease ends by itself.
+            let _ = driver.release(&key, &record, &wake).await;
+        });
+    }
+}
+
+impl Leases {
+    /// Whether a load of this process runs under this lease.
+    pub(super) fn holds(&self, nonce: Nonce) -> bool {
+        self.held.lock().contains_key(&nonce)
+    }
+
+    fn due(&self, now: u64) -> Vec<Held> {
+        let mut held = self.held.lock();
+        let due = held.values_mut().filter(|lease| lease.due <= now);
+        due.map(|lease| {
+            lease.due = now.saturating_add(nanos(lease.lives) / 3);
+            lease.clone()
+        })
+        .collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held.lock().is_empty()
+    }
+
+    /// The fleet is gone: whoever waits for the first lease looks at that.
+    pub(super) fn end(&self) {
+        self.first.notify_one();
+    }
+}
+
+/// Renews what is due until the fleet is gone. Costs nothing while no lease is held.
+pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
+    loop {
+        // A lease that is taken before this waits leaves its notice.
+        if leases.is_empty() {
+            leases.first.notified().await;
+        }
+        let Some(alive) = fleet.upgrade() else { return };
+        for lease in leases.due(alive.clock.now()) {
+            let driver = Arc::clone(&alive.driver);
+            // Each by itself: one that is slow must not cost the others their turn.
+            alive.steward.run(async move {
+                // One that no longer stands cannot fill, which its load learns when it tries.
+                let _ = driver.renew(&lease.key, &lease.record, lease.lives).await;
+            });
+        }
+        drop(alive);
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A lease that was sent for, as long as it is not known whether it was planted. Dropped before, it is given back.
+pub(crate) struct Planting<'l, W: Fn() -> Vec<u8>> {
+    fleet: &'l Fleet,
+    key: &'l Arc<[u8]>,
+    record: &'l Arc<[u8]>,
+    wake: W,
+    answered: bool,
+}
+
+impl<'l, W: Fn() -> Vec<u8>> Planting<'l, W> {
+    pub(super) fn new(fleet: &'l Fleet, key: &'l Arc<[u8]>, record: &'l Arc<[u8]>, wake: W) -> Self {
+        Self { fleet, key, record, wake, answered: false }
+    }
+
+    /// What was answered is known.
+    pub(crate) fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl<W: Fn() -> Vec<u8>> Drop for Planting<'_, W> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.fleet.give_back(Arc::clone(self.key), Arc::clone(self.record), (self.wake)());
+        }
+    }
+}
+
+/// A lease on a key. Dropped because its load was, it is given back in the background, and whoever waits for it is told.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    fleet: Arc<Fleet>,
+    pub(crate) nonce: Nonce,
+    pub(crate) key: Arc<[u8]>,
+    pub(crate) record: Arc<[u8]>,
+    /// What tells waiters in other processes to look again.
+    pub(crate) wake: Vec<u8>,
+    spent: bool,
+}
+
+impl Lease {
+    /// A lease that was planted just now.
+    pub(super) fn hold(
+        fleet: Arc<Fleet>,
+        nonce: Nonce,
+        key: Arc<[u8]>,
+        record: Arc<[u8]>,
+        lives: Duration,
+        wake: Vec<u8>,
+    ) -> Self {
+        let due = fleet.clock.now().saturating_add(nanos(lives) / 3);
+        let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
+        fleet.leases.held.lock().insert(nonce, held);
+        fleet.leases.first.notify_one();
+        Self { fleet, nonce, key, record, wake, spent: false }
+    }
+
+    /// It was filled, or no longer stands: there is nothing to give back.
+    pub(crate) fn spent(mut self) {
+        self.spent = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.fleet.leases.held.lock().remove(&self.nonce);
+        if !self.spent {
+            let wake = std::mem::take(&mut self.wake);
+            self.fleet.give_back(Arc::clone(&self.key), Arc::clone(&self.record), wake);
+        }
+    }
+}

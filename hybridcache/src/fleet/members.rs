@@ -1,0 +1,96 @@
+//! The caches of this process that take part.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::RwLock;
+
+use crate::bus::NamedKey;
+use crate::coherence::deferred::Text;
+use crate::key::text::Place;
+
+/// A cache, as its fleet knows it.
+pub(crate) trait Member: Send + Sync + 'static {
+    /// What it is called in the remote tier and on the bus.
+    fn name(&self) -> Arc<str>;
+    /// The version of its values' shape.
+    fn version(&self) -> u32;
+    /// What a key's text stands for. User code runs; nothing is removed yet.
+    fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed>;
+    /// Whatever is in memory is dead from here on, and no load that is under way may fill. Runs no user code.
+    fn raise_floor(&self);
+    /// How many hits it had: they keep its process in step.
+    fn hits(&self) -> u64;
+}
+
+/// A key that an invalidation removes. What it was is dropped with it, where no lock is held.
+pub(crate) trait Doomed: Send {
+    /// Removes the entry and detaches its flight. Runs no user code but `Eq` of keys.
+    fn kill(&mut self);
+}
+
+/// By name; several of one name are one function in several instances, or in several versions.
+#[derive(Default)]
+pub(super) struct Members(RwLock<HashMap<Arc<str>, Vec<Weak<dyn Member>>>>);
+
+impl Members {
+    pub(super) fn add(&self, member: &Arc<impl Member>) {
+        let mut members = self.0.write();
+        let of_name = members.entry(member.name()).or_default();
+        of_name.retain(|member| member.strong_count() > 0);
+        let member: Weak<dyn Member> = Arc::downgrade(member) as _;
+        of_name.push(member);
+    }
+
+    /// The name as a cache here has it, so that one that is heard often is not copied.
+    pub(super) fn name(&self, name: &str) -> Arc<str> {
+        self.0.read().get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
+    }
+
+    pub(super) fn text(&self, key: NamedKey<'_>) -> Text {
+        Text { cache: self.name(key.name), key: Arc::from(key.text.as_bytes()) }
+    }
+
+    pub(super) fn doomed(&self, text: &Text) -> Vec<Box<dyn Doomed>> {
+        let Ok(key) = str::from_utf8(&text.key) else { return Vec::new() };
+        self.named(&text.cache).into_iter().map(|member| member.doom(key)).collect()
+    }
+
+    pub(super) fn raise_floor(&self) {
+        self.all().iter().for_each(|member| member.raise_floor());
+    }
+
+    pub(super) fn raise_floor_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        for name in names {
+            self.named(name).iter().for_each(|member| member.raise_floor());
+        }
+    }
+
+    pub(super) fn hits(&self) -> u64 {
+        self.all().iter().map(|member| member.hits()).fold(0, u64::wrapping_add)
+    }
+
+    /// The keys of the remote tier that stand for a key; `None` if no cache of this name is here, so that its version is not known.
+    pub(super) fn remote_keys(&self, namespace: &str, text: &Text) -> Option<Vec<Vec<u8>>> {
+        let key = str::from_utf8(&text.key).ok()?;
+        let mut versions: Vec<u32> = self
+            .named(&text.cache)
+            .iter()
+            .map(|member| member.version())
+            .flat_map(|version| [version.saturating_sub(1), version, version.saturating_add(1)])
+            .collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let place = Place::new(namespace, &text.cache, 0);
+        let keys: Vec<_> = versions.into_iter().map(|version| place.key_of(version, key)).collect();
+        (!keys.is_empty()).then_some(keys)
+    }
+
+    fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {
+        self.0.read().get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Member>> {
+        self.0.read().values().flatten().filter_map(Weak::upgrade).collect()
+    }
+}

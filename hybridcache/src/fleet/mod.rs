@@ -1,0 +1,423 @@
+//! One process among those that share a remote tier.
+//!
+//! This is where the rules of `coherence/` meet the bytes of a driver: what the bus brings is told to the [`Node`], what it
+//! answers is done. One lock holds the node and what its events do to the caches together, so that no hit is vouched for before
+//! the eviction that it depends on is in effect. No user code runs under it: keys are read before, values dropped after.
+
+mod leases;
+mod members;
+mod options;
+mod steward;
+mod wakes;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::bus::{self, Message, NamedKey};
+use crate::coherence::deferred::{Body, EVERY_CACHE, Text};
+use crate::coherence::effect::Effect;
+use crate::coherence::floors::{Born, Verdict};
+use crate::coherence::history::Message as Numbered;
+use crate::coherence::node::{Mark, Node, Partition, Timing};
+use crate::coherence::token::{ConsistencyToken, Seen};
+use crate::driver::{BusEvent, Driver, Fault, Health};
+use crate::nonce::{Nonce, nonce};
+use crate::time::{Clock, nanos};
+use leases::Leases;
+use members::Members;
+use steward::{Job, Steward};
+use wakes::Wakes;
+
+pub(crate) use leases::{Lease, Planting};
+pub(crate) use members::{Doomed, Member};
+pub(crate) use options::FleetOptions;
+pub(crate) use wakes::Awake;
+
+/// How many keys of evictions are kept that cannot be sent; beyond it, their caches are cleared instead.
+const DEFERRED: usize = 10_000;
+/// How long invalidations are witnessed, to be repeated should a failover lose them.
+const WITNESS_FOR: u64 = 60_000_000_000;
+/// How often an invalidation is sent again because the server that acknowledged it may no longer be the one to ask.
+const ROUNDS: usize = 3;
+
+/// What the caches of a process share that have the same remote tier.
+pub(crate) struct Fleet {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) namespace: String,
+    /// Names this process on the bus.
+    pub(crate) id: u64,
+    pub(crate) clock: Clock,
+    node: Mutex<Node>,
+    /// Up to this instant, as the coarse clock shows it, memory may answer for `bounded` caches (R6). 0: it may not.
+    vouched_until: AtomicU64,
+    /// Every invalidation that was acknowledged before this instant is in effect here.
+    synced_at: AtomicU64,
+    fresh_for: u64,
+    members: Members,
+    wakes: Wakes,
+    leases: Arc<Leases>,
+    steward: Steward,
+    me: Weak<Self>,
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.leases.end();
+        self.steward.fence();
+    }
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Fleet {
+    pub(crate) fn start(driver: Arc<dyn Driver>, namespace: String, options: &FleetOptions) -> Arc<Self> {
+        let clock = Clock::kernel();
+        let heartbeat = nanos(options.heartbeat());
+        let id = nonce() as u64;
+        let timing = Timing {
+            fresh_for: nanos(options.staleness_bound),
+            heartbeat,
+            lag: clock.lag(),
+            witness_for: WITNESS_FOR,
+            // Spread over a heartbeat, so that not all nodes repeat at once what a failover lost.
+            replay_others_after: heartbeat + id % heartbeat,
+        };
+        let leases = Arc::new(Leases::default());
+        let fleet = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            driver,
+            namespace,
+            id,
+            node: Mutex::new(Node::new(timing, DEFERRED, clock.now_precise())),
+            clock,
+            vouched_until: AtomicU64::new(0),
+            synced_at: AtomicU64::new(0),
+            fresh_for: timing.fresh_for,
+            members: Members::default(),
+            wakes: Wakes::default(),
+            leases: Arc::clone(&leases),
+            steward: Steward::new(),
+        });
+        fleet.steward.employ(&fleet, leases, options.heartbeat());
+        let listener = Arc::downgrade(&fleet);
+        fleet.driver.subscribe(Box::new(move |event| {
+            if let Some(fleet) = Weak::upgrade(&listener) {
+                fleet.on_bus(event);
+            }
+        }));
+        fleet
+    }
+
+    /// A cache takes part from here on.
+    pub(crate) fn join(&self, member: &Arc<impl Member>) {
+        self.members.add(member);
+    }
+
+    /// Whether memory may answer for a `bounded` cache at `now`, as the coarse clock shows it (R6).
+    #[inline]
+    pub(crate) fn vouches(&self, now: u64) -> bool {
+        now < self.vouched_until.load(Ordering::Acquire)
+    }
+
+    /// When this process was last known to have heard everything; 0 if never.
+    pub(crate) fn synced_at(&self) -> u64 {
+        self.synced_at.load(Ordering::Acquire)
+    }
+
+    /// Flights that began before this may not be joined (R8).
+    pub(crate) fn horizon(&self) -> u64 {
+        let now = self.clock.now();
+        if self.vouches(now) { 0 } else { now.saturating_sub(self.fresh_for) }
+    }
+
+    /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
+    pub(crate) fn generation(&self) -> u64 {
+        self.node.lock().generation()
+    }
+
+    /// A cache reads from the remote tier: the generation to compare with, and when a record is born that is loaded now.
+    pub(crate) fn reading(&self) -> (u64, Option<Born>) {
+        self.act(|node, now| {
+            let effects = node.read(now);
+            ((node.generation(), node.born()), effects)
+        })
+    }
+
+    /// Whether a record of the remote tier may be used (R14), and an eviction of its key has not yet to be sent.
+    pub(crate) fn judge(&self, born: Born, name: &str) -> Verdict {
+        self.node.lock().judge(born, name, self.clock.now_precise())
+    }
+
+    /// Whether an eviction of this key waits to be sent, so that what the remote tier has may be older than what this process wrote.
+    pub(crate) fn owes(&self, name: &str, text: &str) -> bool {
+        self.node.lock().owes(name, text.as_bytes())
+    }
+
+    /// Loads what is known of clears, for who has to judge a record now.
+    pub(crate) async fn load_floors(&self) -> Result<(), Fault> {
+        let asked = self.clock.now_precise();
+        let (mark, table) = self.driver.floors().await?;
+        self.act(|node, now| {
+            let table = table.into_iter().map(|(name, clock)| (Arc::from(name), clock));
+            ((), node.floors_loaded(asked, mark, table, now))
+        });
+        Ok(())
+    }
+
+    /// Takes a lease that was planted just now.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        nonce: Nonce,
+        key: Arc<[u8]>,
+        record: Arc<[u8]>,
+        lives: std::time::Duration,
+        named: NamedKey<'_>,
+    ) -> Lease {
+        Lease::hold(Arc::clone(self), nonce, key, record, lives, bus::wake(nonce, named, None))
+    }
+
+    /// A lease is sent for. `wake` makes what tells waiters to look again, should it have to be given back.
+    pub(crate) fn planting<'l, W: Fn() -> Vec<u8>>(
+        &'l self,
+        key: &'l Arc<[u8]>,
+        record: &'l Arc<[u8]>,
+        wake: W,
+    ) -> Planting<'l, W> {
+        Planting::new(self, key, record, wake)
+    }
+
+    /// Whether a load of this process runs under this lease.
+    pub(crate) fn holds(&self, nonce: Nonce) -> bool {
+        self.leases.holds(nonce)
+    }
+
+    /// A place among those who wait for a key's announcement.
+    pub(crate) fn wait(&self, name: &str, text: &str) -> Awake<'_> {
+        self.wakes.wait(name, text)
+    }
+
+    /// Sends an invalidation by `send`, until a server has acknowledged it that is known to be the one of now. `doomed` is what it
+    /// removes here. Dropped before its end, or without an answer, the invalidation is queued: evicting twice is always safe.
+    pub(crate) async fn invalidate<F, T>(
+        self: &Arc<Self>,
+        partition: Partition,
+        body: Body,
+        mut doomed: Vec<Box<dyn Doomed>>,
+        mut send: impl FnMut(Nonce) -> F,
+    ) -> Result<(T, ConsistencyToken), Fault>
+    where
+        F: Future<Output = Result<(Mark, T), Fault>>,
+    {
+        let unsent = Unsent { fleet: self, body: Some(body.clone()) };
+        let body = &body;
+        let mut fault = Fault::Unanswered;
+        for _ in 0..ROUNDS {
+            let generation = self.generation();
+            match send(nonce()).await {
+                Ok((mark, answer)) => {
+                    let acknowledged = self.act_on(&mut doomed, |node, now| {
+                        match node.acknowledged(generation, partition, mark, body, now) {
+                            Some(effects) => (true, effects),
+                            None => (false, Vec::new()),
+                        }
+                    });
+                    if acknowledged {
+                        let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
+                        unsent.sent();
+                        return Ok((answer, token));
+                    }
+                }
+                Err(refused) => {
+                    self.refused(&refused);
+                    fault = refused;
+                    break;
+                }
+            }
+        }
+        Err(fault)
+    }
+
+    /// Queues an invalidation that could not be sent. Memory is rid of what it removes already.
+    pub(crate) fn defer(&self, body: &Body) {
+        self.act(|node, now| ((), node.defer(body, now)));
+    }
+
+    /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
+    pub(crate) fn refused(&self, fault: &Fault) {
+        if matches!(fault, Fault::Refused { code } if matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MOVED"))
+        {
+            self.act(|node, now| ((), node.refused(now)));
+        }
+    }
+
+    /// Whether the invalidation that a token names is in effect here.
+    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
+        self.node.lock().has_seen(token)
+    }
+
+    pub(crate) fn is_owing(&self) -> bool {
+        self.node.lock().is_owing()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.driver.health()
+    }
+
+    /// Sends what is queued, as far as the remote tier lets it, and ends the connections.
+    pub(crate) async fn shutdown(&self) {
+        self.steward.dismiss().await;
+        let _ = self.driver.close().await;
+    }
+
+    fn on_bus(&self, event: BusEvent<'_>) {
+        match event {
+            BusEvent::Up => {
+                tracing::debug!(namespace = %self.namespace, "the bus is up");
+                self.act(|node, now| ((), node.up(now)));
+                // Their announcements may be lost.
+                self.wakes.wake_all();
+            }
+            BusEvent::Down => {
+                tracing::warn!(namespace = %self.namespace, "the bus is down");
+                self.node.lock().down();
+            }
+            BusEvent::Message { partition, bytes } => match Message::decode(bytes) {
+                Ok(Message::Numbered(numbered)) => {
+                    let message = self.numbered(&numbered);
+                    let mut doomed = self.doomed(&message.body);
+                    self.act_on(&mut doomed, |node, now| ((), node.message(partition, &message, now)));
+                    self.wake(&message.body);
+                }
+                Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
+                Ok(Message::Probe(_)) => {}
+                // Its number is missed at the next one, or at the next heartbeat.
+                Err(why) => tracing::warn!(namespace = %self.namespace, ?why, "the bus brought what is no message"),
+            },
+        }
+    }
+
+    fn numbered(&self, numbered: &bus::Numbered<'_>) -> Numbered {
+        let body = match numbered.body {
+            bus::Body::Keys(keys) => Body::Keys(keys.map(|key| self.members.text(key)).collect()),
+            bus::Body::Clear(name) => Body::Clear(self.members.name(name)),
+            bus::Body::Floor => Body::Floor,
+        };
+        Numbered { mark: numbered.mark, previous: numbered.previous, own: numbered.sender == self.id, body }
+    }
+
+    fn doomed(&self, body: &Body) -> Vec<Box<dyn Doomed>> {
+        match body {
+            Body::Keys(keys) => keys.iter().flat_map(|text| self.members.doomed(text)).collect(),
+            Body::Clear(_) | Body::Floor => Vec::new(),
+        }
+    }
+
+    fn wake(&self, body: &Body) {
+        match body {
+            Body::Keys(keys) => keys.iter().for_each(|text| {
+                if let Ok(key) = str::from_utf8(&text.key) {
+                    self.wakes.wake(&text.cache, key);
+                }
+            }),
+            Body::Clear(_) | Body::Floor => self.wakes.wake_all(),
+        }
+    }
+
+    fn act<T>(&self, event: impl FnOnce(&mut Node, u64) -> (T, Vec<Effect>)) -> T {
+        self.act_on(&mut Vec::new(), event)
+    }
+
+    /// Tells the node of an event and does what it answers, as one step.
+    ///
+    /// Interleaving that one step defeats: a message moves the watermark; before its key is out of memory a fence is answered, finds
+    /// the watermark abreast and vouches for memory; a hit serves what was evicted longer ago than it may be.
+    fn act_on<T>(
+        &self,
+        doomed: &mut Vec<Box<dyn Doomed>>,
+        event: impl FnOnce(&mut Node, u64) -> (T, Vec<Effect>),
+    ) -> T {
+        let mut killed = false;
+        let mut node = self.node.lock();
+        let (answer, effects) = event(&mut node, self.clock.now_precise());
+        for effect in effects {
+            match effect {
+                // Whatever an event kills was read for it; killing all of that at its first word is as good.
+                Effect::Kill(_) => {
+                    if !std::mem::replace(&mut killed, true) {
+                        doomed.iter_mut().for_each(|doomed| doomed.kill());
+                    }
+                }
+                Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
+                Effect::Clear(name) => self.members.raise_floor_of([&*name]),
+                Effect::RaiseFloor => {
+                    tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
+                    self.members.raise_floor();
+                }
+                Effect::Synced(at) => {
+                    self.synced_at.store(at, Ordering::Release);
+                    let until = match at {
+                        0 => 0,
+                        at => (at + self.fresh_for).saturating_sub(self.clock.lag()),
+                    };
+                    self.vouched_until.store(until, Ordering::Release);
+                }
+                Effect::SendFence => self.steward.fence(),
+                Effect::LoadFloors => self.run(Job::LoadFloors),
+                Effect::ReadLog(partition, after) => self.run(Job::ReadLog(partition, after)),
+                Effect::Replay(body) => self.run(Job::Replay(body)),
+            }
+        }
+        drop(node);
+        answer
+    }
+
+    /// The keys of the remote tier that an invalidation of these removes: those of each version that a cache here has, the one before
+    /// and the one after. `None` if a cache is not known here.
+    fn remote_keys(&self, keys: &[Text]) -> Option<Vec<Vec<u8>>> {
+        let mut all = Vec::with_capacity(3 * keys.len());
+        for text in keys {
+            all.extend(self.members.remote_keys(&self.namespace, text)?);
+        }
+        Some(all)
+    }
+
+    /// What a message of this process says after its numbers.
+    pub(crate) fn tail(&self, body: &Body) -> Vec<u8> {
+        match body {
+            Body::Keys(keys) => bus::keys_tail(self.id, keys.iter().filter_map(named)),
+            Body::Clear(name) => bus::clear_tail(self.id, name),
+            Body::Floor => bus::floor_tail(self.id),
+        }
+    }
+}
+
+fn named(text: &Text) -> Option<NamedKey<'_>> {
+    Some(NamedKey { name: &text.cache, text: str::from_utf8(&text.key).ok()? })
+}
+
+/// An invalidation that nobody has acknowledged yet. Dropped, it is queued.
+struct Unsent<'f> {
+    fleet: &'f Fleet,
+    body: Option<Body>,
+}
+
+impl Unsent<'_> {
+    fn sent(mut self) {
+        self.body = None;
+    }
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.fleet.defer(&body);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a fleet does by itself: asks where the others stand, renews its leases, sends what is owed.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::Fleet;
+use super::leases::{self, Leases};
+use crate::bus::Message;
+use crate::coherence::deferred::Body;
+use crate::coherence::node::{Mark, Partition};
+use crate::driver::{Bump, Fault};
+use crate::nonce::nonce;
+use crate::rt::io::{self, Crew, Signal};
+
+/// The tasks of a fleet. The endless ones hold it weakly, and all end with it.
+#[derive(Debug)]
+pub(super) struct Steward {
+    beat: Arc<Signal>,
+    crew: Crew,
+}
+
+/// What the node wants done.
+#[derive(Debug)]
+pub(super) enum Job {
+    LoadFloors,
+    ReadLog(Partition, u64),
+    Replay(Body),
+}
+
+impl Steward {
+    pub(super) fn new() -> Self {
+        Self { beat: Arc::default(), crew: Crew::new() }
+    }
+
+    pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
+        self.crew.spawn(leases::renew(leases, Arc::downgrade(fleet)));
+        self.crew.spawn(beat(Arc::downgrade(fleet), Arc::clone(&self.beat), heartbeat));
+    }
+
+    /// Sends a fence now.
+    pub(super) fn fence(&self) {
+        self.beat.notify();
+    }
+
+    pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.crew.spawn(work);
+    }
+
+    pub(super) async fn dismiss(&self) {
+        self.crew.dismiss().await;
+    }
+}
+
+/// The heartbeat (R5, R15). A fence that was asked for is sent at once; else one is due when the node says so.
+async fn beat(fleet: Weak<Fleet>, asked: Arc<Signal>, heartbeat: Duration) {
+    let mut hits = 0;
+    loop {
+        let fence = io::within(heartbeat, asked.notified()).await.is_some();
+        let Some(fleet) = fleet.upgrade() else { return };
+        if fence {
+            fleet.fence().await;
+            continue;
+        }
+        let now = fleet.members.hits();
+        // Whether it was read is seen by what its caches counted: a hit has nothing to note.
+        let read = std::mem::replace(&mut hits, now) != now;
+        fleet.act(|node, now| {
+            let mut effects = if read { node.read(now) } else { Vec::new() };
+            effects.extend(node.tick(now));
+            ((), effects)
+        });
+    }
+}
+
+impl Fleet {
+    async fn fence(&self) {
+        // Before the first byte is sent: what the answer vouches for is counted from here (R5).
+        let ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
+        match self.driver.fence().await {
+            Ok(marks) => self.act(|node, now| ((), node.fence_answered(ticket, marks, now))),
+            Err(fault) => self.refused(&fault),
+        }
+    }
+
+    /// Does what the node wants done, in the background.
+    pub(super) fn run(&self, job: Job) {
+        if let Some(fleet) = self.me.upgrade() {
+            self.steward.run(async move { fleet.do_job(job).await });
+        }
+    }
+
+    async fn do_job(&self, job: Job) {
+        match job {
+            Job::LoadFloors => {
+                // One that failed is asked for by the next heartbeat.
+                let _ = self.load_floors().await;
+            }
+            Job::ReadLog(partition, after) => {
+                let log = self.driver.log_after(partition, after).await.unwrap_or_default();
+                let messages: Vec<_> = log
+                    .iter()
+                    .filter_map(|bytes| match Message::decode(bytes) {
+                        Ok(Message::Numbered(numbered)) => Some(self.numbered(&numbered)),
+                        _ => None,
+                    })
+                    .collect();
+                let mut doomed: Vec<_> = messages.iter().flat_map(|message| self.doomed(&message.body)).collect();
+                self.act_on(&mut doomed, |node, now| ((), node.log_answered(partition, &messages, now)));
+                messages.iter().for_each(|message| self.wake(&message.body));
+            }
+            Job::Replay(body) => self.replay(body).await,
+        }
+    }
+
+    /// Sends an invalidation that is owed.
+    async fn replay(&self, body: Body) {
+        let (partition, sent) = self.resend(&body).await;
+        let mut doomed = self.doomed(&body);
+        let (generation, mark) = match sent {
+            Ok((generation, mark)) => (generation, Some(mark)),
+            Err(fault) => {
+                self.refused(&fault);
+                (0, None)
+            }
+        };
+        self.act_on(&mut doomed, |node, now| {
+            ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
+        });
+    }
+
+    async fn resend(&self, body: &Body) -> (Partition, Result<(u64, Mark), Fault>) {
+        let generation = self.generation();
+        let tail = self.tail(body);
+        let bump = Bump { chain: nonce(), tail: &tail };
+        let at = |mark: Mark| (generation, mark);
+        match body {
+            Body::Keys(keys) => match self.remote_keys(keys) {
+                Some(remote) => (Partition::Keys, self.driver.evict(&remote, None, bump).await.map(at)),
+                // The versions of a cache that is not here are not known: all of it is cleared.
+                None => {
+                    for name in keys.iter().map(|text| &text.cache) {
+                        let tail = self.tail(&Body::Clear(Arc::clone(name)));
+                        if let Err(fault) = self.driver.clear(name, Bump { chain: nonce(), tail: &tail }).await {
+                            return (Partition::Meta, Err(fault));
+                        }
+                    }
+                    (Partition::Keys, self.driver.bump(Partition::Keys, bump).await.map(at))
+                }
+            },
+            Body::Clear(name) => (Partition::Meta, self.driver.clear(name, bump).await.map(at)),
+            Body::Floor => (Partition::Keys, self.driver.bump(Partition::Keys, bump).await.map(at)),
+        }
+    }
+}

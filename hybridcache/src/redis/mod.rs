@@ -1,0 +1,177 @@
+//! The remote tier in Redis.
+//!
+//! A driver has three connections, all on one thread of the library's own, so that neither a large value nor a message of
+//! the bus has to wait behind the other, and no runtime of the application takes them with it when it ends:
+//!
+//! * `commands`: everything small;
+//! * `large`: values of more than 256 KiB, and the log;
+//! * `bus`: subscribed, and asked where the partitions stand.
+//!
+//! # Names in Redis
+//!
+//! For a namespace `ns`, with the braces that keep together in a cluster what belongs together:
+//!
+//! | name | type | content |
+//! |---|---|---|
+//! | `{hc:ns:0}…` | string | an entry |
+//! | `{hc:ns:0}q`, `{hc:ns:m}q` | hash | `e` epoch, `n` number, `c` chain: of the keys, and of the meta partition |
+//! | `{hc:ns:0}s`, `{hc:ns:m}s` | stream | the log: message `n` has the id `n-0` and the field `m` |
+//! | `{hc:ns:m}f` | hash | the floors: name of a cache → number of its last clear; and the epoch, under the empty name |
+//! | `{hc:ns:0}b<db>`, `{hc:ns:m}b<db>` | channel | messages of database `db`, whose number channels do not know |
+//!
+//! A message of a script: a byte 1, the epoch, the number (8 bytes, big-endian), the chain's link before, the link of this
+//! message, and then what the cache added. A message that begins with a byte 0 is a driver's own test.
+//!
+//! # Rights
+//!
+//! All that a user needs:
+//!
+//! ```text
+//! ACL SETUSER app on >secret ~{hc:ns:* &{hc:ns:* +get +set +getrange +setrange +pttl +pexpire +unlink +hget +hset +hdel
+//!     +hmget +hgetall +hincrby +xadd +xrange +publish +subscribe +eval +evalsha +time +ping +hello
+//! ```
+//!
+//! and `+select` for a database other than 0. With `+info` too, the driver warns of an eviction policy that does not fit.
+
+mod breaker;
+mod link;
+mod operations;
+mod options;
+mod probe;
+mod reply;
+mod scripts;
+mod subscriber;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::Mutex;
+
+pub use options::RedisOptions;
+
+use crate::coherence::node::{Nonce, Partition};
+use crate::error::Error;
+use crate::rt::io;
+use link::{Counts, Link};
+use subscriber::Subscriber;
+
+/// Values above this travel on a connection of their own: at 1 Gbit/s they hold up what comes behind them for 2 ms and more.
+const LARGE: usize = 256 * 1024;
+
+/// The remote tier in Redis, for one namespace.
+#[derive(Debug)]
+pub(crate) struct RedisDriver {
+    options: RedisOptions,
+    names: Names,
+    small: Arc<Link>,
+    large: Arc<Link>,
+    bus: Arc<Link>,
+    subscriber: Arc<Subscriber>,
+    counts: Arc<Counts>,
+    /// Keys whose values were large when they were last seen, by their hash; a neighbour may take another's place.
+    large_keys: [AtomicU64; 256],
+    hasher: RandomState,
+    tasks: Mutex<Vec<io::Task<()>>>,
+}
+
+/// What a namespace has in Redis beside its entries; the meta partition's first.
+#[derive(Debug)]
+struct Names {
+    sequences: [String; 2],
+    logs: [String; 2],
+    floors: String,
+    channels: [String; 2],
+}
+
+impl Names {
+    fn new(namespace: &str, database: i64) -> Self {
+        let each = |suffix: &str| ["m", "0"].map(|partition| format!("{{hc:{namespace}:{partition}}}{suffix}"));
+        Self {
+            sequences: each("q"),
+            logs: each("s"),
+            floors: format!("{{hc:{namespace}:m}}f"),
+            channels: each(&format!("b{database}")),
+        }
+    }
+}
+
+/// The place of a partition in an array of both.
+const fn at(partition: Partition) -> usize {
+    match partition {
+        Partition::Meta => 0,
+        Partition::Keys => 1,
+    }
+}
+
+/// 128 bits that are never drawn twice.
+fn nonce() -> Nonce {
+    let half = || u128::from(RandomState::new().hash_one(0));
+    half() << 64 | half()
+}
+
+impl RedisDriver {
+    /// Connects, and makes sure that this user may do on this server all that the driver will ever do. From then on it keeps
+    /// itself connected. On any executor, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Remote`], which says what is wrong and what would be right: a bad URL, wrong credentials, a certificate that is
+    /// not trusted, a server that cannot be reached (unless [`RedisOptions::connect_lazily`]), is too old or a replica, a missing right, a
+    /// bus that does not deliver.
+    pub(crate) async fn connect(namespace: &str, options: RedisOptions) -> Result<Arc<Self>, Error> {
+        let (client, database) = options.client()?;
+        let names = Names::new(namespace, database);
+        let subscriber = Arc::new(Subscriber::new(names.channels.clone()));
+        let counts = Arc::new(Counts::default());
+        let link = |name, in_flight, subscriber| {
+            Link::new(name, client.clone(), options.clone(), in_flight, subscriber, Arc::clone(&counts))
+        };
+        let driver = Arc::new(Self {
+            small: link("commands", 256, None),
+            large: link("large", 16, None),
+            bus: link("bus", 256, Some(Arc::clone(&subscriber))),
+            options,
+            names,
+            subscriber,
+            counts,
+            large_keys: [const { AtomicU64::new(0) }; 256],
+            hasher: RandomState::new(),
+            tasks: Mutex::new(Vec::new()),
+        });
+        let first = Arc::clone(&driver);
+        io::run(async move { first.start().await })
+            .await
+            .unwrap_or_else(|| Err(driver.options.error("there is no thread for connections")))?;
+        Ok(driver)
+    }
+
+    /// Connects what can be connected, tests it, and has it kept.
+    async fn start(self: Arc<Self>) -> Result<(), Error> {
+        let links = [&self.small, &self.large, &self.bus];
+        let mut reached = true;
+        for link in links {
+            match link.connect().await {
+                Ok(()) => {}
+                Err(trouble) if self.options.lazily && probe::unreachable(&trouble) => {
+                    tracing::warn!(server = %self.options.server(), %trouble, "the remote tier cannot be reached yet");
+                    reached = false;
+                    break;
+                }
+                Err(trouble) => return Err(self.options.error(probe::explain(&trouble, &self.names))),
+            }
+        }
+        let mut tasks: Vec<_> = links.into_iter().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
+        if reached {
+            self.probe().await?;
+        } else {
+            let late = Arc::downgrade(&self);
+            tasks.extend(io::spawn(async move { probe::when_reached(late).await }));
+        }
+        self.tasks.lock().append(&mut tasks);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! The contract of a driver, by commands and scripts. Each operation is one round trip.
+
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Pipeline, Value};
+
+use super::link::Link;
+use super::scripts::{EPOCH, SCRIPTS, Script};
+use super::{LARGE, RedisDriver, at, nonce, reply};
+use crate::coherence::node::{Mark, Nonce, Partition};
+use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives};
+use crate::rt::io;
+
+/// A script with its keys and arguments.
+struct Call<'a> {
+    script: &'static Script,
+    keys: Vec<&'a [u8]>,
+    arguments: Vec<Cow<'a, [u8]>>,
+}
+
+impl<'a> Call<'a> {
+    fn new(script: &'static Script) -> Self {
+        Self { script, keys: Vec::new(), arguments: Vec::new() }
+    }
+
+    fn key(mut self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        self.keys.push(key.as_ref());
+        self
+    }
+
+    fn keys(mut self, keys: &'a [Vec<u8>]) -> Self {
+        self.keys.extend(keys.iter().map(Vec::as_slice));
+        self
+    }
+
+    fn arg(mut self, argument: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        self.arguments.push(Cow::Borrowed(argument.as_ref()));
+        self
+    }
+
+    fn number(mut self, number: impl ToString) -> Self {
+        self.arguments.push(Cow::Owned(number.to_string().into_bytes()));
+        self
+    }
+
+    fn nonce(mut self, nonce: Nonce) -> Self {
+        self.arguments.push(Cow::Owned(nonce.to_be_bytes().to_vec()));
+        self
+    }
+
+    /// How long a value lives: from now on, and at most; nothing for no such end.
+    fn lives(self, lives: Lives) -> Self {
+        self.number(ms(lives.now)).number(lives.at_most.map(|most| ms(most).to_string()).unwrap_or_default())
+    }
+
+    /// The command that runs it, by its hash or in full.
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys[..]);
+        for argument in &self.arguments {
+            command.arg(&argument[..]);
+        }
+        command
+    }
+
+    async fn run(self, link: &Link, limit: Duration) -> Result<Value, Fault> {
+        let start = Instant::now();
+        match link.ask(&self.command("EVALSHA", &self.script.hash), limit).await {
+            Err(Fault::Refused { code }) if code == "NOSCRIPT" => {
+                link.ask(&self.command("EVAL", &self.script.code), limit.saturating_sub(start.elapsed())).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// As the server counts: at least a millisecond, and at most a century.
+fn ms(duration: Duration) -> u64 {
+    const CENTURY: u128 = 100 * 365 * 24 * 60 * 60 * 1000;
+    duration.as_millis().clamp(1, CENTURY) as u64
+}
+
+impl RedisDriver {
+    /// A call of a script that takes a number: behind these keys and arguments come its own.
+    fn numbered<'a>(&'a self, script: &'static Script, partition: Partition, chain: Nonce, tail: &'a [u8]) -> Call<'a> {
+        let at = at(partition);
+        let call = Call::new(script).key(&self.names.sequences[at]).key(&self.names.logs[at]);
+        let call = if partition == Partition::Meta { call.key(&self.names.floors) } else { call };
+        call.arg(&self.names.channels[at]).number(self.options.log_length).nonce(nonce()).nonce(chain).arg(tail)
+    }
+
+    /// Where a value of this size goes.
+    fn lane(&self, size: usize) -> &Link {
+        if size > LARGE { &self.large } else { &self.small }
+    }
+
+    async fn write(&self, call: Call<'_>, size: usize) -> Result<Value, Fault> {
+        call.run(self.lane(size), self.options.write_timeout).await
+    }
+
+    /// Sends a command that answers with a record, behind a `PTTL` where that is asked for: were it the other way round, a record
+    /// might seem to live longer than it does.
+    async fn read(&self, key: &[u8], command: Cmd, with_remaining: bool) -> Result<Found, Fault> {
+        let hash = self.hasher.hash_one(key) | 1;
+        let known: &AtomicU64 = &self.large_keys[(hash >> 32) as usize % self.large_keys.len()];
+        let was_large = known.load(Relaxed) == hash;
+        let (link, limit) = match was_large {
+            true => (&self.large, self.options.write_timeout),
+            false => (&self.small, self.options.read_timeout),
+        };
+        let (record, remaining) = if with_remaining {
+            let mut commands = Pipeline::with_capacity(2);
+            commands.cmd("PTTL").arg(key).add_command(command);
+            let [remaining, record] = several(link.ask_all(&commands, limit).await?)?;
+            (record, reply::remaining(remaining)?)
+        } else {
+            (link.ask(&command, limit).await?, None)
+        };
+        let record = reply::bytes(record)?;
+        let is_large = record.as_ref().is_some_and(|record| record.len() > LARGE);
+        if is_large != was_large {
+            known.store(if is_large { hash } else { 0 }, Relaxed);
+        }
+        Ok(Found { record, remaining })
+    }
+
+    /// Sends commands on the connection of the bus. The answer counts only if that connection still is the one on which the
+    /// messages come in: then those that were sent before it are in.
+    async fn ask_bus<const N: usize>(&self, commands: &Pipeline) -> Result<[Value; N], Fault> {
+        let generation = self.bus.generation().ok_or(Fault::Down)?;
+        let answers = self.bus.ask_all(commands, self.options.write_timeout).await?;
+        // A refusal may be what ended it, and is the better answer.
+        let refused = answers.iter().any(|answer| matches!(answer, Value::ServerError(_)));
+        if !refused && self.bus.generation() != Some(generation) {
+            return Err(Fault::Unanswered);
+        }
+        several(answers)
+    }
+
+    /// Where a partition stands, by two commands: one that only a master obeys, and that changes nothing; and the question.
+    fn where_it_stands(&self, commands: &mut Pipeline, partition: Partition) {
+        let sequence = &self.names.sequences[at(partition)];
+        commands.cmd("HDEL").arg(sequence).arg("_").cmd("HMGET").arg(sequence).arg(&["e", "n", "c"]);
+    }
+
+    /// Gives a partition an epoch if it has none.
+    async fn found(&self, partition: Partition) -> Result<(), Fault> {
+        let call = self.numbered(&SCRIPTS.found, partition, 0, &[]);
+        call.run(&self.bus, self.options.write_timeout).await.map(drop)
+    }
+}
+
+/// So many answers as there were commands.
+fn several<const N: usize>(values: Vec<Value>) -> Result<[Value; N], Fault> {
+    values.try_into().map_err(|_| reply::strange())
+}
+
+/// Of the answers to [`RedisDriver::where_it_stands`]. What is no hash is as good as lost.
+fn standing(obeyed: Value, mark: Value) -> Result<Option<Mark>, Fault> {
+    match reply::integer(obeyed) {
+        Err(Fault::Refused { code }) if code == "WRONGTYPE" => Ok(None),
+        Err(fault) => Err(fault),
+        Ok(_) => reply::mark(mark),
+    }
+}
+
+impl Driver for RedisDriver {
+    fn get<'a>(&'a self, key: &'a [u8], with_remaining: bool) -> Answer<'a, Found> {
+        let mut command = redis::cmd("GET");
+        command.arg(key);
+        Box::pin(self.read(key, command, with_remaining))
+    }
+
+    fn get_or_lease<'a>(
+        &'a self,
+        key: &'a [u8],
+        lease: &'a [u8],
+        lease_for: Duration,
+        with_remaining: bool,
+    ) -> Answer<'a, Found> {
+        Box::pin(async move {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(lease).arg("NX").arg("GET").arg("PX").arg(ms(lease_for));
+            let full = match self.read(key, command, with_remaining).await {
+                Err(Fault::Refused { code }) if code == "OOM" => Fault::Refused { code },
+                answer => return answer,
+            };
+            let found = self.get(key, with_remaining).await?;
+            if found.record.is_some() { Ok(found) } else { Err(full) }
+        })
+    }
+
+    fn fill<'a>(
+        &'a self,
+        key: &'a [u8],
+        lease: &'a [u8],
+        record: &'a [u8],
+        lives: Lives,
+        wake: &'a [u8],
+    ) -> Answer<'a, Filled> {
+        let call = Call::new(&SCRIPTS.fill).key(key).arg(lease).arg(record).lives(lives);
+        let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
+        Box::pin(async move {
+            match self.write(call, record.len()).await? {
+                Value::Int(1) => Ok(Filled::Kept),
+                instead => Ok(Filled::Rejected { record: reply::bytes(instead)? }),
+            }
+        })
+    }
+
+    fn lease_over<'a>(
+        &'a self,
+        key: &'a [u8],
+        record: &'a [u8],
+        lease: &'a [u8],
+        lease_for: Duration,
+    ) -> Answer<'a, bool> {
+        let call = Call::new(&SCRIPTS.lease_over).key(key).arg(record).arg(lease).number(ms(lease_for));
+        Box::pin(async move { Ok(reply::integer(self.write(call, record.len()).await?)? == 1) })
+    }
+
+    fn renew<'a>(&'a self, key: &'a [u8], lease: &'a [u8], lease_for: Duration) -> Answer<'a, bool> {
+        let call = Call::new(&SCRIPTS.renew).key(key).arg(lease).number(ms(lease_for));
+        Box::pin(async move { Ok(reply::integer(self.write(call, 0).await?)? == 1) })
+    }
+
+    fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()> {
+        let call = Call::new(&SCRIPTS.release).key(key).arg(lease);
+        let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
+        Box::pin(async move { reply::integer(self.write(call, 0).await?).map(drop) })
+    }
+
+    fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited> {
+        let call = Call::new(&SCRIPTS.await_fill).key(key).arg(lease);
+        Box::pin(async move {
+            match self.write(call, 0).await? {
+                Value::Nil => Ok(Awaited::Gone),
+                left => Ok(Awaited::Flagged { remaining: reply::remaining(left)?.unwrap_or_default() }),
+            }
+        })
+    }
+
+    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, bool> {
+        let call = Call::new(&SCRIPTS.touch).key(key).nonce(version).number(ms(lives));
+        Box::pin(async move { Ok(reply::integer(self.write(call, 0).await?)? == 1) })
+    }
+
+    fn evict<'a>(
+        &'a self,
+        keys: &'a [Vec<u8>],
+        instead: Option<(&'a [u8], Duration)>,
+        bump: Bump<'a>,
+    ) -> Answer<'a, Mark> {
+        let call = self.numbered(&SCRIPTS.evict, Partition::Keys, bump.chain, bump.tail).keys(keys);
+        let call = match instead {
+            Some((record, lives)) => call.arg(record).number(ms(lives)),
+            None => call,
+        };
+        Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a [u8],
+        others: &'a [Vec<u8>],
+        expected: Option<&'a [u8]>,
+        record: &'a [u8],
+        lives: Lives,
+        bump: Bump<'a>,
+    ) -> Answer<'a, (Mark, bool)> {
+        let call = self.numbered(&SCRIPTS.put, Partition::Keys, bump.chain, bump.tail).key(key).keys(others);
+        let call = call.arg(record).lives(lives).arg(expected.unwrap_or_default());
+        Box::pin(async move { reply::taken(self.write(call, record.len()).await?) })
+    }
+
+    fn clear<'a>(&'a self, name: &'a str, bump: Bump<'a>) -> Answer<'a, Mark> {
+        let call = self.numbered(&SCRIPTS.clear, Partition::Meta, bump.chain, bump.tail).arg(name);
+        Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
+    }
+
+    fn bump<'a>(&'a self, partition: Partition, bump: Bump<'a>) -> Answer<'a, Mark> {
+        let call = self.numbered(&SCRIPTS.bump, partition, bump.chain, bump.tail);
+        Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
+    }
+
+    fn fence(&self) -> Answer<'_, [Mark; 2]> {
+        Box::pin(async move {
+            let mut commands = Pipeline::with_capacity(4);
+            self.where_it_stands(&mut commands, Partition::Meta);
+            self.where_it_stands(&mut commands, Partition::Keys);
+            loop {
+                let [meta_obeyed, meta, keys_obeyed, keys] = self.ask_bus(&commands).await?;
+                match (standing(meta_obeyed, meta)?, standing(keys_obeyed, keys)?) {
+                    (Some(meta), Some(keys)) => return Ok([meta, keys]),
+                    (meta, keys) => {
+                        if meta.is_none() {
+                            self.found(Partition::Meta).await?;
+                        }
+                        if keys.is_none() {
+                            self.found(Partition::Keys).await?;
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn floors(&self) -> Answer<'_, (Mark, Vec<(String, u64)>)> {
+        Box::pin(async move {
+            let mut commands = Pipeline::with_capacity(3);
+            self.where_it_stands(&mut commands, Partition::Meta);
+            commands.cmd("HGETALL").arg(&self.names.floors);
+            loop {
+                let [obeyed, mark, floors] = self.ask_bus(&commands).await?;
+                let mut floors = reply::table(floors)?;
+                let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
+                let epoch = epoch.and_then(|at| reply::nonce(&floors.swap_remove(at).1));
+                match standing(obeyed, mark)? {
+                    Some(mark) if epoch == Some(mark.epoch) => return Ok((mark, reply::floors(floors)?)),
+                    // Lost, or of another time: what is older than now is in doubt.
+                    _ => self.found(Partition::Meta).await?,
+                }
+            }
+        })
+    }
+
+    fn log_after(&self, partition: Partition, number: u64) -> Answer<'_, Vec<Vec<u8>>> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(&self.names.logs[at(partition)]).arg(format!("({number}-0")).arg("+");
+        Box::pin(async move {
+            let entries = reply::array(self.large.ask(&command, self.options.write_timeout).await?)?;
+            let mut messages = Vec::with_capacity(entries.len());
+            for (entry, number) in entries.into_iter().zip(number + 1..) {
+                let (id, message) = reply::logged(entry)?;
+                if id != format!("{number}-0").as_bytes() {
+                    return Ok(Vec::new());
+                }
+                messages.push(message);
+            }
+            Ok(messages)
+        })
+    }
+
+    fn subscribe(&self, listener: Listener) {
+        let subscriber = self.subscriber.clone();
+        // On the thread where the events happen, so that it comes between two of them.
+        let task = io::spawn(async move { subscriber.subscribe(listener) });
+        self.tasks.lock().extend(task);
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            connected: self.small.generation().is_some(),
+            subscribed: self.subscriber.is_up(),
+            breaker_open: self.small.breaker_open(),
+            attempts: self.counts.attempts.load(Relaxed),
+            unanswered: self.counts.unanswered.load(Relaxed),
+            refused: self.counts.refused.load(Relaxed),
+        }
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let tasks = std::mem::take(&mut *self.tasks.lock());
+            for task in tasks {
+                task.stop().await;
+            }
+            for link in [&self.small, &self.large, &self.bus] {
+                link.close();
+            }
+            // The last event, where all of them happen.
+            let subscriber = self.subscriber.clone();
+            io::run(async move { subscriber.down() }).await;
+            Ok(())
+        })
+    }
+}

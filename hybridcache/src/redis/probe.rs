@@ -1,0 +1,236 @@
+//! Finding out at the start what would otherwise go wrong in the night: a right that is missing, a bus that is deaf.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use redis::{Pipeline, ServerError, Value};
+
+use super::link::Trouble;
+use super::scripts::SCRIPTS;
+use super::{Names, RedisDriver, nonce};
+use crate::driver::{Driver, Fault};
+use crate::error::Error;
+use crate::rt::io;
+
+/// How often a driver that began without a server looks whether it has one.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+impl RedisDriver {
+    /// Does once, on keys of its own, everything that the driver ever does.
+    pub(super) async fn probe(&self) -> Result<(), Error> {
+        let limit = self.options.connect_timeout;
+        let [string, hash, stream] =
+            ["string", "hash", "stream"].map(|kind| format!("{}!{:032x}{kind}", self.prefix(), nonce()));
+        let echo = self.subscriber.echo();
+        let mut all = Pipeline::new();
+        all.cmd("SET").arg(&string).arg("").arg("NX").arg("GET").arg("PX").arg(60_000);
+        all.cmd("GET").arg(&string).cmd("GETRANGE").arg(&string).arg(0).arg(0);
+        all.cmd("SETRANGE").arg(&string).arg(0).arg("!").cmd("PTTL").arg(&string);
+        all.cmd("PEXPIRE").arg(&string).arg(60_000);
+        all.cmd("HSET").arg(&hash).arg("n").arg(0).cmd("HINCRBY").arg(&hash).arg("n").arg(1);
+        all.cmd("HGET").arg(&hash).arg("n").cmd("HMGET").arg(&hash).arg("n").cmd("HGETALL").arg(&hash);
+        all.cmd("XADD").arg(&stream).arg("1-0").arg("m").arg("").cmd("XRANGE").arg(&stream).arg("-").arg("+");
+        all.cmd("HDEL").arg(&hash).arg("n").cmd("UNLINK").arg(&string).arg(&hash).arg(&stream);
+        all.cmd("EVAL").arg("return redis.call('TIME')").arg(0).cmd("EVALSHA").arg(&SCRIPTS.bump.hash).arg(0);
+        all.cmd("TIME").cmd("PING");
+        for channel in &self.names.channels {
+            all.cmd("PUBLISH").arg(channel).arg(&echo);
+        }
+        let answers =
+            self.small.ask_all(&all, limit).await.map_err(|fault| self.broken("the test of rights", fault))?;
+        let mut missing = Vec::new();
+        for (command, answer) in all.cmd_iter().zip(&answers) {
+            let Value::ServerError(error) = answer else { continue };
+            let name = command.args_iter().next();
+            let name = match name {
+                Some(redis::Arg::Simple(name)) => String::from_utf8_lossy(name).into_owned(),
+                _ => String::new(),
+            };
+            match error.code() {
+                "NOPERM" => missing.push(right(&name, error, &self.names)),
+                // It is not known yet, or it is and was not given its keys: that it may be run is all.
+                _ if name == "EVALSHA" => {}
+                // The memory is full, and that passes.
+                "OOM" => {}
+                code => return Err(self.options.error(refusal(code, error.details().unwrap_or_default()))),
+            }
+        }
+        missing.dedup();
+        if !missing.is_empty() {
+            return Err(self.options.error(lacking(&missing)));
+        }
+        self.listen(limit).await?;
+        self.warn_of_policy(limit).await;
+        Ok(())
+    }
+
+    /// The messages above were published before this asks, and so they are in when it is answered.
+    async fn listen(&self, limit: Duration) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            let answer = self.bus.ask(&redis::cmd("PING"), limit).await;
+            answer.map_err(|fault| self.broken("the connection of the bus", fault))?;
+            let silent = self.subscriber.silent();
+            if silent.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > limit {
+                return Err(self.options.error(format!(
+                    "the bus is deaf: a message published on `{}` did not come back within {limit:?}, so that no \
+                     node would hear of another's evicts",
+                    silent.join("` and `")
+                )));
+            }
+            // Through a proxy the two connections need not end at the same server thread.
+            io::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Only where the user may ask.
+    async fn warn_of_policy(&self, limit: Duration) {
+        let mut info = redis::cmd("INFO");
+        info.arg("memory");
+        let text = match self.small.ask(&info, limit).await {
+            Ok(Value::BulkString(text)) => String::from_utf8_lossy(&text).into_owned(),
+            Ok(Value::VerbatimString { text, .. }) => text,
+            _ => return,
+        };
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        if field("maxmemory:") == "0" {
+            return;
+        }
+        let policy = field("maxmemory_policy:");
+        let harm = match policy {
+            "volatile-ttl" => {
+                "evicts first what ends soonest, and those are the leases of loads under way: they run again and again"
+            }
+            policy if policy.starts_with("allkeys") => {
+                "may evict the few keys that hold the numbers of the bus; each time all nodes drop all they hold"
+            }
+            _ => return,
+        };
+        let server = self.options.server();
+        tracing::warn!(%server, policy, "this eviction policy {harm}; volatile-lru or volatile-lfu fits");
+    }
+
+    fn broken(&self, what: &str, fault: Fault) -> Error {
+        self.options.error(format!("{what} failed: {fault}"))
+    }
+
+    /// What all keys of the namespace begin with.
+    fn prefix(&self) -> &str {
+        self.names.sequences[0].trim_end_matches('q')
+    }
+}
+
+/// Waits until a driver that began without a server has one, and tests it then. What is wrong can only be logged.
+pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
+    loop {
+        io::sleep(LOOK_AGAIN).await;
+        let Some(driver) = driver.upgrade() else { return };
+        let health = driver.health();
+        if health.connected && health.subscribed {
+            if let Err(error) = driver.probe().await {
+                tracing::error!(%error, "the remote tier was reached, and cannot be used");
+            }
+            return;
+        }
+    }
+}
+
+/// Nothing is wrong, but nobody is there.
+pub(super) fn unreachable(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::TimedOut(_) => true,
+        Trouble::Failed(error) => match error.code() {
+            Some(code) => matches!(code, "LOADING" | "MASTERDOWN" | "BUSY"),
+            None => {
+                error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() && !tls(error)
+            }
+        },
+        Trouble::Unfit(reason) => reason.contains("only a master"),
+    }
+}
+
+fn tls(error: &redis::RedisError) -> bool {
+    ["certificate", "alert", "InvalidContentType", "corrupt message"]
+        .iter()
+        .any(|word| error.to_string().contains(word))
+}
+
+/// Why there is no connection, for a person.
+pub(super) fn explain(trouble: &Trouble, names: &Names) -> String {
+    let Trouble::Failed(error) = trouble else { return trouble.to_string() };
+    let detail = error.to_string();
+    if let Some(code) = error.code() {
+        if code == "NOPERM" && detail.contains("channel") {
+            return lacking(&[channel_right(names)]);
+        }
+        return refusal(code, error.detail().unwrap_or_default());
+    }
+    let advice = match &detail[..] {
+        detail if detail.contains("UnknownIssuer") || detail.contains("BadSignature") => {
+            "the certificate of the server is signed by nobody we trust: give its `ca`"
+        }
+        detail if detail.contains("NotValidForName") => {
+            "the certificate of the server is for another name than the URL's"
+        }
+        detail if detail.contains("CertificateRequired") || detail.contains("HandshakeFailure") => {
+            "the server wants a `client_certificate`"
+        }
+        detail if detail.contains("InvalidContentType") || detail.contains("corrupt message") => {
+            "the server does not speak TLS on this port: is it `redis://`?"
+        }
+        _ if error.is_connection_refusal() => "nobody listens there",
+        _ if error.is_connection_dropped() => {
+            "the server ended the connection at once: if its port is for TLS the URL is `rediss://`, and it may have as \
+             many clients as it takes (`maxclients`)"
+        }
+        _ => "no connection",
+    };
+    format!("{advice} ({detail})")
+}
+
+/// What an error of the server means, for a person.
+fn refusal(code: &str, detail: &str) -> String {
+    match code {
+        "WRONGPASS" => "the user or the password is wrong".to_owned(),
+        "NOAUTH" => "it wants a password, and the URL has none".to_owned(),
+        "NOPERM" => format!("the user may not do this: {detail}"),
+        "READONLY" => "it is a replica, and only a master takes writes".to_owned(),
+        "NOPROTO" => "it does not speak RESP3, which Redis does since 6.0; 7.0 or newer is needed".to_owned(),
+        "LOADING" => "it is still loading its data".to_owned(),
+        "ERR" if detail.contains("DB index") => "it has no database of this number".to_owned(),
+        "ERR" if detail.contains("max number of clients") => {
+            "it has as many clients as it takes (`maxclients`)".to_owned()
+        }
+        "ERR" if detail.contains("unknown command") => {
+            format!("it lacks a command, and Redis 7.0 or newer is needed: {detail}")
+        }
+        code => format!("{code} {detail}"),
+    }
+}
+
+fn lacking(rights: &[String]) -> String {
+    format!("the user lacks rights: `ACL SETUSER … {}`", rights.join(" "))
+}
+
+fn channel_right(names: &Names) -> String {
+    format!("&{}", pattern(names))
+}
+
+fn pattern(names: &Names) -> String {
+    names.floors.trim_end_matches("m}f").to_owned() + "*"
+}
+
+/// The right that a command was refused for the lack of.
+fn right(command: &str, error: &ServerError, names: &Names) -> String {
+    let detail = error.details().unwrap_or_default();
+    if detail.contains("channel") {
+        channel_right(names)
+    } else if detail.contains("access") && detail.contains("key") {
+        format!("~{}", pattern(names))
+    } else {
+        format!("+{}", command.to_lowercase())
+    }
+}

@@ -1,0 +1,128 @@
+//! What the server answered, in our terms.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::coherence::node::{Mark, Nonce};
+use crate::driver::Fault;
+
+/// The answer, unless it is a refusal.
+pub(super) fn accepted(value: Value) -> Result<Value, Fault> {
+    match value {
+        Value::ServerError(error) => Err(Fault::Refused { code: error.code().to_owned() }),
+        value => Ok(value),
+    }
+}
+
+/// An answer of a shape that no Redis gives to what was asked.
+pub(super) fn strange() -> Fault {
+    Fault::Refused { code: "UNEXPECTED".to_owned() }
+}
+
+pub(super) fn bytes(value: Value) -> Result<Option<Vec<u8>>, Fault> {
+    match accepted(value)? {
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::Nil => Ok(None),
+        _ => Err(strange()),
+    }
+}
+
+pub(super) fn integer(value: Value) -> Result<i64, Fault> {
+    match accepted(value)? {
+        Value::Int(integer) => Ok(integer),
+        _ => Err(strange()),
+    }
+}
+
+/// Of `PTTL`: what is left, if there is an end.
+pub(super) fn remaining(value: Value) -> Result<Option<Duration>, Fault> {
+    Ok(u64::try_from(integer(value)?).ok().map(Duration::from_millis))
+}
+
+pub(super) fn array(value: Value) -> Result<Vec<Value>, Fault> {
+    match accepted(value)? {
+        Value::Array(values) => Ok(values),
+        _ => Err(strange()),
+    }
+}
+
+/// Of `HMGET q e n c`: where a partition stands, if it has a number that can be one.
+pub(super) fn mark(value: Value) -> Result<Option<Mark>, Fault> {
+    let fields: Result<Vec<_>, _> = array(value)?.into_iter().map(bytes).collect();
+    let [Some(epoch), Some(number), Some(chain)] = &fields?[..] else { return Ok(None) };
+    let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+    Ok(match (nonce(epoch), number, nonce(chain)) {
+        (Some(epoch), Some(number), Some(chain)) => Some(Mark { epoch, number, chain }),
+        _ => None,
+    })
+}
+
+pub(super) fn nonce(bytes: &[u8]) -> Option<Nonce> {
+    bytes.try_into().ok().map(Nonce::from_be_bytes)
+}
+
+/// Of `HELLO`: whether this is a server that we can use, and if not why.
+pub(super) fn greeting(value: Value) -> Result<(), String> {
+    let Value::Map(fields) = accepted(value).map_err(|fault| fault.to_string())? else {
+        return Err("it does not speak RESP3".to_owned());
+    };
+    let field =
+        |name: &str| fields.iter().find(|(key, _)| text(key) == name).map(|(_, value)| text(value)).unwrap_or_default();
+    let version = field("version");
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    match (field("mode"), field("role")) {
+        _ if major < 7 => Err(format!("its version is {version}, and 7.0 or newer is needed")),
+        ("cluster", _) => Err("it is part of a cluster, and one master is needed".to_owned()),
+        ("sentinel", _) => Err("it is a sentinel: give the address of the master it watches".to_owned()),
+        (_, "master") => Ok(()),
+        (_, role) => Err(format!("it is a {role}, and only a master takes writes")),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+        Value::SimpleString(text) => text,
+        _ => "",
+    }
+}
+
+/// Of a script that took a number: where the partition stands now, and whether a record was put.
+pub(super) fn taken(value: Value) -> Result<(Mark, bool), Fault> {
+    let values = array(value)?;
+    let [Value::BulkString(epoch), Value::Int(number), Value::BulkString(chain), put @ ..] = &values[..] else {
+        return Err(strange());
+    };
+    match (nonce(epoch), u64::try_from(*number), nonce(chain)) {
+        (Some(epoch), Ok(number), Some(chain)) => Ok((Mark { epoch, number, chain }, put == [Value::Int(1)])),
+        _ => Err(strange()),
+    }
+}
+
+/// Of `HGETALL`. What is no hash is as good as empty.
+pub(super) fn table(value: Value) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    match accepted(value) {
+        Ok(Value::Map(fields)) => {
+            fields.into_iter().map(|(name, value)| bytes(name)?.zip(bytes(value)?).ok_or_else(strange)).collect()
+        }
+        Err(Fault::Refused { code }) if code == "WRONGTYPE" => Ok(Vec::new()),
+        Err(fault) => Err(fault),
+        Ok(_) => Err(strange()),
+    }
+}
+
+/// The floors of caches, by their names.
+pub(super) fn floors(table: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<(String, u64)>, Fault> {
+    let floor = |(name, number): (Vec<u8>, Vec<u8>)| {
+        Some((String::from_utf8(name).ok()?, std::str::from_utf8(&number).ok()?.parse().ok()?))
+    };
+    table.into_iter().map(|entry| floor(entry).ok_or_else(strange)).collect()
+}
+
+/// An entry of the log: `[id, [m, message]]`.
+pub(super) fn logged(value: Value) -> Result<(Vec<u8>, Vec<u8>), Fault> {
+    let [id, fields] = <[Value; 2]>::try_from(array(value)?).map_err(|_| strange())?;
+    let [_, message] = <[Value; 2]>::try_from(array(fields)?).map_err(|_| strange())?;
+    bytes(id)?.zip(bytes(message)?).ok_or_else(strange)
+}

@@ -1,0 +1,214 @@
+//! What takes more than one command, and must be one step on the server.
+//!
+//! Scripts run alone there. They are sent by their hash, and in full where the server does not know the hash (it was
+//! restarted, its scripts were flushed, a replica took over).
+
+use std::sync::LazyLock;
+
+/// Where the bytes of a record are that scripts look at; see `record`.
+const FLAG_AT: usize = 4;
+const VERSION_AT: usize = 8;
+const ENDS_AT: usize = 32;
+
+/// A script, and the hash by which the server knows it.
+pub(super) struct Script {
+    pub(super) code: String,
+    pub(super) hash: String,
+}
+
+/// All of them.
+pub(super) struct Scripts {
+    /// A record takes the place of exactly one lease: whoever lost it, to an evict, to its end or to a flush, does not fill (R2).
+    /// `KEYS` entry; `ARGV` lease, record, ms, ms at most, channel, wake. 1, or what is there instead.
+    pub(super) fill: Script,
+    /// A lease takes the place of exactly one record, so that of two who find it dead one loads.
+    /// `KEYS` entry; `ARGV` record, lease, ms. 1 or 0.
+    pub(super) lease_over: Script,
+    /// Exactly one lease gets more time; never one that took its place. `KEYS` entry; `ARGV` lease, ms. 1 or 0.
+    pub(super) renew: Script,
+    /// Exactly one lease goes, and who waits for it hears. `KEYS` entry; `ARGV` lease, channel, wake.
+    pub(super) release: Script,
+    /// Exactly one lease is flagged: its holder announces the end, or it ends by itself. Because a fill is one step too, there is
+    /// no moment in which the flag comes too late and is not told so. `KEYS` entry; `ARGV` lease. What it has left in ms, or nil.
+    pub(super) await_fill: Script,
+    /// Exactly one value gets more time, up to the end it was given; never a lease, which would hold others up for as long.
+    /// `KEYS` entry; `ARGV` version, ms. 1 or 0.
+    pub(super) touch: Script,
+    /// Keys go, or get another record; then the number; then the message: who hears the number finds nothing older (R3).
+    /// `KEYS` q, s, entries; `ARGV` of a bump, then record and ms, or nothing.
+    pub(super) evict: Script,
+    /// A record is put, or its key goes if the write lease is no longer there; the rest as an evict.
+    /// `KEYS` q, s, entry, other entries; `ARGV` of a bump, then record, ms, ms at most, lease or empty. The mark, then 1 or 0.
+    pub(super) put: Script,
+    /// The number is noted as the floor of a cache before anybody hears of it. `KEYS` q, s, f; `ARGV` of a bump, then the name.
+    pub(super) clear: Script,
+    /// A number and its message. `KEYS` q, s, and f for the meta partition; `ARGV` of a bump.
+    pub(super) bump: Script,
+    /// A partition that has no number, or whose floors are lost, is a new one. `KEYS` as for a bump; `ARGV` of a bump.
+    pub(super) found: Script,
+}
+
+/// The field of `f` that says to which epoch the floors belong. No cache has an empty name.
+pub(super) const EPOCH: &str = "";
+
+/// Comparing leases: the flag of those who wait is set by others, and makes no difference. And the end of a value that slides: by
+/// the clock of the server, the only one that all nodes share.
+const RECORDS: &str = "
+local function same(there, lease)
+  return #there == #lease and there:sub(1, FLAG) == lease:sub(1, FLAG) and there:sub(FLAG + 2) == lease:sub(FLAG + 2)
+end
+local function announce(lease, channel, wake)
+  if lease:byte(FLAG + 1) ~= 0 then redis.call('PUBLISH', channel, wake) end
+end
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function ending(record, most)
+  if most == '' then return record end
+  return record:sub(1, ENDS) .. struct.pack('>I8', now() + most) .. record:sub(ENDS + 9)
+end
+";
+
+/// `ARGV` of a bump: channel, length of the log, an epoch in case there is none, chain, tail of the message.
+///
+/// The first command of each of these scripts is one that a server without memory lets pass, and after it the others pass too:
+/// an evict is not to fail half way. Where `q` is no hash, or has not got what it should, it is as good as lost.
+const NUMBERS: &str = "
+local function stands(f)
+  redis.pcall('HDEL', KEYS[1], '_')
+  local at = redis.pcall('HMGET', KEYS[1], 'e', 'n', 'c')
+  local e, n, c = at[1], at[2], at[3]
+  if e and #e == 16 and n and tonumber(n) and c and #c == 16 and (not f or redis.pcall('HGET', f, 'EPOCH') == e) then
+    return e, c
+  end
+  e = ARGV[3]
+  redis.call('UNLINK', KEYS[1], KEYS[2])
+  redis.call('HSET', KEYS[1], 'e', e, 'n', 0, 'c', e)
+  if f then
+    redis.call('UNLINK', f)
+    redis.call('HSET', f, 'EPOCH', e)
+  end
+  return e, e
+end
+local function number(f)
+  local e, before = stands(f)
+  local n = redis.call('HINCRBY', KEYS[1], 'n', 1)
+  redis.call('HSET', KEYS[1], 'c', ARGV[4])
+  return e, n, before
+end
+local function tell(e, n, before)
+  local message = '\\1' .. e .. struct.pack('>I8', n) .. before .. ARGV[4] .. ARGV[5]
+  if ARGV[2] ~= '0' then
+    local log = { 'XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], string.format('%.0f-0', n), 'm', message }
+    if type(redis.pcall(unpack(log))) == 'table' then
+      redis.call('UNLINK', KEYS[2])
+      redis.call(unpack(log))
+    end
+  end
+  redis.call('PUBLISH', ARGV[1], message)
+  return { e, n, ARGV[4] }
+end
+";
+
+const FILL: &str = "
+local there = redis.call('GET', KEYS[1])
+if not there or not same(there, ARGV[1]) then return there end
+redis.call('SET', KEYS[1], ending(ARGV[2], ARGV[4]), 'PX', ARGV[3])
+announce(there, ARGV[5], ARGV[6])
+return 1
+";
+
+const LEASE_OVER: &str = "
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+";
+
+const RENEW: &str = "
+local there = redis.call('GET', KEYS[1])
+if not there or not same(there, ARGV[1]) then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+";
+
+const RELEASE: &str = "
+local there = redis.call('GET', KEYS[1])
+if not there or not same(there, ARGV[1]) then return 0 end
+redis.call('UNLINK', KEYS[1])
+announce(there, ARGV[2], ARGV[3])
+return 1
+";
+
+const AWAIT_FILL: &str = "
+local there = redis.call('GET', KEYS[1])
+if not there or not same(there, ARGV[1]) then return false end
+redis.call('SETRANGE', KEYS[1], FLAG, '\\1')
+return redis.call('PTTL', KEYS[1])
+";
+
+/// A lease is shorter than the part of a value that is read here.
+const TOUCH: &str = "
+local head = redis.call('GETRANGE', KEYS[1], 0, ENDS + 7)
+if #head ~= ENDS + 8 or head:sub(VERSION + 1, VERSION + 16) ~= ARGV[1] then return 0 end
+local ms, ends = tonumber(ARGV[2]), struct.unpack('>I8', head, ENDS + 1)
+if ends ~= 0 then ms = math.min(ms, ends - now()) end
+return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms))
+";
+
+const EVICT: &str = "
+if #KEYS > 2 then redis.call('UNLINK', unpack(KEYS, 3)) end
+if ARGV[6] then
+  for at = 3, #KEYS do redis.call('SET', KEYS[at], ARGV[6], 'PX', ARGV[7]) end
+end
+return tell(number())
+";
+
+/// The record goes in before anything else is written, so that a server without memory refuses it; then it is not put.
+const PUT: &str = "
+local key, lease, put = KEYS[3], ARGV[9], 0
+local there = lease ~= '' and redis.pcall('GET', key)
+if lease == '' or type(there) == 'string' and same(there, lease) then
+  local set = redis.pcall('SET', key, ending(ARGV[6], ARGV[8]), 'PX', ARGV[7])
+  if set.ok then put = 1 end
+end
+if put == 0 then redis.call('UNLINK', key) end
+if #KEYS > 3 then redis.call('UNLINK', unpack(KEYS, 4)) end
+local mark = tell(number())
+mark[4] = put
+return mark
+";
+
+const CLEAR: &str = "
+local e, n, before = number(KEYS[3])
+redis.call('HSET', KEYS[3], ARGV[6], n)
+return tell(e, n, before)
+";
+
+const BUMP: &str = "return tell(number(KEYS[3]))";
+
+const FOUND: &str = "stands(KEYS[3])";
+
+pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
+    fill: script(&[RECORDS, FILL]),
+    lease_over: script(&[LEASE_OVER]),
+    renew: script(&[RECORDS, RENEW]),
+    release: script(&[RECORDS, RELEASE]),
+    await_fill: script(&[RECORDS, AWAIT_FILL]),
+    touch: script(&[RECORDS, TOUCH]),
+    evict: script(&[NUMBERS, EVICT]),
+    put: script(&[RECORDS, NUMBERS, PUT]),
+    clear: script(&[NUMBERS, CLEAR]),
+    bump: script(&[NUMBERS, BUMP]),
+    found: script(&[NUMBERS, FOUND]),
+});
+
+fn script(parts: &[&str]) -> Script {
+    let code = parts
+        .concat()
+        .replace("FLAG", &FLAG_AT.to_string())
+        .replace("VERSION", &VERSION_AT.to_string())
+        .replace("ENDS", &ENDS_AT.to_string())
+        .replace("EPOCH", EPOCH);
+    let hash = redis::Script::new(&code).get_hash().to_owned();
+    Script { code, hash }
+}

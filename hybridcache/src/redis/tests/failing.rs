@@ -1,0 +1,211 @@
+//! Servers and networks that fail while the driver is in use.
+
+use super::*;
+
+#[test]
+fn the_driver_outlives_the_runtime_it_was_made_on_and_needs_none() {
+    let server = RedisServer::start();
+    let made = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let driver = made.block_on(RedisDriver::connect("app", RedisOptions::new(server.url()))).unwrap();
+    drop(made);
+    let log = listen(&driver);
+    block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    for workers in [1, 2] {
+        let other = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).build().unwrap();
+        let driver = Arc::clone(&driver);
+        other.block_on(async move { tokio::spawn(async move { driver.fence().await }).await.unwrap().unwrap() });
+    }
+    // A plain function that is called inside of a runtime, which must not be entered twice.
+    let inside = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    inside.block_on(async { block_on(driver.get(KEY, false)).unwrap() });
+    assert_eq!(messages(&log, Partition::Keys).len(), 1);
+}
+
+#[test]
+fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    let before = block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    let (attempts, start) = (driver.health().attempts, Instant::now());
+    server.kill();
+    until("it is down", || log.lock().last() == Some(&Heard::Down) && !driver.health().connected);
+    let sent = Instant::now();
+    assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down), "nothing is sent where there is nobody");
+    assert!(block_on(driver.fence()) == Err(Fault::Down));
+    assert!(sent.elapsed() < Duration::from_millis(100), "nor is anything waited for");
+    std::thread::sleep(2 * SECOND);
+    let spent = driver.health().attempts - attempts;
+    let most = 3 * (start.elapsed().as_millis() as u64 / 500 + 1);
+    assert!((3..=most).contains(&spent), "{spent} attempts of three connections, at most {most}");
+    server.restart();
+    let back = Instant::now();
+    until("it is back", || log.lock().last() == Some(&Heard::Up) && driver.health().connected);
+    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+    let after = block_on(driver.fence()).unwrap()[1];
+    assert_ne!(after.epoch, before.epoch, "it forgot");
+    assert_eq!(after.number, 0);
+    block_on(driver.evict(&[KEY.to_vec()], None, bump(2))).unwrap();
+}
+
+#[test]
+fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    server.pause();
+    let start = Instant::now();
+    let mut faults = Vec::new();
+    while start.elapsed() < 2 * SECOND {
+        let sent = Instant::now();
+        let fault = block_on(driver.get(KEY, false)).err().unwrap();
+        assert!(sent.elapsed() < Duration::from_millis(450), "{fault}: {:?}", sent.elapsed());
+        faults.push(fault);
+    }
+    let waited = faults.iter().filter(|fault| **fault == Fault::Unanswered).count();
+    assert!((1..=4).contains(&waited), "{waited} calls waited, and {} did not", faults.len() - waited);
+    assert!(driver.health().unanswered >= waited as u64);
+    assert_eq!(log.lock().last(), Some(&Heard::Down), "the heartbeat of the bus noticed");
+    server.resume();
+    let back = Instant::now();
+    until("it is back", || log.lock().last() == Some(&Heard::Up) && block_on(driver.get(KEY, false)).is_ok());
+    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+}
+
+#[test]
+fn a_network_that_swallows_everything_is_noticed_and_what_was_sent_counts_as_unanswered() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let driver = connect(&proxy.url());
+    let log = listen(&driver);
+    block_on(driver.evict(&[], None, bump(1))).unwrap();
+    proxy.blackhole(false, true);
+    let evicted = block_on(driver.evict(&[KEY.to_vec()], None, bump(2)));
+    assert!(evicted == Err(Fault::Unanswered), "it was executed, and nobody knows");
+    assert_eq!(server.ask(&["HGET", "{hc:app:0}q", "n"]).text(), "2");
+    until("the bus is down", || log.lock().last() == Some(&Heard::Down));
+    proxy.blackhole(false, false);
+    until("it is back", || log.lock().last() == Some(&Heard::Up) && block_on(driver.get(KEY, false)).is_ok());
+    // On the new connections nobody is told what was meant for the old ones.
+    assert_eq!(block_on(driver.fence()).unwrap()[1].number, 2);
+}
+
+#[test]
+fn slow_answers_open_the_breaker_and_one_probe_closes_it() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let options = RedisOptions::new(proxy.url()).read_timeout(Duration::from_millis(40));
+    let driver = block_on(RedisDriver::connect("app", options)).unwrap();
+    // Slower than a read may be, and fast enough to connect.
+    proxy.delay(Duration::from_millis(60), Duration::ZERO);
+    let mut waited = 0;
+    until("it is open", || {
+        waited += u32::from(block_on(driver.get(KEY, false)) == Err(Fault::Unanswered));
+        driver.health().breaker_open || !driver.health().connected
+    });
+    assert_eq!(waited, 3);
+    assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down));
+    proxy.delay(Duration::ZERO, Duration::ZERO);
+    until("it is closed", || block_on(driver.get(KEY, false)).is_ok());
+    assert!(!driver.health().breaker_open);
+}
+
+#[test]
+fn a_connection_that_is_cut_is_replaced_before_anybody_asks() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let driver = connect(&proxy.url());
+    let log = listen(&driver);
+    assert_eq!(proxy.accepted(), 3);
+    std::thread::sleep(Duration::from_millis(600));
+    proxy.cut();
+    until("it is down", || log.lock().contains(&Heard::Down));
+    until("it is back", || driver.health().connected && driver.health().subscribed && proxy.connections() == 3);
+    assert_eq!(proxy.accepted(), 6);
+    assert_eq!(*log.lock(), [Heard::Up, Heard::Down, Heard::Up]);
+    block_on(driver.fence()).unwrap();
+}
+
+#[test]
+fn a_subscriber_that_is_killed_hears_that_it_missed_something() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    for round in 1..=3 {
+        block_on(driver.bump(Partition::Keys, bump(round))).unwrap();
+        block_on(driver.fence()).unwrap();
+        server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        until("it is up again", || log.lock().iter().filter(|heard| **heard == Heard::Up).count() as u128 == round + 1);
+    }
+    let order: Vec<_> = log.lock().iter().map(|heard| matches!(heard, Heard::Message(..))).collect();
+    assert_eq!(order, [false, true, false, false, true, false, false, true, false, false]);
+}
+
+#[test]
+fn calls_that_are_given_up_leave_the_connection_in_order() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let keys: Vec<_> = (0..64_u32).map(|at| format!("{{hc:app:0}}k{at}").into_bytes()).collect();
+    for (version, key) in (1..).zip(&keys) {
+        block_on(driver.put(key, &[], None, &value(version, key), MINUTE, bump(version))).unwrap();
+    }
+    let given_up = std::sync::atomic::AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for (version, key) in (1..).zip(&keys[..8]) {
+            let (driver, given_up) = (&driver, &given_up);
+            scope.spawn(move || {
+                for round in 0..400_u64 {
+                    let limit = Duration::from_micros(round % 120);
+                    match block_on(io::within(limit, driver.get(key, true))) {
+                        Some(found) => assert!(found.unwrap().record == Some(value(version, key))),
+                        None => drop(given_up.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+                    }
+                }
+            });
+        }
+    });
+    assert!(given_up.load(std::sync::atomic::Ordering::Relaxed) > 0);
+    assert_eq!(driver.health().unanswered, 0, "whoever goes away says nothing of the server");
+}
+
+#[test]
+fn a_driver_that_may_begin_without_a_server_finds_it_later() {
+    let port = redis_server::free_port();
+    let options = RedisOptions::new(format!("redis://127.0.0.1:{port}")).connect_lazily();
+    let driver = block_on(RedisDriver::connect("app", options)).unwrap();
+    let log = Log::default();
+    let into = Arc::clone(&log);
+    driver.subscribe(Box::new(move |event| into.lock().extend(matches!(event, BusEvent::Up).then_some(Heard::Up))));
+    assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down));
+    let server = RedisServer::with(&[&format!("--port {port}")]);
+    until("it is up", || log.lock().len() == 1 && driver.health().connected);
+    block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    drop(server);
+    // What can be known to be wrong still is.
+    let wrong = RedisOptions::new("redis://127.0.0.1:1/x").connect_lazily();
+    assert!(block_on(RedisDriver::connect("app", wrong)).is_err());
+    let secret = RedisServer::with_users(&["user default on >secret ~* &* +@all"]);
+    let wrong = RedisOptions::new(format!("redis://:wrong@127.0.0.1:{}", secret.port())).connect_lazily();
+    assert!(block_on(RedisDriver::connect("app", wrong)).is_err());
+}
+
+#[test]
+fn closing_ends_every_connection_and_so_does_dropping() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let driver = connect(&proxy.url());
+    let log = listen(&driver);
+    assert_eq!(proxy.connections(), 3);
+    block_on(driver.close()).unwrap();
+    assert_eq!(*log.lock(), [Heard::Up, Heard::Down]);
+    until("they are gone", || proxy.connections() == 0);
+    assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down));
+    block_on(driver.close()).unwrap();
+    let dropped = connect(&proxy.url());
+    listen(&dropped);
+    assert_eq!(proxy.connections(), 3);
+    drop(dropped);
+    until("they are gone", || proxy.connections() == 0);
+    std::thread::sleep(2 * Duration::from_millis(500));
+    assert_eq!((proxy.accepted(), proxy.connections()), (6, 0), "and nothing connects again");
+}

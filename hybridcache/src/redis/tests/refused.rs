@@ -1,0 +1,226 @@
+//! Servers that say no, at the start and later.
+
+use super::redis_server::Certificates;
+use super::*;
+
+/// Why there is no driver.
+fn reason(options: RedisOptions) -> String {
+    match block_on(RedisDriver::connect("app", options)) {
+        Err(Error::Remote { reason, .. }) => reason,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it connects"),
+    }
+}
+
+/// The rights that the documentation of the module lists.
+fn documented_rights() -> String {
+    let text = include_str!("../mod.rs");
+    let rule = text.split("ACL SETUSER app ").nth(1).unwrap().split("```").next().unwrap();
+    rule.replace("//!", " ").split_whitespace().collect::<Vec<_>>().join(" ").replace("{hc:ns:", "{hc:app:")
+}
+
+#[test]
+fn wrong_credentials_are_named() {
+    let server = RedisServer::with_users(&["user default on >secret ~* &* +@all", "user app on >p@ss/w ~* &* +@all"]);
+    let at = |user: &str| RedisOptions::new(format!("redis://{user}127.0.0.1:{}", server.port()));
+    assert_eq!(reason(at("")), "it wants a password, and the URL has none");
+    assert_eq!(reason(at(":wrong@")), "the user or the password is wrong");
+    assert_eq!(reason(at("app:wrong@")), "the user or the password is wrong");
+    assert!(block_on(RedisDriver::connect("app", at("app:p%40ss%2Fw@"))).is_ok());
+    assert!(block_on(RedisDriver::connect("app", at(":secret@"))).is_ok());
+}
+
+#[test]
+fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
+    let rights = documented_rights();
+    let server = RedisServer::with_users(&["user default on nopass ~* &* +@all", &format!("user app {rights} +info")]);
+    let options = || RedisOptions::new(format!("redis://app:secret@127.0.0.1:{}", server.port()));
+    let driver = block_on(RedisDriver::connect("app", options())).unwrap();
+    block_on(async {
+        driver.get_or_lease(KEY, &lease(1), SECOND, true).await.unwrap();
+        driver.await_fill(KEY, &lease(1)).await.unwrap();
+        driver.renew(KEY, &lease(1), SECOND).await.unwrap();
+        let lives = Lives { now: SECOND, at_most: Some(SECOND) };
+        driver.fill(KEY, &lease(1), &value(1, b""), lives, b"wake").await.unwrap();
+        driver.touch(KEY, 1, SECOND).await.unwrap();
+        driver.lease_over(KEY, b"no", &lease(2), SECOND).await.unwrap();
+        driver.release(KEY, &lease(2), b"wake").await.unwrap();
+        driver.evict(&[KEY.to_vec()], Some((b"i", SECOND)), bump(1)).await.unwrap();
+        driver.put(KEY, &[KEY.to_vec()], None, &value(1, b""), lives, bump(2)).await.unwrap();
+        driver.clear("users", bump(3)).await.unwrap();
+        driver.bump(Partition::Meta, bump(4)).await.unwrap();
+        driver.fence().await.unwrap();
+        driver.floors().await.unwrap();
+        driver.log_after(Partition::Keys, 0).await.unwrap();
+        driver.get(KEY, true).await.unwrap();
+    });
+    assert_eq!(server.ask(&["ACL", "LOG"]).text(), "", "nothing else was tried");
+    for right in rights.split_whitespace().filter(|right| right.starts_with(['+', '~', '&'])) {
+        let without = match right.split_at(1) {
+            ("+", command) => format!("-{command}"),
+            ("~", _) => "resetkeys".to_owned(),
+            _ => "resetchannels".to_owned(),
+        };
+        server.ask(&["ACL", "SETUSER", "app", &without]);
+        let why = reason(options());
+        assert!(why.contains(right), "without {right}: {why}");
+        server.ask(&["ACL", "SETUSER", "app", right]);
+    }
+}
+
+#[test]
+fn several_missing_rights_are_named_together() {
+    let server = RedisServer::with_users(&[
+        "user default on nopass ~* &* +@all",
+        "user app on >x ~{hc:app:* &{hc:app:* +@all -xadd -eval",
+    ]);
+    let why = reason(RedisOptions::new(format!("redis://app:x@127.0.0.1:{}", server.port())));
+    assert_eq!(why, "the user lacks rights: `ACL SETUSER … +xadd +eval`");
+}
+
+#[test]
+fn servers_that_will_not_do_are_named() {
+    let server = RedisServer::start();
+    let options = |path: &str| RedisOptions::new(server.url() + path);
+    assert_eq!(reason(options("/99")), "it has no database of this number");
+    let replica = RedisServer::with(&[&format!("--replicaof 127.0.0.1 {}", server.port())]);
+    until("it replicates", || replica.ask(&["INFO", "replication"]).text().contains("master_link_status:up"));
+    assert!(reason(RedisOptions::new(replica.url())).contains("replica"));
+    let cluster = RedisServer::with(&["--cluster-enabled yes"]);
+    assert!(reason(RedisOptions::new(cluster.url())).contains("cluster"));
+    let nobody = RedisOptions::new(format!("redis://127.0.0.1:{}", redis_server::free_port()));
+    assert!(reason(nobody).contains("nobody listens there"));
+    let full = RedisServer::with(&["--maxclients 1"]);
+    assert!(reason(RedisOptions::new(full.url())).contains("maxclients"));
+}
+
+#[test]
+fn what_hangs_is_given_up_in_time() {
+    let server = RedisServer::start();
+    server.pause();
+    let start = Instant::now();
+    let why = reason(RedisOptions::new(server.url()).connect_timeout(Duration::from_millis(200)));
+    assert!(why.contains("200ms"), "{why}");
+    assert!(start.elapsed() < SECOND);
+}
+
+#[test]
+fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    block_on(async {
+        let there = b"{hc:app:0}there".to_vec();
+        driver.put(&there, &[], None, &value(1, b"v"), MINUTE, bump(1)).await.unwrap();
+        driver.get_or_lease(KEY, &lease(5), 5 * SECOND, false).await.unwrap();
+        server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        let found = driver.get_or_lease(&there, &lease(2), SECOND, true).await.unwrap();
+        assert_eq!(found.record, Some(value(1, b"v")));
+        assert!(found.remaining.unwrap() > 59 * SECOND);
+        assert_eq!(refused(driver.get_or_lease(b"{hc:app:0}absent", &lease(3), SECOND, true).await), "OOM");
+        assert_eq!(refused(driver.fill(KEY, &lease(5), &value(5, b"v"), MINUTE, b"").await), "OOM");
+        assert!(driver.fence().await.is_ok());
+        assert_eq!(driver.evict(&[KEY.to_vec()], None, bump(2)).await.unwrap().number, 2);
+        assert_eq!(driver.bump(Partition::Keys, bump(3)).await.unwrap().number, 3);
+        driver.clear("users", bump(4)).await.unwrap();
+        // A put that finds no room removes what was there, and says so.
+        let (mark, put) = driver.put(&there, &[], None, &value(2, b"w"), MINUTE, bump(5)).await.unwrap();
+        assert_eq!((mark.number, put), (4, false));
+        assert!(driver.get(&there, false).await.unwrap().record.is_none());
+        driver.fence().await.unwrap();
+    });
+    assert_eq!(messages(&log, Partition::Keys).len(), 4);
+    let health = driver.health();
+    assert!(health.refused >= 3 && !health.breaker_open, "{health:?}");
+}
+
+#[test]
+fn a_foreign_type_under_a_key_is_a_refusal_until_it_is_evicted() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    block_on(async {
+        server.ask(&["LPUSH", &String::from_utf8_lossy(KEY), "x"]);
+        assert_eq!(refused(driver.get_or_lease(KEY, &lease(1), SECOND, true).await), "WRONGTYPE");
+        assert_eq!(refused(driver.get(KEY, true).await), "WRONGTYPE");
+        assert_eq!(refused(driver.fill(KEY, &lease(1), &value(1, b""), MINUTE, b"").await), "WRONGTYPE");
+        assert!(!driver.put(KEY, &[], Some(&lease(1)), &value(1, b""), MINUTE, bump(1)).await.unwrap().1);
+        assert!(driver.get_or_lease(KEY, &lease(1), SECOND, true).await.unwrap().record.is_none());
+    });
+}
+
+#[test]
+fn a_master_that_becomes_a_replica_is_left_and_used_again_when_it_is_a_master() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(refused(block_on(driver.fence())), "READONLY");
+    until("it is down", || log.lock().last() == Some(&Heard::Down));
+    // The lanes learn it by their own writes; a read of a replica is not wrong, but nothing can be leased.
+    let _ = block_on(driver.get_or_lease(KEY, &lease(1), SECOND, false));
+    until("the commands are down too", || !driver.health().connected);
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    until("it is up", || log.lock().last() == Some(&Heard::Up) && driver.health().connected);
+    block_on(driver.fence()).unwrap();
+}
+
+#[test]
+fn a_server_that_runs_a_script_without_end_is_busy_and_not_gone() {
+    let server = RedisServer::with(&["--busy-reply-threshold 20"]);
+    let driver = connect(&server.url());
+    std::thread::scope(|scope| {
+        scope.spawn(|| server.ask(&["EVAL", "while true do end", "0"]));
+        until("it is busy", || block_on(driver.get(KEY, false)) == Err(Fault::Refused { code: "BUSY".to_owned() }));
+        server.ask(&["SCRIPT", "KILL"]);
+    });
+    until("it is free", || block_on(driver.get(KEY, false)).is_ok());
+}
+
+#[test]
+fn tls_with_an_authority_of_our_own_and_with_a_client_certificate() {
+    let certificates = Certificates::new();
+    for mutual in [false, true] {
+        let server = RedisServer::with_tls(&certificates, mutual);
+        let options = RedisOptions::new(server.tls_url());
+        let strangers = Certificates::new();
+        assert!(reason(options.clone()).contains("signed by nobody we trust"));
+        assert!(reason(options.clone().ca(strangers.ca)).contains("signed by nobody we trust"));
+        assert!(reason(options.clone().ca("no pem")).contains("certificate"));
+        let (certificate, key) = certificates.client.clone();
+        let trusting = options.ca(certificates.ca.clone());
+        let shown = trusting.clone().client_certificate(certificate, key);
+        if mutual {
+            let why = reason(trusting);
+            assert!(why.contains("client_certificate"), "{why}");
+        } else {
+            block_on(async { RedisDriver::connect("app", trusting).await.unwrap().fence().await.unwrap() });
+        }
+        let driver = block_on(RedisDriver::connect("app", shown)).unwrap();
+        let log = listen(&driver);
+        block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+        block_on(driver.fence()).unwrap();
+        assert_eq!(messages(&log, Partition::Keys).len(), 1);
+        let plain = RedisOptions::new(format!("redis://localhost:{}", server.tls_url().rsplit(':').next().unwrap()));
+        assert!(reason(plain).contains("rediss://"));
+        let tls = RedisOptions::new(server.url().replace("redis://127.0.0.1", "rediss://localhost"));
+        let why = reason(tls.ca(certificates.ca.clone()));
+        assert!(why.contains("does not speak TLS"), "{why}");
+    }
+}
+
+#[test]
+fn a_unix_socket_and_another_database() {
+    let server = RedisServer::start();
+    let driver = connect(&(server.unix_url() + "?db=3"));
+    let (same, other) = (connect(&(server.url() + "/3")), connect(&server.url()));
+    let (heard, unheard) = (listen(&same), listen(&other));
+    block_on(async {
+        driver.put(KEY, &[], None, &value(1, b"v"), MINUTE, bump(1)).await.unwrap();
+        assert!(same.get(KEY, false).await.unwrap().record.is_some());
+        assert!(other.get(KEY, false).await.unwrap().record.is_none());
+        same.fence().await.unwrap();
+        other.fence().await.unwrap();
+    });
+    assert_eq!(messages(&heard, Partition::Keys).len(), 1);
+    assert!(messages(&unheard, Partition::Keys).is_empty(), "channels know no databases, and so their names do");
+}
