@@ -14,6 +14,7 @@ pub(crate) fn cached(args: TokenStream, item: TokenStream) -> TokenStream {
     attribute(&item, |function, errors| {
         let args = CachedArgs::parse(args, errors);
         check::options(&args, errors);
+        check::remote(&args, errors);
         let function = function?;
         check::cacheable(function, errors);
         let model = Cached::of(function, &args, errors)?;

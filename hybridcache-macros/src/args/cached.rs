@@ -10,6 +10,7 @@ use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
 use super::list::{Written, assigned, flag, items, name, parenthesised, set, word};
+use super::remote::{self, RemoteArgs};
 use super::value::{self, Value};
 use crate::errors::Errors;
 use crate::suggest::{elsewhere, list, nearest};
@@ -42,7 +43,8 @@ pub(crate) struct CachedArgs {
     pub(crate) version: Option<Written<Value<u32>>>,
     pub(crate) value: Option<Written<Type>>,
     pub(crate) returns: Option<Written<Ident>>,
-    pub(crate) tier: Option<Written<Expr>>,
+    pub(crate) tier: Option<Written<Ident>>,
+    pub(crate) remote: RemoteArgs,
     pub(crate) cache: Option<Written<Expr>>,
     pub(crate) handle: Option<Written<Handle>>,
     pub(crate) krate: Option<Written<Path>>,
@@ -148,7 +150,6 @@ impl CachedArgs {
             "single_flight" => {
                 let known = ["process", "fleet", "off"];
                 let mode = assigned(input, name, "single_flight = process", |input| word(input, name, &known))?;
-                self.refuse(mode.span(), later::single_flight(&mode));
                 set(&mut self.single_flight, name, mode)
             }
             "cache_none" => set(&mut self.cache_none, name, flag(input, name)?),
@@ -182,9 +183,15 @@ impl CachedArgs {
                 )
             }
             "tier" => {
-                let tier: Expr = assigned(input, name, "tier = memory", |input| input.parse())?;
-                self.refuse(tier.span(), later::tier(&tier));
-                set(&mut self.tier, name, tier)
+                let tier: Expr = assigned(input, name, "tier = hybrid", |input| input.parse())?;
+                match tier_word(&tier)? {
+                    Some(word) => set(&mut self.tier, name, word),
+                    None => {
+                        self.unread.push(name.clone());
+                        self.refuse(tier.span(), Some(later::TIER.to_owned()));
+                        Ok(())
+                    }
+                }
             }
             "cache" => set(&mut self.cache, name, assigned(input, name, "cache = self.users", expr)?),
             "handle" => set(&mut self.handle, name, assigned(input, name, "handle = users", handle)?),
@@ -193,22 +200,22 @@ impl CachedArgs {
                 name,
                 assigned(input, name, "crate = ::hybridcache", |input| input.call(Path::parse_mod_style))?,
             ),
-            unknown => match later::option(input, name)? {
-                Some(sentence) => {
-                    self.refuse(name.span(), Some(sentence));
-                    Ok(())
+            unknown => {
+                if let Some(read) = self.remote.option(input, name) {
+                    return read;
                 }
-                None => {
-                    let all: Vec<&str> = OPTIONS.into_iter().chain(later::OPTIONS).collect();
-                    let hint = match (elsewhere(unknown), nearest(unknown, &all)) {
-                        (Some(here), _) => format!("it is called `{here}` here"),
-                        (None, Some(near)) => format!("did you mean `{near}`?"),
-                        (None, None) => format!("known are {}", list(&OPTIONS)),
-                    };
-                    Err(syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}")))
-                }
-            },
+                let Some(sentence) = later::option(input, name)? else {
+                    return Err(unknown_option(name, unknown));
+                };
+                self.refuse(name.span(), Some(sentence));
+                Ok(())
+            }
         }
+    }
+
+    /// Whether the entries live in a tier that several processes share.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.tier.as_ref().is_some_and(|tier| tier.value != "memory")
     }
 
     /// Whether an option of this name was written that could not be read.
@@ -218,6 +225,42 @@ impl CachedArgs {
 
     fn refuse(&mut self, span: Span, sentence: Option<String>) {
         self.later.extend(sentence.map(|sentence| (span, sentence)));
+    }
+}
+
+fn unknown_option(name: &Ident, unknown: &str) -> syn::Error {
+    let known: Vec<&str> = OPTIONS.into_iter().chain(remote::OPTIONS).collect();
+    let all: Vec<&str> = known.iter().copied().chain(later::OPTIONS).collect();
+    let hint = match (elsewhere(unknown), nearest(unknown, &all)) {
+        (Some(here), _) => format!("it is called `{here}` here"),
+        (None, Some(near)) => format!("did you mean `{near}`?"),
+        (None, None) => format!("known are {}", list(&known)),
+    };
+    syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}"))
+}
+
+/// The word of a tier that comes with the runtime; nothing for an expression.
+fn tier_word(tier: &Expr) -> syn::Result<Option<Ident>> {
+    const TIERS: [&str; 3] = ["memory", "hybrid", "redis"];
+    let word = match tier {
+        Expr::Path(path) => path.path.get_ident(),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            let message = format!("a tier is a name without quotes: `tier = {}`", text.value());
+            return Err(syn::Error::new(text.span(), message));
+        }
+        _ => None,
+    };
+    let Some(word) = word else {
+        return Ok(None);
+    };
+    if TIERS.iter().any(|tier| word == tier) {
+        return Ok(Some(word.clone()));
+    }
+    match nearest(&word.to_string(), &TIERS) {
+        Some(near) => {
+            Err(syn::Error::new(word.span(), format!("`{word}` is no value of `tier`; did you mean `{near}`?")))
+        }
+        None => Ok(None),
     }
 }
 
@@ -291,7 +334,7 @@ mod tests {
             weigh = |_, value| value.len() as u64, policy = s3fifo, key(id, lang: String = lang.to_lowercase()), skip(self, pool),
             name = "users", version = 2, value = User, returns = result, when = id > 0, store_if = |v| v.ok, cache_err,
             cache_none = true, none_ttl = "10s", err_ttl = "1s", share_err = |e| e.copy(), jitter = "10%", refresh_ahead = 0.8,
-            single_flight = off, wait_timeout = "5s", cache = &self.users, handle = users, crate = my::reexport,
+            single_flight = fleet, wait_timeout = "5s", cache = &self.users, handle = users, crate = my::reexport, codec = json,
         });
         assert_eq!(errors, [""; 0]);
         assert!(args.later.is_empty());
@@ -304,13 +347,12 @@ mod tests {
     #[test]
     fn options_of_later_versions_are_read_and_refused() {
         let (args, errors) = parse(quote! {
-            tier = hybrid, codec = my::Codec, compress(lz4, min = 1024), tags("user", "tenant:{tenant}"),
-            stale_while_revalidate = "30s", stale_if_error = "1h", soft_timeout = "50ms", hard_timeout = "2s",
-            single_flight = fleet, consistency = strict, policy = lru
+            tier = MyDriver::new(), tags("user", "tenant:{tenant}"), stale_while_revalidate = "30s", stale_if_error = "1h",
+            soft_timeout = "50ms", hard_timeout = "2s", policy = lru
         });
         assert_eq!(errors, [""; 0]);
-        assert_eq!(args.later.len(), 11);
-        assert!(args.later[0].1.contains("use `tier = memory` (the default)"));
+        assert_eq!(args.later.len(), 7);
+        assert!(args.later[0].1.contains("`tier = redis`"));
         assert!(args.later.iter().all(|(_, sentence)| sentence.contains("this version of hybridcache")));
     }
 
@@ -325,6 +367,7 @@ mod tests {
         assert_eq!(errors[3], "`lur` is no value of `policy`; did you mean `lru`?");
         assert_eq!(errors[4], "`capacity` needs a value, as in `capacity = 10_000`");
         assert!(args.jitter.is_some(), "reading goes on behind a mistake");
+        assert_eq!(parse(quote!(tier = hybird)).1, ["`hybird` is no value of `tier`; did you mean `hybrid`?"]);
     }
 
     #[test]

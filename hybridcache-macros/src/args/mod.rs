@@ -3,5 +3,6 @@
 pub(crate) mod cached;
 mod later;
 pub(crate) mod list;
+pub(crate) mod remote;
 pub(crate) mod value;
 pub(crate) mod writes;

@@ -91,8 +91,8 @@ impl EvictArgs {
                     Ok(())
                 }
                 "on_outage" => {
-                    assigned(input, &option, "on_outage = fail", |input| word(input, &option, &["fail", "defer"]))?;
-                    let sentence = "`on_outage` is about remote tiers, and this version of hybridcache has the memory tier only: remove it";
+                    assigned(input, &option, "on_outage = fail", |input| word(input, &option, &["queue", "fail"]))?;
+                    let sentence = "what becomes of an evict in an outage is up to the cache: write `on_outage = fail` in its `#[cached(…)]`";
                     self.later.push((option.span(), sentence.to_owned()));
                     Ok(())
                 }

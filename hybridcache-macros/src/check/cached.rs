@@ -9,6 +9,7 @@ use syn::{Expr, ReceiverKind, Type};
 
 use crate::args::cached::{CachedArgs, Handle};
 use crate::args::list::Written;
+use crate::args::remote::Codec;
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::mention::mentions;
@@ -103,10 +104,12 @@ fn given_cache_is_within_reach(model: &Cached<'_>, args: &CachedArgs, errors: &E
 
 /// A store is built once, for all calls.
 fn expressions_of_the_store_stand_alone(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) {
-    for option in [&args.weigh, &args.store_if, &args.name] {
-        let Some(Written { name, value }) = option else {
-            continue;
-        };
+    let plain = [&args.weigh, &args.store_if, &args.name].into_iter().flatten();
+    let codec = args.remote.codec.as_ref().and_then(|Written { name, value }| match value {
+        Codec::Own(expr) => Some((name, expr)),
+        Codec::Known(_) => None,
+    });
+    for (name, value) in plain.map(|Written { name, value }| (name, value)).chain(codec) {
         // A closure may call its own parameters like arguments of the function.
         if matches!(value, Expr::Closure(_)) {
             continue;

@@ -3,11 +3,13 @@
 mod cached;
 mod function;
 mod options;
+mod remote;
 mod writes;
 
 pub(crate) use cached::cached;
 pub(crate) use function::{cacheable, wrappable};
 pub(crate) use options::options;
+pub(crate) use remote::remote;
 pub(crate) use writes::{evict, of_result, put};
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
         name(&args.version),
         name(&args.tier),
     ];
-    for name in names.into_iter().flatten() {
+    for name in names.into_iter().flatten().chain(args.remote.names()) {
         errors.at(name.span(), format!("`{name}` configures a store, and this function uses the one in `cache`: set it on the cache, where it is built"));
     }
     if let Some(ahead) = &args.refresh_ahead {

@@ -185,6 +185,38 @@ fn what_runs_behind_has_to_own() {
 }
 
 #[test]
+fn a_shared_tier_wants_to_hear_how_long() {
+    says(option(quote!(tier = hybrid)), &["`tier = hybrid` keeps entries when this process is gone", "ttl = \"5m\""]);
+    says(option(quote!(tier = redis, cache_err = false)), &["ttl = \"forever\""]);
+    says(option(quote!(tier = redis, sliding)), &["`sliding` renews a lifetime"]);
+    says(option(quote!(tier = redis, ttl = "5 parsecs")), &["no unit of time"]);
+    let forever = attribute::cached(quote!(tier = hybrid, ttl = "forever"), quote! { fn f(id: u64) -> u8 { 0 } });
+    assert!(!forever.to_string().contains("compile_error"));
+}
+
+#[test]
+fn options_of_a_shared_tier_need_one() {
+    says(option(quote!(codec = json)), &["in memory only", "add `tier = hybrid`"]);
+    says(option(quote!(tier = memory, lease = "5s")), &["`lease` is about a tier"]);
+    says(option(quote!(single_flight = fleet)), &["single_flight = process"]);
+    says(option(quote!(tier = hybird, codec = json, ttl = "1m")), &["did you mean `hybrid`?"]);
+    says(option(quote!(tier = MyDriver::new(), codec = json)), &["drivers of your own"]);
+    says(option(quote!(tier = "hybrid", codec = json)), &["without quotes: `tier = hybrid`"]);
+    says(option(quote!(cache = USERS, codec = json)), &["`codec` configures a store", "set it on the cache"]);
+}
+
+#[test]
+fn options_of_a_shared_tier_have_to_make_sense() {
+    let remote = |more: TokenStream| option(quote!(ttl = "1m", tier = hybrid, #more));
+    says(remote(quote!(lease = "149ms")), &["at least \"150ms\""]);
+    says(remote(quote!(degraded_ttl = "0s")), &["has to last a little"]);
+    says(remote(quote!(max_value_bytes = 0)), &["keeps nothing"]);
+    says(remote(quote!(max_disconnected = "30s")), &["is for `consistency = eventual`"]);
+    says(remote(quote!(max_disconnected = "0s", consistency = eventual)), &["never answer"]);
+    says(remote(quote!(codec = Packed::of(lang))), &["cannot depend on the argument `lang`"]);
+}
+
+#[test]
 fn results_are_used_where_there_is_one() {
     let item = || quote! { async fn create(new: User) -> Result<User, E> { insert(new).await } };
     says(one(evict(quote!(user(result.id), before), item())), &["no `result` before the body"]);

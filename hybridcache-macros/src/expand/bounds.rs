@@ -11,6 +11,7 @@ use syn::{GenericParam, Generics, Type, WherePredicate};
 use super::wrapper::conditions;
 use crate::model::key::Part;
 use crate::model::shape::{Shape, is_std, to_owned};
+use crate::model::store::Codec;
 use crate::model::{Cached, Companions};
 
 /// One type, and what it has to be.
@@ -19,15 +20,20 @@ struct Bound<'a> {
     written: &'a Type,
     /// The type that is kept.
     kept: TokenStream,
-    role: Role,
+    role: Role<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Role {
+enum Role<'a> {
     Key,
     /// A key that is kept in another form, `Path` as `PathBuf`.
     Target,
     Value,
+    /// A key that is spelled in a shared tier.
+    SpelledKey,
+    SpelledTarget,
+    /// A value that this codec encodes.
+    Encoded(&'a Codec),
 }
 
 /// The types of a function that may turn out not to fit.
@@ -43,7 +49,15 @@ fn of<'a>(model: &'a Cached<'_>) -> Vec<Bound<'a>> {
     }
     let value = &model.returns.value;
     bounds.push(Bound { written: value, kept: value.to_token_stream(), role: Role::Value });
-    bounds.retain(|bound| !is_known(bound.written));
+    if let Some(remote) = model.store.remote() {
+        let spelled: Vec<_> = bounds.iter().filter_map(Bound::spelled).collect();
+        bounds.extend(spelled);
+        // Of a codec of the user's own the builder asks, where the codec is written.
+        if let Codec::Known(_) = remote.codec {
+            bounds.push(Bound { written: value, kept: value.to_token_stream(), role: Role::Encoded(&remote.codec) });
+        }
+    }
+    bounds.retain(|bound| !is_known(bound.written) || matches!(bound.role, Role::Encoded(_)));
     bounds
 }
 
@@ -80,7 +94,17 @@ fn asked(model: &Cached<'_>) -> Asked {
     }
 }
 
-impl Bound<'_> {
+impl<'a> Bound<'a> {
+    /// What a shared tier asks of a part of a key.
+    fn spelled(&self) -> Option<Self> {
+        let role = match self.role {
+            Role::Key => Role::SpelledKey,
+            Role::Target => Role::SpelledTarget,
+            _ => return None,
+        };
+        Some(Self { written: self.written, kept: self.kept.clone(), role })
+    }
+
     /// A call that compiles if the type fits.
     fn call(&self, model: &Cached<'_>) -> TokenStream {
         let Self { written, kept, role } = self;
@@ -89,6 +113,12 @@ impl Bound<'_> {
             Role::Key => quote_spanned!(written.span()=> #private::assert_key::<#kept>()),
             Role::Target => quote_spanned!(written.span()=> #private::assert_target::<#written>()),
             Role::Value => quote_spanned!(written.span()=> #private::assert_value::<#kept>()),
+            Role::SpelledKey => quote_spanned!(written.span()=> #private::assert_spelled::<#kept>()),
+            Role::SpelledTarget => quote_spanned!(written.span()=> #private::assert_spelled_target::<#written>()),
+            Role::Encoded(codec) => {
+                let codec = codec.tokens(&model.krate);
+                quote_spanned!(written.span()=> #private::assert_encoded::<#kept, #codec>())
+            }
         }
     }
 
@@ -100,6 +130,14 @@ impl Bound<'_> {
             Role::Key => quote_spanned!(written.span()=> #private::Keyed<#kept>: ::core::marker::Sized),
             Role::Target => quote_spanned!(written.span()=> #private::Targeted<#written>: ::core::marker::Sized),
             Role::Value => quote_spanned!(written.span()=> #private::Valued<#kept>: ::core::marker::Sized),
+            Role::SpelledKey => quote_spanned!(written.span()=> #private::Spelled<#kept>: ::core::marker::Sized),
+            Role::SpelledTarget => {
+                quote_spanned!(written.span()=> #private::SpelledTargeted<#written>: ::core::marker::Sized)
+            }
+            Role::Encoded(codec) => {
+                let codec = codec.tokens(&model.krate);
+                quote_spanned!(written.span()=> #private::Encoded<#kept, #codec>: ::core::marker::Sized)
+            }
         }
     }
 
@@ -110,6 +148,11 @@ impl Bound<'_> {
         match role {
             Role::Key | Role::Target => quote!(for<'hc> #kept: #private::KeyPart),
             Role::Value => quote!(for<'hc> #kept: #private::CacheValue),
+            Role::SpelledKey | Role::SpelledTarget => quote!(for<'hc> #kept: #private::SpelledPart),
+            Role::Encoded(codec) => {
+                let codec = codec.tokens(&model.krate);
+                quote!(for<'hc> #codec: #private::Codec<#kept>)
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn accessor(model: &Cached<'_>, name: &Ident) -> TokenStream {
     let private = model.krate.private();
     let Types { key, value } = Types::of(model);
     let body = match &model.store {
-        Store::Own { name, settings } => resolve(model, name, settings),
+        Store::Own { name, settings, .. } => resolve(model, name, settings),
         Store::Given(cache) => {
             let given = given(model, cache);
             quote!(#private::Resolved::Owned({ #given }))
@@ -73,7 +73,7 @@ pub(crate) fn in_place(model: &Cached<'_>) -> TokenStream {
                 let __hc_cache = #private::Resolved::of(__hc_given);
             }
         }
-        Store::Own { name, settings } => {
+        Store::Own { name, settings, .. } => {
             let resolve = resolve(model, name, settings);
             quote!(let __hc_cache = { #resolve };)
         }
@@ -89,18 +89,20 @@ fn resolve(model: &Cached<'_>, name: &Name, settings: &[Setting]) -> TokenStream
     let settings = settings.iter().map(|Setting { method, argument }| quote!(.#method(#argument)));
     let plain =
         matches!(model.companions, Companions::Struct(_)) && generics::instance(&model.function.sig.generics).is_none();
-    if plain {
-        // A free function without generics has one instance, whose types a static can name.
-        return quote! {
-            static __HC: #private::PlainSite<#key, #value> = #private::PlainSite::new();
-            #assertions
-            __HC.cache(|| __HC.builder(#name) #(#settings)*)
-        };
+    let begin = if plain { quote!(__HC.builder(#name)) } else { quote!(#root::Cache::<#key, #value>::builder(#name)) };
+    let mut builder = quote!(#begin #(#settings)*);
+    if let Some(remote) = model.store.remote() {
+        builder = model.krate.needs(&Ident::new("redis", remote.tier.span()), &builder);
     }
+    let site = match plain {
+        // A free function without generics has one instance, whose types a static can name.
+        true => quote!(static __HC: #private::PlainSite<#key, #value> = #private::PlainSite::new();),
+        false => quote!(static __HC: #private::Site = #private::Site::new();),
+    };
     quote! {
-        static __HC: #private::Site = #private::Site::new();
+        #site
         #assertions
-        __HC.cache(|| #root::Cache::<#key, #value>::builder(#name) #(#settings)*)
+        __HC.cache(|| #builder)
     }
 }
 

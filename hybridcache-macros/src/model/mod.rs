@@ -6,7 +6,7 @@ pub(crate) mod shape;
 pub(crate) mod store;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, Path};
 
 use crate::args::cached::{CachedArgs, Handle};
@@ -126,10 +126,21 @@ impl Crate {
 
     /// The same, for an expression whose errors are to point at what the user wrote.
     pub(crate) fn private_at(&self, span: Span) -> TokenStream {
-        let located = |mut token: TokenTree| {
-            token.set_span(token.span().located_at(span));
-            token
-        };
-        self.private().into_iter().map(located).collect()
+        located(self.private(), span)
     }
+
+    /// What only some builds of the runtime have, by its name. Without it that is said where the name stands.
+    pub(crate) fn needs(&self, name: &Ident, arguments: &TokenStream) -> TokenStream {
+        let root = located(self.root.clone(), name.span());
+        let exported = format_ident!("__{}", name);
+        quote_spanned!(name.span()=> #root::#exported!(#arguments))
+    }
+}
+
+fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    let located = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.into_iter().map(located).collect()
 }

@@ -8,13 +8,14 @@ use syn::ext::IdentExt as _;
 use super::{Crate, wanted};
 use crate::args::cached::CachedArgs;
 use crate::args::list::Written;
+use crate::args::remote::{Codec as WrittenCodec, Compress, RemoteArgs};
 use crate::args::value::FOREVER;
 use crate::function::Function;
 
 /// Where the entries live.
 pub(crate) enum Store {
     /// In a store of the function's own.
-    Own { name: Name, settings: Vec<Setting> },
+    Own { name: Name, settings: Vec<Setting>, remote: Option<Remote> },
     /// In the cache that this expression gives.
     Given(Expr),
 }
@@ -26,6 +27,30 @@ pub(crate) enum Name {
     InModule(String),
     /// Behind the name of the type.
     OnSelf(String),
+}
+
+/// A tier that processes share.
+pub(crate) struct Remote {
+    /// The word that asks for it: here it is reported if the runtime was built without.
+    pub(crate) tier: Ident,
+    pub(crate) codec: Codec,
+}
+
+/// The wire form of values.
+pub(crate) enum Codec {
+    /// One that comes with the runtime, by its name as a codec, which is reported here if the runtime was built without.
+    Known(Ident),
+    Own(Expr),
+}
+
+impl Codec {
+    /// What names it. For one that comes with the runtime that is both its type and its value.
+    pub(crate) fn tokens(&self, krate: &Crate) -> TokenStream {
+        match self {
+            Self::Known(name) => krate.needs(name, &TokenStream::new()),
+            Self::Own(own) => own.to_token_stream(),
+        }
+    }
 }
 
 /// One call on the builder.
@@ -46,7 +71,26 @@ impl Store {
             None if on_self => Name::OnSelf(own),
             None => Name::InModule(own),
         };
-        Self::Own { name, settings: settings(args, krate) }
+        let remote = args.tier.as_ref().filter(|_| args.is_remote()).map(|tier| Remote {
+            tier: tier.value.clone(),
+            codec: match args.remote.codec.as_ref().map(|codec| &codec.value) {
+                None => Codec::Known(format_ident!("msgpack", span = tier.value.span())),
+                Some(WrittenCodec::Known(name)) => Codec::Known(name.clone()),
+                Some(WrittenCodec::Own(own)) => Codec::Own(own.clone()),
+            },
+        });
+        let mut settings = settings(args, krate);
+        if let Some(remote) = &remote {
+            settings.extend(of_remote(remote, &args.remote, krate));
+        }
+        Self::Own { name, settings, remote }
+    }
+
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Own { remote, .. } => remote.as_ref(),
+            Self::Given(_) => None,
+        }
     }
 }
 
@@ -57,7 +101,13 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
     let mut set = |method: &str, name: &Ident, argument: TokenStream| {
         settings.push(Setting { method: format_ident!("{method}", span = name.span()), argument });
     };
-    let ttl = args.ttl.as_ref().filter(|ttl| ttl.value.known() != Some(FOREVER));
+    let (ttl, forever) = match &args.ttl {
+        Some(ttl) if ttl.value.known() == Some(FOREVER) => (None, Some(&ttl.name)),
+        ttl => (ttl.as_ref(), None),
+    };
+    if let Some(forever) = forever {
+        set("forever", forever, TokenStream::new());
+    }
     match (ttl, &args.sliding) {
         (Some(ttl), Some(Written { name, value: None })) => set("sliding", name, ttl.value.to_token_stream()),
         (ttl, sliding) => {
@@ -88,11 +138,44 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
     each("err_ttl", written(&args.err_ttl));
     each("jitter", written(&args.jitter));
     each("refresh_ahead", written(&args.refresh_ahead));
-    let mode = |mode: &Ident| {
-        if mode == "off" { quote!(#root::SingleFlight::Off) } else { quote!(#root::SingleFlight::Process) }
+    let mode = |mode: &Ident| match mode.to_string().as_str() {
+        "off" => quote!(#root::SingleFlight::Off),
+        "fleet" => quote!(#root::SingleFlight::Fleet),
+        _ => quote!(#root::SingleFlight::Process),
     };
     each("single_flight", args.single_flight.as_ref().map(|single| (&single.name, mode(&single.value))));
     each("wait_timeout", written(&args.wait_timeout));
+    settings
+}
+
+/// What a shared tier is told, in the order of the table in the documentation.
+fn of_remote(remote: &Remote, args: &RemoteArgs, krate: &Crate) -> Vec<Setting> {
+    let root = krate.root();
+    let mut settings = vec![Setting { method: remote.tier.clone(), argument: remote.codec.tokens(krate) }];
+    let mut each = |option: Option<(&Ident, TokenStream)>| {
+        if let Some((name, argument)) = option {
+            settings.push(Setting { method: name.clone(), argument });
+        }
+    };
+    each(args.compress.as_ref().map(|Written { name, value: Compress { algorithm, min } }| {
+        (name, krate.needs(algorithm, &min.to_token_stream()))
+    }));
+    let consistency = |word: &Ident| match word.to_string().as_str() {
+        "eventual" => quote!(#root::Consistency::Eventual),
+        "strict" => quote!(#root::Consistency::Strict),
+        _ => quote!(#root::Consistency::Bounded),
+    };
+    each(args.consistency.as_ref().map(|written| (&written.name, consistency(&written.value))));
+    each(written(&args.lease));
+    each(written(&args.settle));
+    each(written(&args.degraded_ttl));
+    each(written(&args.max_disconnected));
+    let on_outage = |word: &Ident| match word == "fail" {
+        true => quote!(#root::OnOutage::Fail),
+        false => quote!(#root::OnOutage::Queue),
+    };
+    each(args.on_outage.as_ref().map(|written| (&written.name, on_outage(&written.value))));
+    each(written(&args.max_value_bytes));
     settings
 }
 
@@ -109,10 +192,13 @@ mod tests {
         let errors = Errors::new();
         let args = CachedArgs::parse(tokens, &errors);
         errors.finish().unwrap();
-        let calls = settings(&args, &Crate::of(None))
-            .into_iter()
-            .map(|setting| format!(".{}({})", setting.method, setting.argument));
-        calls.collect::<String>().replace(' ', "").replace("::core::time::Duration::", "")
+        let function: Function = syn::parse_quote! { fn f() -> u8 { 0 } };
+        let Store::Own { settings, .. } = Store::of(&function, &args, &Crate::of(None), false) else {
+            panic!("no cache is given");
+        };
+        let calls = settings.into_iter().map(|setting| format!(".{}({})", setting.method, setting.argument));
+        let text = calls.collect::<String>().replace(' ', "");
+        text.replace("::core::time::Duration::", "").replace("::hybridcache::", "")
     }
 
     #[test]
@@ -120,7 +206,7 @@ mod tests {
         assert_eq!(calls(quote!(ttl = "60s", sliding)), ".sliding(from_secs(60))");
         assert_eq!(calls(quote!(ttl = "1h", sliding = "5m")), ".ttl(from_secs(3600)).sliding(from_secs(300))");
         assert_eq!(calls(quote!(sliding = "5m", max_age = "1h")), ".sliding(from_secs(300)).max_age(from_secs(3600))");
-        assert_eq!(calls(quote!(ttl = "forever")), "");
+        assert_eq!(calls(quote!(ttl = "forever")), ".forever()");
     }
 
     #[test]
@@ -128,5 +214,26 @@ mod tests {
         assert_eq!(calls(quote!(none_ttl = "1s")), ".cache_none(true).none_ttl(from_secs(1))");
         assert_eq!(calls(quote!(err_ttl = "1s", cache_err)), ".cache_err(true).err_ttl(from_secs(1))");
         assert_eq!(calls(quote!(cache_none = false)), "");
+    }
+
+    #[test]
+    fn a_tier_brings_its_codec() {
+        assert_eq!(calls(quote!(ttl = "1s", tier = hybrid)), ".ttl(from_secs(1)).hybrid(__msgpack!())");
+        assert_eq!(calls(quote!(ttl = "1s", tier = redis, codec = Mine)), ".ttl(from_secs(1)).redis(Mine)");
+        assert_eq!(calls(quote!(tier = memory)), "");
+    }
+
+    #[test]
+    fn what_a_tier_is_told_comes_after_it() {
+        let all = quote! {
+            codec = json, compress(lz4, min = 1024), consistency = eventual, single_flight = fleet, lease = "10s", settle = LAG,
+            degraded_ttl = "500ms", max_disconnected = "30s", on_outage = fail, max_value_bytes = "1KiB", tier = hybrid, ttl = "forever"
+        };
+        let expected = [
+            ".forever().single_flight(SingleFlight::Fleet).hybrid(__json!()).compress(__lz4!(1024))",
+            ".consistency(Consistency::Eventual).lease(from_secs(10)).settle(LAG).degraded_ttl(from_millis(500))",
+            ".max_disconnected(from_secs(30)).on_outage(OnOutage::Fail).max_value_bytes(1024)",
+        ];
+        assert_eq!(calls(all), expected.concat());
     }
 }

@@ -4,6 +4,7 @@
 pub mod fuzz;
 mod place;
 mod probe;
+mod remote;
 mod write;
 
 use std::future::{Future, ready};
@@ -25,6 +26,7 @@ pub use probe::{
     CacheValue, KeyPart, KeyTarget, Keyed, KindProbe, OptionLike, PayloadProbe, Plain, ResultLike, ShareProbe,
     Targeted, Valued, assert_key, assert_plain, assert_target, assert_value, payload, share, via,
 };
+pub use remote::*;
 pub use write::{All, At, Evict, Lease, Named, Target, Ticket};
 
 /// The cache that a call goes to.

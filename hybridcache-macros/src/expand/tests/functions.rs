@@ -425,3 +425,46 @@ fn bypassed_and_given_a_cache() {
     }
     "##);
 }
+
+/// What a build of the runtime may lack stands as a macro, at the place that asked for it.
+#[test]
+fn on_a_remote_tier() {
+    let args = quote!(ttl = "60s", tier = hybrid, codec = json, compress = lz4, consistency = strict);
+    assert_snapshot!(parts(args, user(), &["__cache"]), @r##"
+    const _: [(); ::hybridcache::__private::assert_value::<User>()] = [];
+    #[doc(hidden)]
+    pub fn __cache() -> ::hybridcache::__private::Found<(u64, ::std::string::String), User> {
+        static __HC: ::hybridcache::__private::PlainSite<
+            (u64, ::std::string::String),
+            User,
+        > = ::hybridcache::__private::PlainSite::new();
+        __HC.cache(|| {
+            ::hybridcache::__redis!(
+                __HC.builder(::core::concat!(::core::module_path!(), "::user"))
+                .ttl(::core::time::Duration::from_secs(60)).hybrid(::hybridcache::__json!())
+                .compress(::hybridcache::__lz4!())
+                .consistency(::hybridcache::Consistency::Strict)
+            )
+        })
+    }
+    "##);
+}
+
+#[test]
+fn types_on_a_remote_tier_are_asked_for_more() {
+    let expanded = |args| {
+        let item = quote! { fn pages(of: Id, below: &Path, upto: u64) -> Vec<u64> { load(of, below, upto) } };
+        cached(args, item).split_whitespace().collect::<String>()
+    };
+    let text = expanded(quote!(sliding = "5m", tier = redis));
+    for part in [
+        "assert_spelled::<Id>()",
+        "assert_spelled_target::<Path>()",
+        "assert_encoded::<Vec<u64>,::hybridcache::__msgpack!()",
+        "for<'hc>::hybridcache::__msgpack!():::hybridcache::__private::Codec<Vec<u64>>",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    let text = expanded(quote!(sliding = "5m", tier = redis, codec = Packed));
+    assert!(text.contains(".redis(Packed)") && !text.contains("assert_encoded"), "the builder asks: {text}");
+}

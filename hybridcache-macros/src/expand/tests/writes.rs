@@ -132,7 +132,8 @@ fn put_with_a_lease_and_a_ticket() {
                 <user>::cache(),
                 <user>::key(&id, &"en"),
             )
-            .write();
+            .write()
+            .await;
         let __hc_put1 = <by_name>::cache().__ticket();
         let __hc_result = async move {
             #[allow(
@@ -188,7 +189,7 @@ fn put_from_a_blocking_function() {
                 <counter>::cache(),
                 <counter>::key(&id),
             )
-            .write();
+            .write_blocking();
         let __hc_result = (move || -> () { db().reset(id) })();
         let __hc_values = match ::hybridcache::__private::payload!(& __hc_result) {
             ::core::option::Option::Some(_) => ::core::option::Option::Some((0,)),

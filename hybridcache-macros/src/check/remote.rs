@@ -1,0 +1,93 @@
+//! Rules about a tier that several processes share.
+
+use std::time::Duration;
+
+use crate::args::cached::CachedArgs;
+use crate::args::list::Written;
+use crate::args::value::Value;
+use crate::errors::Errors;
+
+/// As in the builder, which says why.
+const SHORTEST_LEASE: Duration = Duration::from_millis(150);
+
+pub(crate) fn remote(args: &CachedArgs, errors: &Errors) {
+    // An unknown tier may have been meant to be remote; a given cache has its own settings, which is another rule's.
+    if args.left_unread("tier") || args.cache.is_some() {
+        return;
+    }
+    if args.is_remote() {
+        has_an_end(args, errors);
+        durations_are_long_enough(args, errors);
+        disconnection_is_for_eventual(args, errors);
+        sizes_are_not_zero(args, errors);
+    } else {
+        has_a_tier_to_be_about(args, errors);
+    }
+}
+
+/// What is forgotten in memory ends with the process; what is forgotten in Redis stays.
+fn has_an_end(args: &CachedArgs, errors: &Errors) {
+    let said = args.ttl.is_some() || args.sliding.is_some() || args.left_unread("ttl") || args.left_unread("sliding");
+    if let Some(tier) = args.tier.as_ref().filter(|_| !said) {
+        let message = format!(
+            "`tier = {}` keeps entries when this process is gone, so it wants to hear how long: add e.g. `ttl = \"5m\"`, or say `ttl = \"forever\"`",
+            tier.value
+        );
+        errors.at(tier.value.span(), message);
+    }
+}
+
+fn has_a_tier_to_be_about(args: &CachedArgs, errors: &Errors) {
+    for name in args.remote.names() {
+        errors.at(name.span(), format!("`{name}` is about a tier that processes share, and the entries of this function are in memory only: add `tier = hybrid`, or remove it"));
+    }
+    if let Some(single) = args.single_flight.as_ref().filter(|single| single.value == "fleet") {
+        errors.at(single.value.span(), "`single_flight = fleet` needs a tier that processes share, and the entries of this function are in memory only: add `tier = hybrid`, or use `single_flight = process` (the default)");
+    }
+}
+
+fn durations_are_long_enough(args: &CachedArgs, errors: &Errors) {
+    let remote = &args.remote;
+    let below = |option: &Option<Written<Value<Duration>>>, least: Duration, message: &str| {
+        if let Some(Written { value, .. }) = option
+            && value.known().is_some_and(|known| known < least)
+        {
+            errors.at(value.span(), message);
+        }
+    };
+    let tick = Duration::from_millis(1);
+    below(
+        &remote.lease,
+        SHORTEST_LEASE,
+        "a lease is renewed while the body runs, which takes some round trips: give it at least \"150ms\"",
+    );
+    below(
+        &remote.degraded_ttl,
+        tick,
+        "what is loaded while the remote tier is away has to last a little, so that not every call runs the body: at least \"1ms\"",
+    );
+    below(
+        &remote.max_disconnected,
+        tick,
+        "memory could never answer: give it some time, or use `consistency = bounded` (the default)",
+    );
+}
+
+fn disconnection_is_for_eventual(args: &CachedArgs, errors: &Errors) {
+    let Some(longest) = &args.remote.max_disconnected else {
+        return;
+    };
+    if args.tier.as_ref().is_some_and(|tier| tier.value == "redis") {
+        errors.at(longest.span(), "`max_disconnected` is about answers from memory, and `tier = redis` gives none: use `tier = hybrid`, or remove it");
+    } else if args.remote.consistency.as_ref().is_none_or(|written| written.value != "eventual") {
+        errors.at(longest.span(), "`max_disconnected` is for `consistency = eventual`: the others bound by themselves how long memory answers");
+    }
+}
+
+fn sizes_are_not_zero(args: &CachedArgs, errors: &Errors) {
+    if let Some(Written { value, .. }) = &args.remote.max_value_bytes
+        && value.known() == Some(0)
+    {
+        errors.at(value.span(), "a limit of zero keeps nothing: remove it, or allow some, e.g. \"8MiB\"");
+    }
+}
