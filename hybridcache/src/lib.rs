@@ -49,6 +49,7 @@ mod fleet;
 mod key;
 mod manager;
 mod memory;
+#[cfg(any(test, feature = "redis"))]
 mod nonce;
 mod observe;
 #[cfg(feature = "redis")]

@@ -46,6 +46,8 @@ use crate::returned::{Returned, Share};
 use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
+#[cfg(feature = "redis")]
+use crate::time::NEVER;
 use context::Said;
 use flight::Flights;
 use read::{Miss, Want};
@@ -379,6 +381,19 @@ where
         0
     }
 
+    /// What memory answers.
+    #[inline]
+    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
+        let (generation, now) = self.served();
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote
+            && self.rules.idle != NEVER
+        {
+            return self.hit_sliding(remote, hash, key, generation, now);
+        }
+        self.memory.hit(hash, key, generation, now)
+    }
+
     /// A flight that began before this may not be joined.
     fn horizon(&self) -> u64 {
         #[cfg(feature = "redis")]
@@ -429,8 +444,7 @@ where
     }
 
     fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let (generation, now) = self.served();
-        let value = self.memory.hit(self.hash(key), key, generation, now).flatten();
+        let value = self.hit(self.hash(key), key).flatten();
         match &value {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),

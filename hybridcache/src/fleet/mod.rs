@@ -291,6 +291,11 @@ impl Fleet {
         }
     }
 
+    /// Does something in the background, on the thread of connections.
+    pub(crate) fn run_later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.steward.run(work);
+    }
+
     /// Whether the invalidation that a token names is in effect here.
     pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
         self.node.lock().has_seen(token)

@@ -37,7 +37,7 @@ fn put_at(memory: &Memory<u64, u64>, k: u64, entry: Entry<u64>, present: (u32, u
 
 /// A life that slides by `idle`.
 fn sliding(idle: u64, idle_deadline: u64) -> Option<Movement> {
-    Some(Movement { idle, idle_deadline, refresh_at: NEVER })
+    Some(Movement { idle, idle_deadline, refresh_at: NEVER, version: 0 })
 }
 
 fn finds(memory: &Memory<u64, u64>, k: u64, now: u64) -> bool {

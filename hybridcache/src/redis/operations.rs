@@ -243,9 +243,12 @@ impl Driver for RedisDriver {
         })
     }
 
-    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, bool> {
+    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, Option<Duration>> {
         let call = Call::new(&SCRIPTS.touch).key(key).nonce(version).number(ms(lives));
-        Box::pin(async move { Ok(reply::integer(self.write(call, 0).await?)? == 1) })
+        Box::pin(async move {
+            let granted = u64::try_from(reply::integer(self.write(call, 0).await?)?).unwrap_or_default();
+            Ok((granted > 0).then(|| Duration::from_millis(granted)))
+        })
     }
 
     fn evict<'a>(

@@ -167,8 +167,7 @@ where
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served();
-        let returned = match inner.memory.hit(hash, &key, generation, now) {
+        let returned = match inner.hit(hash, &key) {
             Some(value) => R::join(Ok(value)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
             None => None,

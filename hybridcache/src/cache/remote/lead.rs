@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use super::claim::{Claim, Hit, Over, Right};
+use super::slide::granted;
 use super::{DEGRADED, Remote};
 use crate::bus;
 use crate::cache::Inner;
@@ -193,11 +194,13 @@ where
             return None;
         }
         let weight = self.weight(key, hit.value.as_ref().map_or(View::Nothing, View::Value))?;
-        let ends = deadline(hit.asked, hit.remaining.map_or(NEVER, nanos), self.lag);
-        if ends != NEVER {
-            self.expect_expiry();
+        let remaining = hit.remaining.map_or(NEVER, nanos);
+        let generation = self.generation();
+        if self.rules.idle != NEVER && hit.value.is_some() {
+            let moving = Some(granted(hit.asked, remaining, self.lag, hit.version));
+            return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
-        Some(Terms { deadline: ends, moving: None, generation: self.generation(), weight })
+        Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
     }
 
     /// Sends what was loaded, if it is to be kept.
@@ -228,7 +231,7 @@ where
             Ok(record) => record,
             Err(why) => {
                 self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(key), ?why, "a value was not sent");
+                tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
                 return Filling::Unsent(deadline_of(ends, self.lag), moving);
             }
         };
@@ -251,6 +254,10 @@ where
                     lease.spent();
                 }
                 self.meter.count(Event::Filled);
+                // What slides is renewed in the remote tier, and lives here as long as that says.
+                let slides = moving.is_some_and(|moving| moving.idle != 0);
+                let moving =
+                    if slides { Some(granted(now, nanos(lives.now), self.lag, right.version)) } else { moving };
                 if of_now { Filling::Kept(deadline_of(ends, self.lag), moving) } else { Filling::Unknown }
             }
             Ok(Filled::Rejected { .. }) => {

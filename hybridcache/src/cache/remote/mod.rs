@@ -4,6 +4,7 @@ mod claim;
 mod lead;
 mod many;
 mod member;
+mod slide;
 mod write;
 
 use std::sync::Arc;
