@@ -25,7 +25,14 @@ use redis_server::RedisServer;
 const SECOND: Duration = Duration::from_secs(1);
 const KEY: &[u8] = b"{hc:app:0}users:v1:7";
 
+/// A driver that is patient, because the machine may be busy.
 fn connect(url: &str) -> Arc<RedisDriver> {
+    let options = RedisOptions::new(url).connect_timeout(5 * SECOND).read_timeout(5 * SECOND);
+    block_on(RedisDriver::connect("app", options.write_timeout(5 * SECOND))).unwrap()
+}
+
+/// A driver as it is by default.
+fn connect_by_default(url: &str) -> Arc<RedisDriver> {
     block_on(RedisDriver::connect("app", RedisOptions::new(url))).unwrap()
 }
 
