@@ -26,7 +26,7 @@ use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
-use crate::rt::io;
+use crate::rt::{self, io};
 use crate::time::{Clock, nanos};
 use leases::Leases;
 use members::Members;
@@ -364,6 +364,7 @@ impl Fleet {
                     let mut doomed = self.doomed(&message.body);
                     self.act_on(&mut doomed, |node, now| ((), node.message(partition, &message, now)));
                     self.wake(&message.body);
+                    bury(doomed);
                 }
                 Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
                 Ok(Message::Probe(_)) => {}
@@ -472,6 +473,14 @@ impl Fleet {
 
 fn named(text: &Text) -> Option<NamedKey<'_>> {
     Some(NamedKey { name: &text.cache, text: str::from_utf8(&text.key).ok()? })
+}
+
+/// Drops what was removed, and tells its listeners, on another thread than that of the connections: a listener that waits for one of
+/// them would wait for ever.
+fn bury(doomed: Vec<Box<dyn Doomed>>) {
+    if !doomed.is_empty() {
+        rt::aside(move || drop(doomed));
+    }
 }
 
 /// An invalidation that nobody has acknowledged yet. Dropped, it is queued.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Fleet;
 use super::leases::{self, Leases};
+use super::{Fleet, bury};
 use tokio::sync::Notify;
 
 use crate::bus::Message;
@@ -121,6 +121,7 @@ impl Fleet {
                 let mut doomed: Vec<_> = messages.iter().flat_map(|message| self.doomed(&message.body)).collect();
                 self.act_on(&mut doomed, |node, now| ((), node.log_answered(partition, &messages, now)));
                 messages.iter().for_each(|message| self.wake(&message.body));
+                bury(doomed);
             }
             Job::Replay(body) => self.replay(body).await,
         }
@@ -140,6 +141,7 @@ impl Fleet {
         self.act_on(&mut doomed, |node, now| {
             ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
         });
+        bury(doomed);
     }
 
     async fn resend(&self, body: &Body) -> (Partition, Result<(u64, Mark), Fault>) {

@@ -9,9 +9,10 @@ use redis::{Cmd, Pipeline, Value};
 
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
-use super::{LARGE, RedisDriver, at, nonce, reply};
-use crate::coherence::node::{Mark, Nonce, Partition};
+use super::{LARGE, RedisDriver, at, reply};
+use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives};
+use crate::nonce::{Nonce, nonce};
 use crate::rt::io;
 
 /// A script with its keys and arguments.
