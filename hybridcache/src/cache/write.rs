@@ -188,6 +188,23 @@ where
         Ok(write)
     }
 
+    /// [`begin`](Self::begin) of several keys, at once.
+    pub(crate) async fn begin_all(cache: &Cache<K, V>, keys: &[Stored<K>]) -> Result<Vec<Self>, Error> {
+        #[cfg(feature = "redis")]
+        if cache.inner.remote.is_some() {
+            let begun = keys.iter().map(|key| Self::begin(cache.clone(), key.clone()));
+            return futures_util::future::join_all(begun).await.into_iter().collect();
+        }
+        Ok(keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect())
+    }
+
+    /// The key was evicted by other means.
+    pub(crate) fn evicted(mut self) {
+        if let Some(key) = self.key.take() {
+            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+        }
+    }
+
     /// [`begin`](Self::begin), though the remote tier refuses: then what is put evicts.
     pub(crate) async fn begin_anyway(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let again = (cache.clone(), key.clone());
