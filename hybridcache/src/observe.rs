@@ -145,11 +145,10 @@ fn add(counter: &AtomicU64, n: u64, stripe: usize) {
 }
 
 /// The stripe of this thread.
+#[inline]
 fn stripe() -> usize {
-    if STRIPE.get() == UNASSIGNED {
-        Owner::assign();
-    }
-    STRIPE.get()
+    let stripe = STRIPE.get();
+    if stripe == UNASSIGNED { Owner::assign() } else { stripe }
 }
 
 const UNASSIGNED: usize = usize::MAX;
@@ -167,7 +166,8 @@ static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
 struct Owner(usize);
 
 impl Owner {
-    fn assign() {
+    #[cold]
+    fn assign() -> usize {
         let free = {
             let mut free = FREE.lock();
             let stripe = free.iter().position(|&free| free);
@@ -184,6 +184,7 @@ impl Owner {
                 STRIPE.set(stripe);
             }
         }
+        STRIPE.get()
     }
 }
 
