@@ -207,9 +207,10 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let start = self.clock.now_precise();
+        let timed = self.meter.times_next_load();
+        let start = if timed { self.clock.now_precise() } else { self.clock.now() };
         let returned = Led::new(flight, body).await;
-        self.meter.loaded(self.clock.now_precise().saturating_sub(start));
+        self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
         if failed(&returned) {
             self.meter.count(Event::LoadFailure);
         }
@@ -276,8 +277,13 @@ where
 
     /// Where no lock is held.
     pub(crate) fn release(&self, removed: Removed<K, V>) {
+        self.release_at(removed, || self.now());
+    }
+
+    /// [`release`](Self::release) of what was replaced at a time that is known.
+    pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
         let forget = |hash, place| self.flights.lock(hash).wheel.forget(place);
-        self.memory.release(removed, || (self.generation(), self.now()), forget);
+        self.memory.release(removed, || (self.generation(), now()), forget);
     }
 
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result

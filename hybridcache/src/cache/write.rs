@@ -78,7 +78,7 @@ where
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.release(removed);
+        self.release_at(removed, || start);
     }
 }
 

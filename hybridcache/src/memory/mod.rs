@@ -204,6 +204,9 @@ where
             reason
         };
         let reason = settle(&first);
+        if rest.is_empty() {
+            return self.tell(&first, reason);
+        }
         // All of them are settled before any of them is dropped: a `Drop` may panic.
         let reasons: Vec<RemovalReason> = rest.iter().map(settle).collect();
         self.tell(&first, reason);

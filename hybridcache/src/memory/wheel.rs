@@ -35,19 +35,15 @@ pub(crate) struct Wheel {
 
 struct Filing {
     hash: u64,
-    state: State,
+    /// In whose list it is; or [`POPPED`] or [`FREE`].
+    bucket: u64,
     before: Place,
     after: Place,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// In the list of this bucket.
-    In(u64),
-    /// Popped by a sweep, and not yet given or put back.
-    Popped,
-    Free,
-}
+/// Taken out by a sweep, and not yet given or put back.
+const POPPED: u64 = u64::MAX;
+const FREE: u64 = u64::MAX - 1;
 
 impl Wheel {
     /// Buckets as wide as the interval between two sweeps: narrower ones would not free anything earlier.
@@ -58,7 +54,7 @@ impl Wheel {
 
     /// Files an entry that is about to be put in.
     pub(crate) fn add(&mut self, hash: u64, dies_at: u64) -> Place {
-        let filing = Filing { hash, state: State::Free, before: NOWHERE, after: NOWHERE };
+        let filing = Filing { hash, bucket: FREE, before: NOWHERE, after: NOWHERE };
         let mut place = self.free;
         if place == NOWHERE {
             place = self.places.len() as Place;
@@ -67,7 +63,7 @@ impl Wheel {
             self.free = self.at(place).after;
             *self.at(place) = filing;
         }
-        self.link(place, dies_at / self.width);
+        self.link(place, self.bucket(dies_at));
         place
     }
 
@@ -76,13 +72,13 @@ impl Wheel {
         self.unlink(place);
         let free = self.free;
         let filing = self.at(place);
-        (filing.state, filing.after) = (State::Free, free);
+        (filing.bucket, filing.after) = (FREE, free);
         self.free = place;
     }
 
     /// Takes some places out of a bucket that has passed; none if no bucket has.
     pub(crate) fn pop(&mut self, now: u64) -> Vec<(u64, Place)> {
-        let present = now / self.width;
+        let present = self.bucket(now);
         let mut batch = Vec::new();
         let Some((&bucket, &first)) = self.buckets.first_key_value().filter(|(bucket, _)| **bucket < present) else {
             return batch;
@@ -90,7 +86,7 @@ impl Wheel {
         let mut next = first;
         while next != NOWHERE && batch.len() < BATCH {
             let filing = self.at(next);
-            filing.state = State::Popped;
+            filing.bucket = POPPED;
             batch.push((filing.hash, next));
             next = filing.after;
         }
@@ -106,27 +102,27 @@ impl Wheel {
     /// Files an entry again that was popped at `now` and lives, unless it has left meanwhile.
     pub(crate) fn put_back(&mut self, hash: u64, place: Place, dies_at: u64, now: u64) {
         let filing = self.at(place);
-        if filing.state == State::Popped && filing.hash == hash {
+        if filing.bucket == POPPED && filing.hash == hash {
             // Never into a bucket that the sweep still visits, or it would not end.
-            self.link(place, dies_at.max(now) / self.width);
+            self.link(place, self.bucket(dies_at.max(now)));
         }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.places.iter().filter(|filing| filing.state != State::Free).count()
+        self.places.iter().filter(|filing| filing.bucket != FREE).count()
     }
 
     /// Puts a place into a bucket's list, behind the one that was filed last or behind the first.
     fn link(&mut self, place: Place, bucket: u64) {
-        let latest = self.places.get(self.latest as usize).filter(|latest| latest.state == State::In(bucket));
+        let latest = self.places.get(self.latest as usize).filter(|latest| latest.bucket == bucket);
         let before = match latest {
             Some(_) => self.latest,
             None => *self.buckets.entry(bucket).or_insert(place),
         };
         self.latest = place;
         let filing = self.at(place);
-        filing.state = State::In(bucket);
+        filing.bucket = bucket;
         if before == place {
             (filing.before, filing.after) = (NOWHERE, NOWHERE);
             return;
@@ -142,9 +138,10 @@ impl Wheel {
     /// Takes a place out of its list, if it is in one.
     fn unlink(&mut self, place: Place) {
         let filing = self.at(place);
-        let (before, after) = (filing.before, filing.after);
-        let State::In(bucket) = filing.state else { return };
-        filing.state = State::Popped;
+        let Filing { bucket, before, after, .. } = *filing;
+        if bucket == POPPED {
+            return;
+        }
         if after != NOWHERE {
             self.at(after).before = before;
         }
@@ -155,6 +152,10 @@ impl Wheel {
         } else {
             self.buckets.remove(&bucket);
         }
+    }
+
+    fn bucket(&self, at: u64) -> u64 {
+        (at / self.width).min(FREE - 1)
     }
 
     fn at(&mut self, place: Place) -> &mut Filing {
