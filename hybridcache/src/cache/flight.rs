@@ -66,10 +66,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
             let locked = Locked { table: Table::default(), wheel: Wheel::new(sweep_interval) };
             Stripe(Mutex::new(locked))
         };
-        Self {
-            stripes: (0..STRIPES).map(stripe).collect(),
-            period: AtomicU64::new(0),
-        }
+        Self { stripes: (0..STRIPES).map(stripe).collect(), period: AtomicU64::new(0) }
     }
 
     /// A caller missed: it leads, waits, or is on its own.

@@ -14,8 +14,8 @@
 
 pub(crate) mod waits;
 
-use std::collections::hash_map::{Entry, HashMap};
 use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::Hash;
 
 use crate::key::{Prehashed, Stored};
@@ -103,7 +103,13 @@ impl<W> Default for Succession<W> {
 
 impl<K, W> Default for Table<K, W> {
     fn default() -> Self {
-        Self { attached: HashMap::default(), detached: HashMap::new(), writers: HashMap::default(), writes: 0, last_write: 0 }
+        Self {
+            attached: HashMap::default(),
+            detached: HashMap::new(),
+            writers: HashMap::default(),
+            writes: 0,
+            last_write: 0,
+        }
     }
 }
 

@@ -68,12 +68,7 @@ where
             .weight_capacity(capacity - capacity % shards)
             .build()
             .expect("both capacities are given");
-        Self {
-            store: Store::with_options(options, ByWeight, Prehashed, Outgoing),
-            listener,
-            max_entry_weight,
-            meter,
-        }
+        Self { store: Store::with_options(options, ByWeight, Prehashed, Outgoing), listener, max_entry_weight, meter }
     }
 
     /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
@@ -131,13 +126,7 @@ where
     }
 
     /// Removes an entry because a caller wants it gone. As [`insert`](Self::insert).
-    pub(crate) fn evict<Q: Key<Owned = K>>(
-        &self,
-        hash: u64,
-        key: &Q,
-        wheel: &mut Wheel,
-        removed: &mut Removed<K, V>,
-    ) {
+    pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
         self.remove(&Any { hash, key }, Why::Known(RemovalReason::Explicit), wheel, removed);
     }
 
