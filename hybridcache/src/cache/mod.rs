@@ -40,7 +40,7 @@ pub use write::{Evicted, Write};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
-use crate::memory::Memory;
+use crate::memory::{Expiry, Memory, Removed};
 use crate::observe::{Event, Meter, Stats};
 use crate::returned::{Returned, Share};
 use crate::rt::{self, Tasks};
@@ -318,7 +318,7 @@ where
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
         let cleared = self.inner.clear_elsewhere().await;
-        while self.inner.memory.drain(1_024) == 1_024 {
+        while self.inner.drain(1_024) == 1_024 {
             rt::yield_now().await;
         }
         cleared
@@ -533,15 +533,40 @@ where
         // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
         let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
         let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        for mut table in self.flights.each() {
-            let keys = table.clear(self.flights.period());
-            drop(table);
+        for stripe in self.flights.each() {
+            let keys = stripe.lock().table.clear(self.flights.period());
             drop(keys);
         }
     }
 
+    /// Removes up to `most` entries; returns how many it found.
+    fn drain(&self, most: usize) -> usize {
+        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
+    }
+
+    /// Frees what has expired.
     pub(crate) fn sweep(&self) {
-        self.memory.sweep(self.clock.now());
+        let now = self.clock.now();
+        for stripe in self.flights.each() {
+            loop {
+                let batch = stripe.lock().wheel.pop(now);
+                if batch.is_empty() {
+                    break;
+                }
+                for (hash, place) in batch {
+                    match self.memory.expire(hash, place, now) {
+                        Expiry::Dead(removed) => self.release_guarded(removed),
+                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
+                        Expiry::Gone => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// For one of many: a `Drop` that panics must not keep the others from their end.
+    fn release_guarded(&self, removed: Removed<K, V>) {
+        rt::guarded("drop of a value", || self.release(removed));
     }
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
@@ -599,7 +624,7 @@ where
 
     fn clear_now(&self) {
         self.begin_clear();
-        while self.memory.drain(1_024) == 1_024 {}
+        while self.drain(1_024) == 1_024 {}
     }
 
     fn clearing(&self) -> Option<Going> {

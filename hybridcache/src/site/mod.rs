@@ -15,7 +15,6 @@ use std::ops::Deref;
 use crate::cache::read::{Miss, Want};
 use crate::cache::{Cache, Due as Reload};
 use crate::key::Key;
-use crate::memory::Look;
 use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
@@ -185,7 +184,7 @@ where
         let inner = &*self.inner;
         let hash = inner.hash(&key);
         let (generation, now) = inner.served();
-        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, generation, now) {
+        if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
             let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();

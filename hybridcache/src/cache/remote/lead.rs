@@ -11,7 +11,7 @@ use crate::bus;
 use crate::cache::Inner;
 use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
-use crate::cache::flight::Leader;
+use crate::cache::flight::{Leader, Locked};
 use crate::cache::read::{Answered, Keep, Outcome, Want};
 use crate::driver::{Filled, Lives};
 use crate::entry::{Entry, Kept, Movement, Terms, View};
@@ -64,7 +64,7 @@ where
         };
         let reload = want == Want::Reloaded;
         if !reload {
-            self.retire(&mut leader);
+            self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
         let right = match claim {
@@ -133,8 +133,8 @@ where
         let leader = self.flights.enter_if_free(key, self.generation(), self.began(), blocking);
         let hit = remote.find(&text, &self.meter).await?;
         match leader {
-            Some(mut leader) => {
-                self.retire(&mut leader);
+            Some(leader) => {
+                self.retire(&leader);
                 self.take_over::<Option<V>>(remote, leader, hit, &Share::none()).ok()?.result
             }
             None => {
@@ -148,15 +148,13 @@ where
     ///
     /// Interleaving that this defeats: memory has v0 and nobody vouches for it; this call loads v1 and is superseded before it may keep
     /// it; the fence succeeds; the next hit gets v0 after this one got v1.
-    fn retire(&self, leader: &mut Leader<'_, K, V>) {
-        if !leader.absent {
-            let mut removed = Removed::default();
-            {
-                let _table = self.flights.lock(leader.key.hash);
-                self.memory.displace(&leader.key, &mut removed);
-            }
-            self.release(removed);
+    fn retire(&self, leader: &Leader<'_, K, V>) {
+        let mut removed = Removed::default();
+        {
+            let Locked { wheel, .. } = &mut *self.flights.lock(leader.key.hash);
+            self.memory.displace(&leader.key, wheel, &mut removed);
         }
+        self.release(removed);
     }
 
     /// Ends a flight with what the remote tier has.
@@ -173,12 +171,12 @@ where
         let Some(result) = kept.clone().into_returned(share) else { return Err(leader) };
         self.meter.count(Event::RemoteHit);
         let entry = terms.map(|terms| Entry { kept: kept.clone(), terms });
-        let (mut removed, absent) = (Removed::default(), leader.absent);
+        let mut removed = Removed::default();
         leader.land(
             self.generation(),
-            |right| {
+            |right, wheel| {
                 if let Some(key) = right {
-                    self.replace(key, entry, absent, &mut removed);
+                    self.replace(key, entry, wheel, &mut removed);
                 }
             },
             || kept,

@@ -8,7 +8,6 @@ use super::Remote;
 use crate::cache::Inner;
 use crate::entry::{Kept, Movement, Side};
 use crate::key::Key;
-use crate::memory::Look;
 use crate::nonce::Nonce;
 use crate::time::{NEVER, nanos};
 
@@ -27,7 +26,7 @@ where
         generation: u32,
         now: u64,
     ) -> Option<Option<V>> {
-        let Look::Hit(kept, side) = self.memory.look(hash, key, generation, now) else { return None };
+        let (kept, side) = self.memory.look(hash, key, generation, now)?;
         if let Some(side) = side
             && side.version != 0
             && side.take_refresh(now)
