@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use super::leases::{self, Leases};
 use super::{Fleet, bury};
-use tokio::sync::Notify;
-
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition};
@@ -20,7 +18,7 @@ pub(super) struct Steward {
     beat: Arc<Signal>,
     crew: Crew,
     /// The node heard of something.
-    heard: Notify,
+    heard: Signal,
 }
 
 /// What the node wants done.
@@ -33,7 +31,7 @@ pub(super) enum Job {
 
 impl Steward {
     pub(super) fn new() -> Self {
-        Self { beat: Arc::default(), crew: Crew::new(), heard: Notify::new() }
+        Self { beat: Arc::default(), crew: Crew::new(), heard: Signal::default() }
     }
 
     pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
@@ -43,7 +41,7 @@ impl Steward {
 
     /// The node heard of something.
     pub(super) fn tell(&self) {
-        self.heard.notify_waiters();
+        self.heard.notify_all();
     }
 
     /// Returns when the node has heard of something more.
