@@ -1,5 +1,6 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
+mod annotated;
 mod outage;
 mod plain;
 mod round_trips;
