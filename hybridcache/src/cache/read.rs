@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::Inner;
 use super::context::{LoadContext, Said};
 use super::fetch::Tier;
@@ -251,7 +253,7 @@ where
     {
         let timed = self.meter.times_next_load();
         let start = if timed { self.clock.now_precise() } else { self.clock.now() };
-        let returned = Led::new(flight, body).await;
+        let returned = Led::new(flight, body).instrument(tracing::debug_span!("load", cache = %self.name)).await;
         self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
         if failed(&returned) {
             self.meter.count(Event::LoadFailure);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::Remote;
 use crate::bus;
 use crate::codec::wire::Unusable;
@@ -88,7 +90,8 @@ impl<K, V: 'static> Remote<K, V> {
             let asked = self.fleet.clock.now_precise();
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
-            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps()).await;
+            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());
+            let answer = answer.instrument(self.span("get_or_lease")).await;
             let Found { record, remaining } = match answer {
                 Ok(found) => found,
                 // It may have been executed, or may still be: the lease is given back in the background.
@@ -156,7 +159,7 @@ impl<K, V: 'static> Remote<K, V> {
             }
             let (generation, _) = self.reading().await?;
             let asked = self.fleet.clock.now_precise();
-            let found = self.fleet.driver.get(&key, self.keeps()).await;
+            let found = self.fleet.driver.get(&key, self.keeps()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let read = self.read(text, &record?, meter).await;
             if self.fleet.generation() == generation {

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::claim::{Claim, Hit, Over, Right};
 use super::slide::granted;
 use super::{DEGRADED, Remote};
@@ -244,7 +246,8 @@ where
             Over::Lease(lease) => &lease.record[..],
             Over::Record(record) => record,
         };
-        let filled = remote.fleet.driver.fill(&right.key, over, &record, lives, &wake).await;
+        let filled = remote.fleet.driver.fill(&right.key, over, &record, lives, &wake);
+        let filled = filled.instrument(remote.span("fill")).await;
         let of_now = remote.fleet.generation() == right.generation;
         match filled {
             Ok(Filled::Kept) => {

@@ -72,6 +72,11 @@ impl<K, V> Remote<K, V> {
         self.options.consistency == Consistency::Strict
     }
 
+    /// Around an operation on the remote tier.
+    fn span(&self, operation: &'static str) -> tracing::Span {
+        tracing::debug_span!("remote", cache = %self.name, operation)
+    }
+
     fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {
         NamedKey { name: &self.name, text: text.as_str() }
     }
