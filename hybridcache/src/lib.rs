@@ -52,12 +52,11 @@ mod time;
 #[path = "site/mod.rs"]
 pub mod __private;
 
-pub use cache::{
-    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
-};
+pub use cache::{Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, SingleFlight, Tier, Write};
 pub use error::Error;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
+pub use memory::Policy;
 pub use observe::{Evictions, Latency, RemovalReason, Stats};
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;

@@ -306,7 +306,7 @@ mod tests {
         let (args, errors) = parse(quote! {
             tier = hybrid, codec = my::Codec, compress(lz4, min = 1024), tags("user", "tenant:{tenant}"),
             stale_while_revalidate = "30s", stale_if_error = "1h", soft_timeout = "50ms", hard_timeout = "2s",
-            single_flight = fleet, consistency = strict, policy = lru
+            single_flight = fleet, consistency = strict, policy = adaptive
         });
         assert_eq!(errors, [""; 0]);
         assert_eq!(args.later.len(), 11);

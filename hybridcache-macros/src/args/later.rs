@@ -79,8 +79,8 @@ pub(crate) fn tier(tier: &Expr) -> Option<String> {
 }
 
 pub(crate) fn policy(policy: &Ident) -> Option<String> {
-    (policy != "s3fifo").then(|| {
-        format!("`policy = {policy}` is not in this version of hybridcache yet: use `policy = s3fifo` (the default), which resists scans and needs no tuning")
+    (policy == "adaptive").then(|| {
+        "`policy = adaptive` is not in this version of hybridcache yet: use `policy = s3fifo` (the default), which resists scans and needs no tuning".to_owned()
     })
 }
 

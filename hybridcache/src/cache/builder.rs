@@ -13,7 +13,7 @@ use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::{Cache, Inner};
 use crate::error::Error;
-use crate::memory::{Bound, Listener, Memory};
+use crate::memory::{Bound, Listener, Memory, Policy};
 use crate::observe::{Meter, RemovalReason};
 use crate::sync::AtomicU32;
 use crate::time::{Clock, NEVER, nanos};
@@ -22,15 +22,6 @@ use crate::time::{Clock, NEVER, nanos};
 const CAPACITY: u64 = 10_000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which entry makes room for a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Policy {
-    /// quick_cache's modified Clock-PRO, close to S3-FIFO: scan-resistant, with a memory of what it gave up lately.
-    #[default]
-    S3Fifo,
-}
 
 /// Who may run the body for one key while another already does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -287,7 +278,7 @@ where
             hasher: DefaultHashBuilder::default(),
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            memory: Memory::new(bound, nanos(self.sweep_interval), self.listener, Arc::clone(&meter)),
+            memory: Memory::new(self.policy, bound, nanos(self.sweep_interval), self.listener, Arc::clone(&meter)),
             flights: Flights::new(),
             meter,
             rules,

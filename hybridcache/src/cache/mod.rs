@@ -25,7 +25,7 @@ use std::time::Duration;
 use quick_cache::DefaultHashBuilder;
 
 pub use blocking::Blocking;
-pub use builder::{Builder, Policy, SingleFlight};
+pub use builder::{Builder, SingleFlight};
 pub use context::LoadContext;
 pub use fetch::{Fetch, Fetched, Tier};
 pub use read::Outcome;

@@ -1,29 +1,24 @@
-//! The memory tier: quick_cache holds the entries and decides which to give up, this adds lifetimes, weights and
-//! reasons.
+//! The memory tier: a store holds the entries and decides which to give up, this adds lifetimes, weights and reasons.
 
 mod filed;
+mod policy;
+mod ranked;
+mod store;
 mod wheel;
 
 use std::cell::Cell;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use quick_cache::sync::Cache as Store;
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
-
 use crate::entry::{Entry, Kept, Movement};
-use crate::key::{Key, Prehashed, Stored};
+use crate::key::{Key, Stored};
 use crate::observe::{Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
 use filed::{Any, Expired, Filed, Live, Moved};
+pub use policy::Policy;
+use store::Store;
 use wheel::Wheel;
-
-/// The most that `capacity` or `max_weight` count for: beyond, sums of weights could overflow.
-const MOST: u64 = u64::MAX / 4;
-
-/// A shard holds at least so many entries, or there are fewer shards: in small ones chance would leave too much unused.
-const LEAST_IN_A_SHARD: u64 = 32;
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
 
@@ -35,7 +30,7 @@ pub(crate) enum Bound {
 }
 
 pub(crate) struct Memory<K, V> {
-    store: Store<Filed<K>, Kept<V>, ByWeight, Prehashed, Outgoing>,
+    store: Store<K, V>,
     wheel: Wheel,
     listener: Option<Listener<K, V>>,
     max_entry_weight: u64,
@@ -47,35 +42,18 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new(bound: Bound, sweep_interval: u64, listener: Option<Listener<K, V>>, meter: Arc<Meter>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(4, usize::from);
-        let (capacity, items, max_entry_weight) = match bound {
-            Bound::Entries(entries) => (entries.min(MOST), entries, 1),
-            Bound::Weight { max, max_entry } => (max.min(MOST), max.clamp(1, 10_000), max_entry),
+    pub(crate) fn new(
+        policy: Policy,
+        bound: Bound,
+        sweep_interval: u64,
+        listener: Option<Listener<K, V>>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let max_entry_weight = match bound {
+            Bound::Entries(_) => 1,
+            Bound::Weight { max_entry, .. } => max_entry,
         };
-        let mut shards = (4 * cores as u64).next_power_of_two();
-        // The store lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
-        while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards / 10 * 9 < max_entry_weight) {
-            shards /= 2;
-        }
-        let mut options = OptionsBuilder::new();
-        if capacity / 10 * 9 < max_entry_weight {
-            options.hot_allocation(1.0);
-        }
-        let options = options
-            .shards(shards as usize)
-            .estimated_items_capacity(usize::try_from(items.min(1 << 32)).unwrap_or(usize::MAX))
-            // The store rounds up, shard by shard; a bound is not to be passed.
-            .weight_capacity(capacity - capacity % shards)
-            .build()
-            .expect("both capacities are given");
-        Self {
-            store: Store::with_options(options, ByWeight, Prehashed, Outgoing),
-            wheel: Wheel::new(sweep_interval),
-            listener,
-            max_entry_weight,
-            meter,
-        }
+        Self { store: Store::new(policy, bound), wheel: Wheel::new(sweep_interval), listener, max_entry_weight, meter }
     }
 
     /// A hit: found, of this generation, and alive at `now`. Clones the value under the shard's read lock and allocates
@@ -114,7 +92,7 @@ where
     pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, removed: &mut Removed<K, V>) {
         let Entry { kept, terms } = entry;
         let (hash, filed_at) = (key.hash, terms.file());
-        self.store.insert_with_lifecycle(Filed { key, terms }, kept, removed);
+        self.store.insert(Filed { key, terms }, kept, removed);
         if filed_at != NEVER {
             self.wheel.add(hash, filed_at);
         }
@@ -122,7 +100,7 @@ where
 
     /// Removes what is in the way of a new entry: replaced if it was alive, expired if it was not.
     pub(crate) fn displace(&self, key: &Stored<K>, generation: u32, now: u64, removed: &mut Removed<K, V>) {
-        if let Some((filed, kept)) = self.take(&Any { hash: key.hash, key: &&key.key }) {
+        if let Some((filed, kept)) = self.store.take(&Any { hash: key.hash, key: &&key.key }) {
             let reason = if filed.terms.generation != generation {
                 RemovalReason::Explicit
             } else if filed.terms.is_live(generation, now) {
@@ -136,27 +114,15 @@ where
 
     /// Removes an entry because a caller wants it gone.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) {
-        if let Some((filed, kept)) = self.take(&Any { hash, key }) {
+        if let Some((filed, kept)) = self.store.take(&Any { hash, key }) {
             self.release_one(filed, kept, RemovalReason::Explicit);
         }
     }
 
-    /// Takes out the entry that the probe finds. The store's own `remove` would also forget that it gave up an entry of
-    /// this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio, on
-    /// some streams.
-    fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Kept<V>)> {
-        self.store.remove_if(probe, |_| true)
-    }
-
-    /// Removes up to `most` entries, of whatever key; returns how many it found. Each leaves under a lock of its own,
-    /// so that readers are not kept waiting.
+    /// Removes up to `most` entries, of whatever key; returns how many it found. Few leave under one lock, so that
+    /// readers are not kept waiting.
     pub(crate) fn drain(&self, most: usize) -> usize {
-        let mut count = 0;
-        for (filed, kept) in self.store.drain().take(most) {
-            count += 1;
-            self.release_guarded(filed, kept, RemovalReason::Explicit);
-        }
-        count
+        self.store.drain(most, |filed, kept| self.release_guarded(filed, kept, RemovalReason::Explicit))
     }
 
     /// Frees what has expired.
@@ -164,7 +130,7 @@ where
         self.wheel.sweep(now, |hash| {
             let probe = Expired { hash, now, refile: Cell::new(None) };
             // Several, where keys hash alike.
-            while let Some((filed, kept)) = self.take(&probe) {
+            while let Some((filed, kept)) = self.store.take(&probe) {
                 self.release_guarded(filed, kept, RemovalReason::Expired);
             }
             probe.refile.get()
@@ -205,7 +171,7 @@ where
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.store.len() as u64
+        self.store.len()
     }
 
     pub(crate) fn weight(&self) -> u64 {
@@ -239,27 +205,6 @@ impl<K, V> Removed<K, V> {
         } else {
             self.rest.push((filed, kept, reason));
         }
-    }
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl<K, V> Weighter<Filed<K>, Kept<V>> for ByWeight {
-    #[inline]
-    fn weight(&self, filed: &Filed<K>, _kept: &Kept<V>) -> u64 {
-        u64::from(filed.terms.weight)
-    }
-}
-
-#[derive(Clone)]
-struct Outgoing;
-
-impl<K, V> Lifecycle<Filed<K>, Kept<V>> for Outgoing {
-    type RequestState = Removed<K, V>;
-
-    fn on_evict(&self, removed: &mut Removed<K, V>, filed: Filed<K>, kept: Kept<V>) {
-        removed.push(filed, kept, RemovalReason::Capacity);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use hybridcache::cached;
 
-#[cached(policy = lru)]
+#[cached(policy = adaptive)]
 fn user(id: u64) -> u64 { id }
 
 fn main() {}

@@ -1,0 +1,138 @@
+//! The store of every policy but the default.
+
+mod clock;
+mod frequency;
+mod hits;
+mod line;
+mod lists;
+mod order;
+mod pages;
+mod shard;
+
+use std::hash::{BuildHasher, Hash};
+
+use parking_lot::RwLock;
+use quick_cache::Equivalent;
+
+use super::Policy;
+use super::filed::Filed;
+use crate::entry::Kept;
+use crate::key::Prehashed;
+use clock::Clock;
+use frequency::Frequency;
+use line::Line;
+use order::Order;
+use shard::Shard;
+
+/// At most so many entries leave under one lock when the store is drained.
+const SLICE: usize = 64;
+
+/// Shards, each with an order of its own. A hit takes its shard's read lock, which neighbours share, and whatever it
+/// changes in the order is an atomic or a note for later; a write takes the write lock for a few hundred nanoseconds.
+/// Hence no hit waits for another, and parking_lot sees to it that no stream of one kind starves the other.
+#[derive(Debug)]
+pub(super) struct Ranked<K, V> {
+    shards: Box<[Locked<K, V>]>,
+}
+
+/// On cache lines of its own, and of the neighbour that is prefetched with it: a lock is written to by each hit.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Locked<K, V>(RwLock<Shard<K, V>>);
+
+impl<K, V> Ranked<K, V> {
+    /// A store of so many shards, each of which holds an even part of the weight.
+    pub(super) fn new(policy: Policy, max_weight: u64, shards: u64) -> Self {
+        let shard = || Locked(RwLock::new(Shard::new(order(policy), max_weight / shards)));
+        Self { shards: (0..shards.next_power_of_two()).map(|_| shard()).collect() }
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
+        // The index of a shard uses the lowest bits of a hash and the highest.
+        &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)].0
+    }
+
+    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>>
+    where
+        V: Clone,
+    {
+        let hash = Prehashed.hash_one(probe);
+        let lock = self.shard(hash);
+        let shard = lock.read();
+        let slot = shard.find(hash, probe)?;
+        let kept = shard.kept(slot).clone();
+        let unsettled = shard.order.hit(slot);
+        drop(shard);
+        if unsettled && let Some(mut shard) = lock.try_write() {
+            shard.order.settle();
+        }
+        Some(kept)
+    }
+
+    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>>
+    where
+        V: Clone,
+    {
+        let hash = Prehashed.hash_one(probe);
+        let shard = self.shard(hash).read();
+        shard.find(hash, probe).map(|slot| shard.kept(slot).clone())
+    }
+
+    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Kept<V>)> {
+        let hash = Prehashed.hash_one(probe);
+        self.shard(hash).write().take(hash, probe)
+    }
+
+    /// Puts in an entry whose key is not there, and calls `leave` with whatever leaves for it, under the lock.
+    pub(super) fn insert(&self, filed: Filed<K>, kept: Kept<V>, leave: impl FnMut(Filed<K>, Kept<V>)) {
+        self.shard(filed.key.hash).write().insert(filed, kept, leave);
+    }
+
+    /// Takes out up to `most` entries, a slice under each lock, and calls `leave` with them under none; returns how
+    /// many there were.
+    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Kept<V>)) -> usize {
+        let mut count = 0;
+        for Locked(shard) in &self.shards {
+            while count < most {
+                let slice: Vec<_> = {
+                    let mut shard = shard.write();
+                    std::iter::from_fn(|| shard.pop()).take(SLICE.min(most - count)).collect()
+                };
+                if slice.is_empty() {
+                    break;
+                }
+                count += slice.len();
+                slice.into_iter().for_each(|(filed, kept)| leave(filed, kept));
+            }
+        }
+        count
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|Locked(shard)| shard.read().len()).sum()
+    }
+
+    pub(super) fn weight(&self) -> u64 {
+        self.shards.iter().map(|Locked(shard)| shard.read().weight()).sum()
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.shards.iter().for_each(|Locked(shard)| shard.read().validate());
+    }
+}
+
+fn order(policy: Policy) -> Box<dyn Order> {
+    match policy {
+        Policy::Lru => Box::new(Line::lru()),
+        Policy::Mru => Box::new(Line::mru()),
+        Policy::Fifo => Box::new(Line::fifo()),
+        Policy::Lfu => Box::<Frequency>::default(),
+        Policy::Clock => Box::<Clock>::default(),
+        Policy::S3Fifo => unreachable!("quick_cache is its store"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
