@@ -8,7 +8,7 @@ use hybridcache_benches::work::Work;
 
 type Case = (&'static str, fn(u64) -> Work);
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 13] = [
     ("quick", QUICK.hit),
     ("plain", PLAIN.hit),
     ("async", ASYNC.hit),
@@ -17,6 +17,11 @@ const CASES: [Case; 8] = [
     ("composite", COMPOSITE_HIT),
     ("quick-miss", QUICK.miss),
     ("miss", ASYNC.miss),
+    ("plain-miss", PLAIN.miss),
+    ("quick-put", QUICK.put),
+    ("put", PLAIN.put),
+    ("quick-evict", QUICK.evict),
+    ("evict", PLAIN.evict),
 ];
 
 fn main() -> ExitCode {

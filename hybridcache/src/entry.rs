@@ -55,19 +55,23 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// How long something is kept, and what it weighs.
-///
-/// It is kept beside the *key*: a lookup judges it where it finds the key, and an entry that is dead is not found. So a
-/// hit clones nothing but the value.
+/// How long something is to be kept, and what it weighs.
 #[derive(Debug)]
 pub(crate) struct Terms {
     /// Dead from here on; [`NEVER`] if it does not expire.
     pub(crate) deadline: u64,
     /// The parts of a lifetime that change while the entry lives.
-    pub(crate) moving: Option<Arc<Moving>>,
+    pub(crate) moving: Option<Movement>,
     /// The cache's generation when the load began. `clear` starts a new one, and every hit compares.
     pub(crate) generation: u32,
     pub(crate) weight: u32,
+}
+
+impl Terms {
+    /// When the entry is dead, unless a hit renews it.
+    pub(crate) fn dies_at(&self) -> u64 {
+        self.moving.map_or(self.deadline, |moving| self.deadline.min(moving.idle_deadline))
+    }
 }
 
 /// Something to be kept, on its terms.
@@ -77,38 +81,53 @@ pub(crate) struct Entry<V> {
     pub(crate) terms: Terms,
 }
 
-/// The moving part of a lifetime.
-#[derive(Debug)]
-pub(crate) struct Moving {
-    /// Unless renewed by a hit, the entry is dead from here on.
-    idle_deadline: AtomicU64,
+/// How a lifetime moves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Movement {
     /// How far a hit renews it; 0 if it does not slide.
-    idle: u64,
+    pub(crate) idle: u64,
+    /// Unless renewed by a hit, the entry is dead from here on.
+    pub(crate) idle_deadline: u64,
     /// A background reload is due from here on; [`NEVER`] if it is not refreshed ahead.
+    pub(crate) refresh_at: u64,
+}
+
+/// What few entries have: a lifetime that moves, or an error for a value.
+#[derive(Debug)]
+pub(crate) struct Side {
+    /// Dead from here on, however it moves.
+    deadline: u64,
+    idle_deadline: AtomicU64,
+    idle: u64,
     refresh_at: AtomicU64,
     /// Somebody has taken the reload on.
     refreshing: AtomicBool,
-    /// The deadline under which the expiry wheel has this entry.
-    filed_at: AtomicU64,
+    pub(crate) failure: Option<Failure>,
 }
 
-/// The moving part of a lifetime, and the deadline that does not move.
-pub(crate) type Movement = (Arc<Moving>, u64);
-
-impl Moving {
-    pub(crate) fn new(idle: u64, idle_deadline: u64, refresh_at: u64) -> Self {
+impl Side {
+    pub(crate) fn new(deadline: u64, moving: Option<Movement>, failure: Option<Failure>) -> Self {
+        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER };
+        let Movement { idle, idle_deadline, refresh_at } = moving.unwrap_or(still);
         Self {
+            deadline,
             idle_deadline: AtomicU64::new(idle_deadline),
             idle,
             refresh_at: AtomicU64::new(refresh_at),
             refreshing: AtomicBool::new(false),
-            filed_at: AtomicU64::new(NEVER),
+            failure,
         }
     }
 
+    /// When the entry is dead, as things stand.
+    pub(crate) fn dies_at(&self) -> u64 {
+        self.deadline.min(self.idle_deadline.load(Ordering::Relaxed))
+    }
+
+    /// Whether the entry is alive; if it is, a hit renews it.
     #[inline]
-    fn is_live_and_renewed(&self, now: u64) -> bool {
-        let live = now < self.idle_deadline.load(Ordering::Relaxed);
+    pub(crate) fn is_live_and_renewed(&self, now: u64) -> bool {
+        let live = now < self.dies_at();
         if live && self.idle != 0 {
             // If the clock went backwards, this is still no more than `idle` after its own present.
             self.idle_deadline.store(now.saturating_add(self.idle), Ordering::Relaxed);
@@ -121,54 +140,10 @@ impl Moving {
         now >= self.refresh_at.load(Ordering::Relaxed) && !self.refreshing.swap(true, Ordering::Relaxed)
     }
 
-    /// The reload failed: the next may start at `at`.
-    pub(crate) fn refresh_again_at(&self, at: u64) {
+    /// The reload failed, or never ran: the next is due after half of what is left of the life.
+    pub(crate) fn refresh_later(&self, now: u64) {
+        let at = now.saturating_add(self.deadline.saturating_sub(now) / 2);
         self.refresh_at.store(at, Ordering::Relaxed);
         self.refreshing.store(false, Ordering::Relaxed);
-    }
-}
-
-impl Terms {
-    /// When the entry is dead, as things stand.
-    pub(crate) fn dies_at(&self) -> u64 {
-        match &self.moving {
-            Some(moving) => self.deadline.min(moving.idle_deadline.load(Ordering::Relaxed)),
-            None => self.deadline,
-        }
-    }
-
-    /// Notes the deadline under which the expiry wheel files the entry, and returns it.
-    pub(crate) fn file(&self) -> u64 {
-        let dies_at = self.dies_at();
-        if let Some(moving) = &self.moving {
-            moving.filed_at.store(dies_at, Ordering::Relaxed);
-        }
-        dies_at
-    }
-
-    /// The deadline under which the expiry wheel has the entry; [`NEVER`] if it has not.
-    pub(crate) fn filed_at(&self) -> u64 {
-        match &self.moving {
-            Some(moving) => moving.filed_at.load(Ordering::Relaxed),
-            None => self.deadline,
-        }
-    }
-
-    /// Whether the entry may be served in this generation, at this time.
-    #[inline]
-    pub(crate) fn is_live(&self, generation: u32, now: u64) -> bool {
-        self.generation == generation && now < self.dies_at()
-    }
-
-    /// [`is_live`](Self::is_live) for a hit: a sliding lifetime is renewed.
-    #[inline]
-    pub(crate) fn is_live_and_renewed(&self, generation: u32, now: u64) -> bool {
-        if self.generation != generation || now >= self.deadline {
-            return false;
-        }
-        match &self.moving {
-            None => true,
-            Some(moving) => moving.is_live_and_renewed(now),
-        }
     }
 }

@@ -1,51 +1,158 @@
 //! Counting what happens, at the price of next to nothing on a hit.
 
+use std::array;
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// How many threads own a stripe of each hit counter; those beyond share one.
+/// How many threads own a stripe of each meter; those beyond share one.
 const OWNED: usize = 16;
 
-/// A counter on the hit path. A `fetch_add` alone would cost a fifth of a hit, so a thread adds to a stripe that nobody
-/// else writes: one relaxed load and store.
+/// The counters of one cache. A `fetch_add` would cost a fifth of a hit, and several of them on one cache line most of
+/// what a miss costs beside its body when two threads miss at once: so a thread adds to a stripe that nobody else
+/// writes, by a relaxed load and store.
 #[derive(Debug, Default)]
-struct Striped {
-    stripes: [Padded; OWNED + 1],
+pub(crate) struct Meter {
+    stripes: [Stripe; OWNED + 1],
 }
 
 #[derive(Debug, Default)]
 // Neighbouring cache lines are fetched in pairs: two of them apart.
 #[repr(align(128))]
-struct Padded(AtomicU64);
+struct Stripe {
+    hits: AtomicU64,
+    /// Made for a thread that counts anything else: most only hit most of the time, and it is not small.
+    rest: OnceLock<Box<Rest>>,
+}
 
-impl Striped {
+#[derive(Debug)]
+struct Rest {
+    events: [AtomicU64; EVENTS],
+    latency: [AtomicU64; BUCKETS],
+    latency_sum: AtomicU64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            events: [const { AtomicU64::new(0) }; EVENTS],
+            latency: [const { AtomicU64::new(0) }; BUCKETS],
+            latency_sum: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
+const BUCKETS: usize = 65;
+const EVENTS: usize = Event::Rejected as usize + 1;
+
+/// What is counted beside hits and loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Miss,
+    LoadFailure,
+    Wait,
+    WaitTimeout,
+    Uncached,
+    Bypassed,
+    Refresh,
+    Expired,
+    Capacity,
+    Explicit,
+    Replaced,
+    Rejected,
+}
+
+impl Meter {
     #[inline]
-    fn add_one(&self) {
+    pub(crate) fn hit(&self) {
         let stripe = STRIPE.get();
         if stripe < OWNED {
-            let Padded(count) = &self.stripes[stripe];
-            count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            add(&self.stripes[stripe].hits, 1, stripe);
         } else {
-            self.add_one_elsewhere(stripe);
+            self.hit_elsewhere();
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn add_one_elsewhere(&self, stripe: usize) {
-        if stripe == UNASSIGNED {
-            Owner::assign();
-            return self.add_one();
-        }
-        self.stripes[OWNED].0.fetch_add(1, Ordering::Relaxed);
+    fn hit_elsewhere(&self) {
+        let stripe = stripe();
+        add(&self.stripes[stripe].hits, 1, stripe);
     }
 
-    fn sum(&self) -> u64 {
-        self.stripes.iter().map(|Padded(count)| count.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    pub(crate) fn count(&self, event: Event) {
+        let (rest, stripe) = self.rest();
+        add(&rest.events[event as usize], 1, stripe);
     }
+
+    /// A load returned after so long.
+    pub(crate) fn loaded(&self, nanos: u64) {
+        let (rest, stripe) = self.rest();
+        add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
+        add(&rest.latency_sum, nanos, stripe);
+    }
+
+    fn rest(&self) -> (&Rest, usize) {
+        let stripe = stripe();
+        (self.stripes[stripe].rest.get_or_init(Box::default), stripe)
+    }
+
+    pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
+        let sum = |of: &dyn Fn(&Rest) -> u64| {
+            self.stripes
+                .iter()
+                .filter_map(|stripe| stripe.rest.get())
+                .fold(0_u64, |sum, rest| sum.wrapping_add(of(rest)))
+        };
+        let count = |event: Event| sum(&|rest| rest.events[event as usize].load(Ordering::Relaxed));
+        let load_latency = Latency {
+            buckets: array::from_fn(|i| sum(&|rest| rest.latency[i].load(Ordering::Relaxed))),
+            sum: sum(&|rest| rest.latency_sum.load(Ordering::Relaxed)),
+        };
+        Stats {
+            hits: self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add),
+            misses: count(Event::Miss),
+            loads: load_latency.count(),
+            load_failures: count(Event::LoadFailure),
+            waits: count(Event::Wait),
+            wait_timeouts: count(Event::WaitTimeout),
+            uncached: count(Event::Uncached),
+            bypassed: count(Event::Bypassed),
+            refreshes: count(Event::Refresh),
+            evictions: Evictions {
+                expired: count(Event::Expired),
+                capacity: count(Event::Capacity),
+                explicit: count(Event::Explicit),
+                replaced: count(Event::Replaced),
+                rejected: count(Event::Rejected),
+            },
+            entries,
+            weight,
+            load_latency,
+        }
+    }
+}
+
+/// Adds to a counter of this stripe, which is this thread's own or the one that is shared.
+#[inline]
+fn add(counter: &AtomicU64, n: u64, stripe: usize) {
+    if stripe < OWNED {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    } else {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// The stripe of this thread.
+fn stripe() -> usize {
+    if STRIPE.get() == UNASSIGNED {
+        Owner::assign();
+    }
+    STRIPE.get()
 }
 
 const UNASSIGNED: usize = usize::MAX;
@@ -87,98 +194,6 @@ impl Drop for Owner {
     fn drop(&mut self) {
         STRIPE.set(OWNED);
         FREE.lock()[self.0] = true;
-    }
-}
-
-/// The counters of one cache.
-#[derive(Debug, Default)]
-pub(crate) struct Meter {
-    hits: Striped,
-    pub(crate) misses: Count,
-    pub(crate) loads: Count,
-    pub(crate) load_failures: Count,
-    pub(crate) waits: Count,
-    pub(crate) wait_timeouts: Count,
-    pub(crate) uncached: Count,
-    pub(crate) bypassed: Count,
-    pub(crate) refreshes: Count,
-    pub(crate) expired: Count,
-    pub(crate) capacity: Count,
-    pub(crate) explicit: Count,
-    pub(crate) replaced: Count,
-    pub(crate) rejected: Count,
-    pub(crate) latency: Histogram,
-}
-
-impl Meter {
-    #[inline]
-    pub(crate) fn hit(&self) {
-        self.hits.add_one();
-    }
-
-    pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
-        Stats {
-            hits: self.hits.sum(),
-            misses: self.misses.get(),
-            loads: self.loads.get(),
-            load_failures: self.load_failures.get(),
-            waits: self.waits.get(),
-            wait_timeouts: self.wait_timeouts.get(),
-            uncached: self.uncached.get(),
-            bypassed: self.bypassed.get(),
-            refreshes: self.refreshes.get(),
-            evictions: Evictions {
-                expired: self.expired.get(),
-                capacity: self.capacity.get(),
-                explicit: self.explicit.get(),
-                replaced: self.replaced.get(),
-                rejected: self.rejected.get(),
-            },
-            entries,
-            weight,
-            load_latency: self.latency.read(),
-        }
-    }
-}
-
-/// A counter off the hit path.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add_one(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Durations in buckets whose bounds double: bucket `i` counts those below 2^i ns and not below half of that.
-#[derive(Debug)]
-pub(crate) struct Histogram {
-    buckets: [AtomicU64; 65],
-    sum: AtomicU64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { buckets: [const { AtomicU64::new(0) }; 65], sum: AtomicU64::new(0) }
-    }
-}
-
-impl Histogram {
-    pub(crate) fn record(&self, nanos: u64) {
-        self.buckets[64 - nanos.leading_zeros() as usize].fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Latency {
-        Latency {
-            buckets: std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed)),
-            sum: self.sum.load(Ordering::Relaxed),
-        }
     }
 }
 
@@ -278,7 +293,7 @@ pub enum RemovalReason {
 /// Durations of loads, in buckets whose bounds double.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Latency {
-    buckets: [u64; 65],
+    buckets: [u64; BUCKETS],
     sum: u64,
 }
 
@@ -295,7 +310,7 @@ impl std::fmt::Debug for Latency {
 
 impl Default for Latency {
     fn default() -> Self {
-        Self { buckets: [0; 65], sum: 0 }
+        Self { buckets: [0; BUCKETS], sum: 0 }
     }
 }
 
@@ -340,43 +355,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_hit_is_lost_between_threads_that_come_and_go() {
-        let counter = Striped::default();
+    fn nothing_is_lost_between_threads_that_come_and_go() {
+        let meter = Meter::default();
         for _ in 0..4 {
             std::thread::scope(|scope| {
                 for _ in 0..OWNED * 2 {
-                    scope.spawn(|| (0..1_000).for_each(|_| counter.add_one()));
+                    scope.spawn(|| {
+                        (0..1_000).for_each(|i| {
+                            meter.hit();
+                            meter.count(Event::Miss);
+                            meter.loaded(i);
+                        });
+                    });
                 }
             });
         }
-        assert_eq!(counter.sum(), 4 * 2 * OWNED as u64 * 1_000);
+        let (stats, each) = (meter.read(0, 0), 4 * 2 * OWNED as u64 * 1_000);
+        assert_eq!((stats.hits, stats.misses, stats.loads), (each, each, each));
+        assert_eq!(stats.load_latency.sum, each / 1_000 * (0..1_000).sum::<u64>());
     }
 
     #[test]
     fn quantiles_are_right_to_a_factor_of_two() {
-        let histogram = Histogram::default();
-        assert_eq!(histogram.read().quantile(0.5), Duration::ZERO);
+        let meter = Meter::default();
+        let latency = || meter.read(0, 0).load_latency;
+        assert_eq!(latency().quantile(0.5), Duration::ZERO);
         for micros in 1..=1_000_u64 {
-            histogram.record(micros * 1_000);
+            meter.loaded(micros * 1_000);
         }
-        let latency = histogram.read();
-        assert_eq!(latency.count(), 1_000);
-        assert_eq!(latency.mean(), Duration::from_nanos(500_500));
-        let p50 = latency.quantile(0.5).as_nanos();
+        assert_eq!(latency().count(), 1_000);
+        assert_eq!(latency().mean(), Duration::from_nanos(500_500));
+        let p50 = latency().quantile(0.5).as_nanos();
         assert!((500_000..1_000_000).contains(&p50), "{p50}");
-        assert!(latency.quantile(1.0) >= Duration::from_millis(1));
-        histogram.record(u64::MAX);
-        histogram.record(0);
-        assert_eq!(histogram.read().quantile(1.0), Duration::from_nanos(u64::MAX));
-        assert_eq!(histogram.read().quantile(0.0), Duration::from_nanos(0));
+        assert!(latency().quantile(1.0) >= Duration::from_millis(1));
+        meter.loaded(u64::MAX);
+        meter.loaded(0);
+        assert_eq!(latency().quantile(1.0), Duration::from_nanos(u64::MAX));
+        assert_eq!(latency().quantile(0.0), Duration::from_nanos(0));
     }
 
     #[test]
     fn stats_add_up() {
         let meter = Meter::default();
         meter.hit();
-        meter.misses.add_one();
-        meter.rejected.add_one();
+        meter.count(Event::Miss);
+        meter.count(Event::Rejected);
         let mut sum = meter.read(3, 30);
         sum.merge(&meter.read(1, 5));
         assert_eq!((sum.hits, sum.misses, sum.entries, sum.weight), (2, 2, 4, 35));

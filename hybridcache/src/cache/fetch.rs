@@ -1,6 +1,6 @@
 //! A read that says how it was answered.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
 
 use super::Inner;
@@ -8,6 +8,7 @@ use super::context::LoadContext;
 use super::flight::Led;
 use super::read::{Outcome, Want};
 use crate::key::Key;
+use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
 
@@ -89,7 +90,7 @@ where
         F: FnOnce(LoadContext) -> Fut,
         Fut: Future<Output = R>,
     {
-        self.load_from(share, loader, false).await
+        self.load_from(share, |context| Box::pin(loader(context)), false).await
     }
 
     /// [`load`](Self::load) from a plain function; it waits, if it has to, by parking the thread.
@@ -98,26 +99,26 @@ where
         R: Returned<V>,
         F: FnOnce(LoadContext) -> R,
     {
-        rt::block_on(self.load_from(share, |context| async { loader(context) }, true))
+        rt::block_on(self.load_from(share, |context| ready(loader(context)), true))
     }
 
     async fn load_from<R, F, Fut>(self, share: Share<R::Error>, loader: F, blocking: bool) -> Fetched<R>
     where
         R: Returned<V>,
         F: FnOnce(LoadContext) -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let Self { inner, key, bypass, want } = self;
         if bypass {
-            inner.meter.bypassed.add_one();
+            inner.meter.count(Event::Bypassed);
             return Fetched::new((Led::new(None, || loader(LoadContext::default())).await, Outcome::Bypassed));
         }
         let hash = inner.hash(&key);
         if want == Want::Fresh
-            && let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
+            && let Some(value) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
         {
-            let outcome = kept.outcome(Outcome::Hit);
-            if let Some(result) = kept.into_returned(&share) {
+            let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
+            if let Some(result) = R::join(Ok(value)) {
                 inner.meter.hit();
                 return Fetched::new((result, outcome));
             }

@@ -22,11 +22,13 @@ const STRIPES: usize = 64;
 /// The flights of one cache, in stripes with a lock each.
 pub(crate) struct Flights<K, V> {
     stripes: Box<[Stripe<K, V>]>,
-    /// The number of the newest write; each is drawn under the lock of its stripe.
-    number: AtomicU64,
+    /// How many tickets were drawn: each begins a period, and a write is told by its period whether it came before a
+    /// ticket. So a write reads what all of them share, and only a ticket writes it.
+    period: AtomicU64,
 }
 
-#[repr(align(64))]
+// Neighbouring cache lines are fetched in pairs: two of them apart.
+#[repr(align(128))]
 struct Stripe<K, V>(Mutex<Locked<K, V>>);
 
 /// The table of one stripe: what is done while it is borrowed is one step to all others.
@@ -38,6 +40,7 @@ static WAITS: parking_lot::Mutex<Option<Waits>> = parking_lot::Mutex::new(None);
 thread_local! {
     /// The flight whose body this thread is running.
     static FLIGHT: Cell<FlightId> = const { Cell::new(NO_FLIGHT) };
+    static NEXT_ID: Cell<FlightId> = const { Cell::new(0) };
 }
 
 const NO_FLIGHT: FlightId = 0;
@@ -53,7 +56,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     pub(crate) fn new() -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Stripe(Mutex::new(Table::default()))).collect(),
-            number: AtomicU64::new(0),
+            period: AtomicU64::new(0),
         }
     }
 
@@ -100,7 +103,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {
-        Leader { flights: self, key, id, done: false, _edge: edge }
+        Leader { flights: self, key, id, absent: false, done: false, _edge: edge }
     }
 }
 
@@ -114,14 +117,15 @@ impl<K: Eq + Hash, V> Flights<K, V> {
         self.stripes.iter().map(|stripe| stripe.0.lock())
     }
 
-    /// The number of a new write. To be drawn while the stripe is locked, so that a stripe sees its numbers rise.
-    pub(crate) fn draw(&self) -> u64 {
-        self.number.fetch_add(1, Ordering::Relaxed) + 1
+    /// The period of a write that is made now.
+    pub(crate) fn period(&self) -> u64 {
+        self.period.load(Ordering::SeqCst)
     }
 
-    /// What has been written so far. A stale answer is a smaller one, and only makes a later check stricter.
+    /// Begins a period. In the one order of these two operations a write either has read an older one, and was before the
+    /// ticket, or it is seen by [`Table::written_since`].
     pub(crate) fn ticket(&self) -> u64 {
-        self.number.load(Ordering::Relaxed)
+        self.period.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// A leader is gone: the first waiter that is still there takes its place.
@@ -147,9 +151,19 @@ fn current_flight() -> FlightId {
     FLIGHT.with(Cell::get)
 }
 
+/// A thread takes numbers from a block of its own: one counter for all would travel between the cores.
 fn new_id() -> FlightId {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(NO_FLIGHT + 1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    const BLOCK: FlightId = 1 << 16;
+    static BLOCKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT_ID.with(|next| {
+        let mut id = next.get();
+        // The first of a block is never given, so that it says that the block before is used up; nor is `NO_FLIGHT`.
+        if id % BLOCK == 0 {
+            id = BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK + 1;
+        }
+        next.set(id + 1);
+        id
+    })
 }
 
 /// One flight depends on another while this exists.
@@ -261,7 +275,15 @@ impl<'f, K: Eq + Hash, V> Future for Waiting<'f, K, V> {
         Poll::Ready(match state {
             State::Landed(kept) => Called::Landed(kept),
             State::Promoted => {
-                Called::Lead(Leader { flights: this.flights, key, id: this.id, done: false, _edge: this.edge.take() })
+                let edge = this.edge.take();
+                Called::Lead(Leader {
+                    flights: this.flights,
+                    key,
+                    id: this.id,
+                    absent: false,
+                    done: false,
+                    _edge: edge,
+                })
             }
             State::Again | State::Gone | State::Waiting(_) => Called::Again(key),
         })
@@ -302,6 +324,9 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
     flights: &'f Flights<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) id: FlightId,
+    /// The memory tier has no entry of the key, dead or alive: this leader has looked, and while its flight is attached
+    /// nobody else puts one in.
+    pub(crate) absent: bool,
     done: bool,
     _edge: Option<Edge>,
 }
@@ -364,25 +389,25 @@ impl<V> Drop for Crew<V> {
 
 /// A body that runs for a flight: while it is polled, calls it makes are known to be made from inside of it.
 pub(crate) struct Led<F> {
-    pub(crate) body: Pin<Box<F>>,
-    pub(crate) flight: FlightId,
+    body: F,
+    flight: FlightId,
 }
 
-impl<F: Future> Led<F> {
-    /// `make` is the part of the body that runs before its future exists.
+impl<F: Future + Unpin> Led<F> {
+    /// `make` is the part of the body that runs before its future exists: all of it, where the function is a plain one.
     pub(crate) fn new(flight: Option<FlightId>, make: impl FnOnce() -> F) -> Self {
         // Without a flight of its own, a body belongs to the one that is led around it.
         let flight = flight.unwrap_or_else(current_flight);
         let _inside = Within::enter(&FLIGHT, flight);
-        Self { body: Box::pin(make()), flight }
+        Self { body: make(), flight }
     }
 }
 
-impl<F: Future> Future for Led<F> {
+impl<F: Future + Unpin> Future for Led<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let _inside = Within::enter(&FLIGHT, self.flight);
-        self.body.as_mut().poll(cx)
+        Pin::new(&mut self.body).poll(cx)
     }
 }

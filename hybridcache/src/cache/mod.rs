@@ -37,7 +37,7 @@ use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Memory;
-use crate::observe::{Meter, Stats};
+use crate::observe::{Event, Meter, Stats};
 use crate::returned::{Returned, Share};
 use crate::rt::Tasks;
 use crate::sync::AtomicU32;
@@ -368,17 +368,16 @@ where
     }
 
     fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let hit = self.memory.hit(self.hash(key), key, self.generation(), self.now());
-        let value = hit.and_then(|kept| kept.into_returned::<V>(&Share::none()));
+        let value = self.memory.hit(self.hash(key), key, self.generation(), self.now()).flatten();
         match &value {
             Some(_) => self.meter.hit(),
-            None => self.meter.misses.add_one(),
+            None => self.meter.count(Event::Miss),
         }
         value
     }
 
     fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        self.memory.peek(self.hash(key), key, self.generation(), self.now())?.into_returned::<V>(&Share::none())
+        self.memory.peek(self.hash(key), key, self.generation(), self.now()).flatten()
     }
 
     async fn get_many_or_load<Q, E, F, Fut>(
@@ -406,7 +405,7 @@ where
             return Ok(found);
         }
         let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
-        let (start, loaded) = self.run(None, || loader(keys), Result::is_err).await;
+        let (start, loaded) = self.run(None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
         for (at, key) in missing {
             if let Some(value) = loaded.get(&key.key) {
@@ -424,8 +423,7 @@ where
         // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
         self.generation.fetch_add(1, Ordering::Relaxed);
         for mut table in self.flights.each() {
-            let number = self.flights.draw();
-            let keys = table.clear(number);
+            let keys = table.clear(self.flights.period());
             drop(table);
             drop(keys);
         }

@@ -10,7 +10,8 @@ use super::context::{LoadContext, Said};
 use super::flight::{Called, Entry as Entered, Leader, Led};
 use crate::entry::{Entry, Kept, Terms, View};
 use crate::key::Stored;
-use crate::memory::Removed;
+use crate::memory::{Look, Removed};
+use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
 use crate::time::NEVER;
@@ -67,7 +68,7 @@ where
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let Self { inner, mut key, want, blocking } = self;
         if want == Want::Reloaded {
@@ -76,41 +77,46 @@ where
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
         if inner.rules.cache_err
-            && let Some(negative) = inner.find(&key).and_then(|kept| kept.into_returned(&share))
+            && let Look::Hit(kept, _) = inner.look(&key)
+            && let Some(negative) = kept.into_returned(&share)
         {
             inner.meter.hit();
             return (negative, Outcome::Negative);
         }
         if !inner.rules.single_flight {
-            inner.meter.misses.add_one();
+            inner.meter.count(Event::Miss);
             return inner.load_alongside(key, share, context, body).await;
         }
         let mut waited = false;
         loop {
             let leader = match inner.flights.enter(key, inner.generation(), blocking) {
-                Entered::Lead(leader) => {
+                Entered::Lead(mut leader) => {
                     // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
                     // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
                     // second look.)
-                    if let Some(kept) = inner.find(&leader.key) {
-                        let outcome = kept.outcome(Outcome::Hit);
-                        if let Some(found) = kept.clone().into_returned(&share) {
-                            if !waited {
-                                inner.meter.hit();
+                    match inner.look(&leader.key) {
+                        Look::Hit(kept, _) => {
+                            let outcome = kept.outcome(Outcome::Hit);
+                            if let Some(found) = kept.clone().into_returned(&share) {
+                                if !waited {
+                                    inner.meter.hit();
+                                }
+                                leader.land(inner.generation(), |_| (), || kept);
+                                return (found, outcome);
                             }
-                            leader.land(inner.generation(), |_| (), || kept);
-                            return (found, outcome);
                         }
+                        Look::Dead => {}
+                        Look::Absent => leader.absent = true,
                     }
                     if !waited {
-                        inner.meter.misses.add_one();
+                        inner.meter.count(Event::Miss);
                     }
                     leader
                 }
                 Entered::Wait(mut waiting) => {
                     if !mem::replace(&mut waited, true) {
-                        inner.meter.misses.add_one();
-                        inner.meter.waits.add_one();
+                        inner.meter.count(Event::Miss);
+                        inner.meter.count(Event::Wait);
                     }
                     match rt::within(&inner.clock, inner.rules.wait_timeout, &mut waiting).await {
                         Some(Called::Landed(kept)) => {
@@ -130,7 +136,7 @@ where
                         }
                         None => {
                             let key = waiting.leave();
-                            inner.meter.wait_timeouts.add_one();
+                            inner.meter.count(Event::WaitTimeout);
                             tracing::warn!(
                                 cache = %inner.name, key = %inner.digest(&key), timeout = ?inner.rules.wait_timeout,
                                 "gave up waiting for another caller's load: running the body uncoalesced"
@@ -141,7 +147,7 @@ where
                 }
                 Entered::Alone(_) => {
                     if !waited {
-                        inner.meter.misses.add_one();
+                        inner.meter.count(Event::Miss);
                     }
                     return inner.load_uncached(body).await;
                 }
@@ -166,8 +172,8 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn find(&self, key: &Stored<K>) -> Option<Kept<V>> {
-        self.memory.hit(key.hash, &&key.key, self.generation(), self.now())
+    fn look(&self, key: &Stored<K>) -> Look<V> {
+        self.memory.look(key.hash, &&key.key, self.generation(), self.now())
     }
 
     /// Runs the body for a flight and ends it.
@@ -182,7 +188,7 @@ where
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
         (self.settle(leader, start, want, share, context, returned), Outcome::Loaded)
@@ -193,9 +199,9 @@ where
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
-        self.meter.uncached.add_one();
+        self.meter.count(Event::Uncached);
         (self.run(None, body, R::failed).await.1, Outcome::Uncached)
     }
 
@@ -203,15 +209,14 @@ where
     pub(crate) async fn run<R, F, Fut>(&self, flight: Option<u64>, body: F, failed: fn(&R) -> bool) -> (u64, R)
     where
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let start = self.clock.now_precise();
         let returned = Led::new(flight, body).await;
-        self.meter.loads.add_one();
+        self.meter.loaded(self.clock.now_precise().saturating_sub(start));
         if failed(&returned) {
-            self.meter.load_failures.add_one();
+            self.meter.count(Event::LoadFailure);
         }
-        self.meter.latency.record(self.clock.now_precise().saturating_sub(start));
         (start, returned)
     }
 
@@ -248,23 +253,30 @@ where
         let entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
+        let absent = leader.absent;
         let fill = |right| match right {
             // A reload that failed leaves what was there.
-            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, &mut removed),
+            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, absent, &mut removed),
             _ => {}
         };
         leader.land(generation, fill, kept);
-        self.memory.release(removed);
+        self.release(removed);
         R::join(parts).expect("what was taken apart fits together")
     }
 
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
-    /// lock.
-    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, removed: &mut Removed<K, V>) {
-        self.memory.displace(&key, self.generation(), self.now(), removed);
-        if let Some(entry) = entry {
-            self.memory.insert(key, entry, removed);
+    /// Puts an entry in the place of what is there; with none, what is there goes all the same. `absent` says that
+    /// nothing is. Under the stripe's lock.
+    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, absent: bool, removed: &mut Removed<K, V>) {
+        match entry {
+            Some(entry) => self.memory.insert(key, entry, absent, removed),
+            None if absent => {}
+            None => self.memory.displace(&key, removed),
         }
+    }
+
+    /// Where no lock is held.
+    pub(crate) fn release(&self, removed: Removed<K, V>) {
+        self.memory.release(removed, || (self.generation(), self.now()));
     }
 
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
@@ -279,7 +291,7 @@ where
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
-        Fut: Future<Output = R>,
+        Fut: Future<Output = R> + Unpin,
     {
         let (ticket, generation) = (self.flights.ticket(), self.generation());
         let (start, returned) = self.run(None, body, R::failed).await;
@@ -305,10 +317,10 @@ where
         if !table.written_since(ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
-            self.replace(key, entry, &mut removed);
+            self.replace(key, entry, false, &mut removed);
         }
         drop(table);
-        self.memory.release(removed);
+        self.release(removed);
     }
 
     /// On which terms a result is to be kept, if it is.
@@ -326,7 +338,7 @@ where
             View::Nothing | View::Failed => 1,
         };
         if !self.memory.admits(weight) {
-            self.meter.rejected.add_one();
+            self.meter.count(Event::Rejected);
             tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
             return None;
         }

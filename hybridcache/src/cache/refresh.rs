@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::Cache;
 use super::read::Want;
-use crate::entry::{Movement, Moving};
+use crate::entry::Side;
 use crate::key::Stored;
+use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
 
@@ -21,8 +22,7 @@ where
 {
     cache: Cache<K, V>,
     key: Stored<K>,
-    moving: Arc<Moving>,
-    deadline: u64,
+    side: Arc<Side>,
 }
 
 impl<K, V> Due<K, V>
@@ -31,10 +31,10 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// The reload of an entry, if it is due and nobody else has taken it on.
-    pub(crate) fn of(cache: &Cache<K, V>, moving: Option<Movement>, key: impl FnOnce() -> Stored<K>) -> Option<Self> {
-        let (moving, deadline) = moving?;
-        let due = moving.take_refresh(cache.inner.clock.now());
-        due.then(|| Self { cache: cache.clone(), key: key(), moving, deadline })
+    pub(crate) fn of(cache: &Cache<K, V>, side: Option<Arc<Side>>, key: impl FnOnce() -> Stored<K>) -> Option<Self> {
+        let side = side?;
+        let due = side.take_refresh(cache.inner.clock.now());
+        due.then(|| Self { cache: cache.clone(), key: key(), side })
     }
 
     /// Reloads on the caller's runtime, or the library's.
@@ -62,8 +62,8 @@ where
         let Some(leader) = inner.flights.enter_if_free(self.key.clone(), inner.generation(), false) else {
             return;
         };
-        inner.meter.refreshes.add_one();
-        let (start, returned) = inner.run(Some(leader.id), || body, R::failed).await;
+        inner.meter.count(Event::Refresh);
+        let (start, returned) = inner.run(Some(leader.id), || Box::pin(body), R::failed).await;
         inner.settle(leader, start, Want::Reloaded, Share::none(), None, returned);
     }
 }
@@ -76,7 +76,6 @@ where
     /// A reload that failed, or never ran, is due again after half of what is left of the life. One that succeeded has
     /// put another entry in the place of this one, and this changes nothing.
     fn drop(&mut self) {
-        let now = self.cache.inner.clock.now();
-        self.moving.refresh_again_at(now.saturating_add(self.deadline.saturating_sub(now) / 2));
+        self.side.refresh_later(self.cache.inner.clock.now());
     }
 }

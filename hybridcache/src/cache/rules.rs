@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::entry::{Moving, View};
-use crate::observe::Meter;
+use crate::entry::{Movement, View};
+use crate::observe::{Event, Meter};
 use crate::rt;
 use crate::time::{NEVER, deadline, jittered};
 
@@ -42,7 +42,7 @@ impl<K, V> Rules<K, V> {
         };
         let weight = rt::guarded("weigher", || weigher(key, value));
         if weight.is_none() {
-            self.meter.rejected.add_one();
+            self.meter.count(Event::Rejected);
         }
         weight.map(|weight| weight.max(1))
     }
@@ -54,7 +54,7 @@ impl<K, V> Rules<K, V> {
         start: u64,
         lag: u64,
         said: Option<u64>,
-    ) -> (u64, Option<Arc<Moving>>) {
+    ) -> (u64, Option<Movement>) {
         let lifetime = match view {
             View::Value(_) => said.unwrap_or(self.ttl),
             View::Nothing => self.none_ttl,
@@ -77,8 +77,8 @@ impl<K, V> Rules<K, V> {
         if idle == 0 && refresh_at == NEVER {
             return (ends, None);
         }
-        let idle_ends = if idle == 0 { NEVER } else { start.saturating_add(idle) };
-        (ends, Some(Arc::new(Moving::new(idle, idle_ends, refresh_at))))
+        let idle_deadline = if idle == 0 { NEVER } else { start.saturating_add(idle) };
+        (ends, Some(Movement { idle, idle_deadline, refresh_at }))
     }
 }
 

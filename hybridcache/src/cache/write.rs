@@ -31,19 +31,19 @@ where
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
         let mut table = self.flights.lock(hash);
         if table.is_idle() {
-            table.note_write(self.flights.draw());
+            table.note_write(self.flights.period());
             drop(table);
         } else {
             drop(table);
             let key = Stored { hash, key: key.to_owned_key() };
-            self.flights.lock(hash).evict(&key, self.flights.draw());
+            self.flights.lock(hash).evict(&key, self.flights.period());
         }
         self.memory.evict(hash, key);
     }
 
     pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, said: Said) {
-        self.put(self.stored(key), value, said, |table, key, number| {
-            table.evict(key, number);
+        self.put(self.stored(key), value, said, |table, key, period| {
+            table.evict(key, period);
             true
         });
     }
@@ -57,24 +57,25 @@ where
         admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
     ) {
         let generation = self.generation();
-        let start = self.clock.now_precise();
+        // The clock that lags: a life that begins a little early ends a little early.
+        let start = self.clock.now();
         let terms = self.terms(&key.key, View::Value(&value), start, generation, said);
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let mut removed = Removed::default();
         let refused = {
             let mut table = self.flights.lock(key.hash);
-            let number = self.flights.draw();
-            if admit(&mut table, &key, number) {
-                self.replace(key, entry, &mut removed);
+            let period = self.flights.period();
+            if admit(&mut table, &key, period) {
+                self.replace(key, entry, false, &mut removed);
                 None
             } else {
-                self.replace(key, None, &mut removed);
+                self.replace(key, None, false, &mut removed);
                 entry
             }
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.memory.release(removed);
+        self.release(removed);
     }
 }
 
@@ -115,8 +116,7 @@ where
         let own = key.clone();
         let flights = &cache.inner.flights;
         let mut table = flights.lock(key.hash);
-        let number = flights.draw();
-        table.begin_write(key, number);
+        let number = table.begin_write(key, flights.period());
         drop(table);
         Self { cache, key: Some(own), number }
     }
@@ -138,9 +138,9 @@ where
     pub fn put_blocking(mut self, value: V) -> Result<(), Error> {
         if let Some(key) = self.key.take() {
             let number = self.number;
-            self.cache.inner.put(key, value, Said::default(), |table, key, now| {
+            self.cache.inner.put(key, value, Said::default(), |table, key, period| {
                 let newest = table.end_write(key, number);
-                table.evict(key, now);
+                table.evict(key, period);
                 newest
             });
         }
@@ -183,9 +183,9 @@ where
     }
 
     pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
-        self.inner.put(key, value, Said::default(), |table, key, number| {
+        self.inner.put(key, value, Said::default(), |table, key, period| {
             let newest = !table.written_since(ticket);
-            table.evict(key, number);
+            table.evict(key, period);
             newest
         });
     }

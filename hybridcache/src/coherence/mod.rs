@@ -14,7 +14,8 @@
 
 pub(crate) mod waits;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::Hash;
 
 use crate::key::{Prehashed, Stored};
@@ -29,7 +30,9 @@ pub(crate) struct Table<K, W> {
     detached: HashMap<FlightId, Flight<W>>,
     /// The keys that have a writer between its `begin` and its end.
     writers: HashMap<Stored<K>, Writers, Prehashed>,
-    /// The number of the newest evict, write or clear of this stripe.
+    /// How many evicts, writes and clears of this stripe there were.
+    writes: u64,
+    /// The period of the newest of them: periods begin with each ticket, see [`written_since`](Self::written_since).
     last_write: u64,
 }
 
@@ -100,7 +103,13 @@ impl<W> Default for Succession<W> {
 
 impl<K, W> Default for Table<K, W> {
     fn default() -> Self {
-        Self { attached: HashMap::default(), detached: HashMap::new(), writers: HashMap::default(), last_write: 0 }
+        Self {
+            attached: HashMap::default(),
+            detached: HashMap::new(),
+            writers: HashMap::default(),
+            writes: 0,
+            last_write: 0,
+        }
     }
 }
 
@@ -117,16 +126,17 @@ impl<K: Eq + Hash, W> Table<K, W> {
         may_wait: impl FnOnce(FlightId) -> bool,
         waiter: impl FnOnce() -> W,
     ) -> Entered {
-        match self.attached.get_mut(&key) {
-            Some(flight) => {
+        match self.attached.entry(key) {
+            Entry::Occupied(mut flight) => {
+                let flight = flight.get_mut();
                 if (blocking && !flight.blocking) || !may_wait(flight.id) {
                     return Entered::Alone;
                 }
                 flight.waiters.push_back(Waiter { who: waiter(), blocking });
                 Entered::Wait(flight.id)
             }
-            None => {
-                self.attached.insert(key, Flight::new(id, generation, blocking));
+            Entry::Vacant(vacant) => {
+                vacant.insert(Flight::new(id, generation, blocking));
                 Entered::Lead
             }
         }
@@ -141,11 +151,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     /// Flight `id` leads `key` if nobody else does.
     pub(crate) fn enter_if_free(&mut self, key: Stored<K>, id: FlightId, generation: u32, blocking: bool) -> bool {
-        let free = !self.attached.contains_key(&key);
-        if free {
-            self.attached.insert(key, Flight::new(id, generation, blocking));
-        }
-        free
+        let Entry::Vacant(vacant) = self.attached.entry(key) else { return false };
+        vacant.insert(Flight::new(id, generation, blocking));
+        true
     }
 
     /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
@@ -197,36 +205,37 @@ impl<K: Eq + Hash, W> Table<K, W> {
         }
     }
 
-    /// `key` was evicted; `number` is newer than every number before.
-    pub(crate) fn evict(&mut self, key: &Stored<K>, number: u64) {
+    /// `key` was evicted, in this period.
+    pub(crate) fn evict(&mut self, key: &Stored<K>, period: u64) {
         self.detach(key);
+        self.note_write(period);
         if let Some(writers) = self.writers.get_mut(key) {
-            writers.newest = number;
+            writers.newest = self.writes;
         }
-        self.last_write = number;
     }
 
     /// The whole cache was cleared.
-    pub(crate) fn clear(&mut self, number: u64) -> Vec<Stored<K>> {
+    pub(crate) fn clear(&mut self, period: u64) -> Vec<Stored<K>> {
         let mut keys = Vec::with_capacity(self.attached.len());
         for (key, flight) in self.attached.drain() {
             self.detached.insert(flight.id, flight);
             keys.push(key);
         }
+        self.note_write(period);
         for writers in self.writers.values_mut() {
-            writers.newest = number;
+            writers.newest = self.writes;
         }
-        self.last_write = number;
         keys
     }
 
     /// A writer takes the write lease of `key`: it is the newest from here on, and loads that are under way may not
-    /// fill.
-    pub(crate) fn begin_write(&mut self, key: Stored<K>, number: u64) {
-        self.evict(&key, number);
-        let writers = self.writers.entry(key).or_insert(Writers { newest: number, open: 0 });
-        writers.newest = number;
+    /// fill. Returns the number by which it ends.
+    pub(crate) fn begin_write(&mut self, key: Stored<K>, period: u64) -> u64 {
+        self.evict(&key, period);
+        let writers = self.writers.entry(key).or_insert(Writers { newest: 0, open: 0 });
+        writers.newest = self.writes;
         writers.open += 1;
+        self.writes
     }
 
     /// The writer that began as `number` is done. Returns whether nothing newer touched the key since, that is, whether
@@ -244,9 +253,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
         newest
     }
 
-    /// Whether anything of this stripe was written after `ticket` was drawn.
+    /// Whether anything of this stripe was written after `ticket` was drawn, which began the period of this number.
     pub(crate) fn written_since(&self, ticket: u64) -> bool {
-        self.last_write > ticket
+        self.last_write >= ticket
     }
 
     /// Whether no flight and no writer is under way, so that an evict has nothing to look for.
@@ -255,8 +264,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     /// [`evict`](Self::evict) of a key that neither a flight nor a writer is concerned with.
-    pub(crate) fn note_write(&mut self, number: u64) {
-        self.last_write = number;
+    pub(crate) fn note_write(&mut self, period: u64) {
+        self.writes += 1;
+        self.last_write = period;
     }
 
     /// A value for `key` was put in beside its flight, which may not put in another.
@@ -265,7 +275,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     fn detach(&mut self, key: &Stored<K>) {
-        if let Some(flight) = self.attached.remove(key) {
+        if !self.attached.is_empty()
+            && let Some(flight) = self.attached.remove(key)
+        {
             self.detached.insert(flight.id, flight);
         }
     }

@@ -121,31 +121,43 @@ fn a_new_load_retires_the_one_before() {
 #[test]
 fn of_two_writers_only_the_one_that_began_last_may_put() {
     let mut table = Flights::default();
-    table.begin_write(key(7), 1);
-    table.begin_write(key(7), 2);
-    assert!(table.end_write(&key(7), 2));
-    assert!(!table.end_write(&key(7), 1), "it finished last, and is the older one");
+    let (first, second) = (table.begin_write(key(7), 0), table.begin_write(key(7), 0));
+    assert!(table.end_write(&key(7), second));
+    assert!(!table.end_write(&key(7), first), "it finished last, and is the older one");
     assert!(table.writers.is_empty());
 }
 
 #[test]
 fn an_evict_or_a_clear_during_a_write_wins_over_it() {
     let mut table = Flights::default();
-    table.begin_write(key(7), 1);
-    table.evict(&key(7), 2);
-    assert!(!table.end_write(&key(7), 1));
-    table.begin_write(key(7), 3);
-    table.clear(4);
-    assert!(!table.end_write(&key(7), 3));
-    assert!(table.written_since(3));
-    assert!(!table.written_since(4));
+    let write = table.begin_write(key(7), 0);
+    table.evict(&key(7), 0);
+    assert!(!table.end_write(&key(7), write));
+    let write = table.begin_write(key(7), 0);
+    table.clear(0);
+    assert!(!table.end_write(&key(7), write));
+    let write = table.begin_write(key(7), 0);
+    table.evict(&key(8), 0);
+    assert!(table.end_write(&key(7), write), "another key is another matter");
+}
+
+#[test]
+fn a_ticket_sees_the_writes_of_its_period_and_later_ones() {
+    let mut table = Flights::default();
+    table.evict(&key(7), 0);
+    assert!(!table.written_since(1), "that was before the ticket began period 1");
+    table.evict(&key(8), 1);
+    assert!(table.written_since(1), "of the same stripe: that is all it knows");
+    assert!(!table.written_since(2));
+    table.clear(3);
+    assert!(table.written_since(2));
 }
 
 #[test]
 fn a_write_takes_the_right_to_fill_from_a_load_that_is_under_way() {
     let mut table = Flights::default();
     enter(&mut table, 1, "-");
-    table.begin_write(key(7), 2);
+    table.begin_write(key(7), 0);
     assert!(!table.land(&key(7), 1, 0).fill);
 }
 

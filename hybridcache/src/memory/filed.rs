@@ -2,19 +2,112 @@
 
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use quick_cache::Equivalent;
 
-use crate::entry::{Movement, Terms};
+use super::wheel::{NOWHERE, Place};
+use crate::entry::{Entry, Kept, Side, Terms};
 use crate::key::{Key, Stored};
-use crate::time::NEVER;
 
-/// A key with its hash and the terms of its entry. Equal to another of the same key, whatever the terms: the store has
+/// A key with its hash and the life of its entry. Equal to another of the same key, whatever the life: the store has
 /// one of each.
+///
+/// The life stands beside the key and not beside the value, because a lookup judges it where it finds the key: an entry
+/// that is dead is not found, and a hit clones nothing but the value.
 #[derive(Debug)]
 pub(crate) struct Filed<K> {
     pub(crate) key: Stored<K>,
-    pub(crate) terms: Terms,
+    pub(crate) life: Life,
+}
+
+/// Two variants of one shape, so that the tag shares a word with the numbers: an entry of the store is a cache line, where
+/// key and value are a word each.
+#[derive(Debug)]
+pub(crate) enum Life {
+    Plain { generation: u32, weight: u32, place: AtomicU32, deadline: u64 },
+    Sided { generation: u32, weight: u32, place: AtomicU32, side: Arc<Side> },
+}
+
+impl<K> Filed<K> {
+    /// What the store keeps of an entry: `None` stands for a `None` of the function's, and for an error, which is
+    /// beside the key.
+    pub(crate) fn new<V>(key: Stored<K>, entry: Entry<V>, place: Place) -> (Self, Option<V>) {
+        let Terms { deadline, moving, generation, weight } = entry.terms;
+        let (value, failure) = match entry.kept {
+            Kept::Value(value) => (Some(value), None),
+            Kept::Nothing => (None, None),
+            Kept::Failed(failure) => (None, Some(failure)),
+        };
+        let place = AtomicU32::new(place);
+        let life = if moving.is_some() || failure.is_some() {
+            Life::Sided { generation, weight, place, side: Arc::new(Side::new(deadline, moving, failure)) }
+        } else {
+            Life::Plain { generation, weight, place, deadline }
+        };
+        (Self { key, life }, value)
+    }
+}
+
+impl Life {
+    pub(crate) fn generation(&self) -> u32 {
+        match *self {
+            Self::Plain { generation, .. } | Self::Sided { generation, .. } => generation,
+        }
+    }
+
+    pub(crate) fn weight(&self) -> u32 {
+        match *self {
+            Self::Plain { weight, .. } | Self::Sided { weight, .. } => weight,
+        }
+    }
+
+    fn place(&self) -> &AtomicU32 {
+        match self {
+            Self::Plain { place, .. } | Self::Sided { place, .. } => place,
+        }
+    }
+
+    /// Where the expiry wheel has the entry. It has none from here on: who takes its place answers for it.
+    pub(crate) fn take_place(&self) -> Place {
+        self.place().swap(NOWHERE, Ordering::Relaxed)
+    }
+
+    /// When the entry is dead, as things stand.
+    pub(crate) fn dies_at(&self) -> u64 {
+        match self {
+            Self::Plain { deadline, .. } => *deadline,
+            Self::Sided { side, .. } => side.dies_at(),
+        }
+    }
+
+    /// Whether the entry may be served in this generation, at this time.
+    #[inline]
+    pub(crate) fn is_live(&self, generation: u32, now: u64) -> bool {
+        self.generation() == generation && now < self.dies_at()
+    }
+
+    /// [`is_live`](Self::is_live) for a hit: a sliding lifetime is renewed.
+    #[inline]
+    fn is_live_and_renewed(&self, generation: u32, now: u64) -> bool {
+        self.generation() == generation
+            && match self {
+                Self::Plain { deadline, .. } => now < *deadline,
+                Self::Sided { side, .. } => side.is_live_and_renewed(now),
+            }
+    }
+
+    fn side(&self) -> Option<&Arc<Side>> {
+        match self {
+            Self::Plain { .. } => None,
+            Self::Sided { side, .. } => Some(side),
+        }
+    }
+
+    fn failed(&self) -> bool {
+        self.side().is_some_and(|side| side.failure.is_some())
+    }
 }
 
 impl<K> Hash for Filed<K> {
@@ -44,6 +137,7 @@ impl<Q> Hash for Any<'_, Q> {
 }
 
 impl<Q: Key> Equivalent<Filed<Q::Owned>> for Any<'_, Q> {
+    #[inline]
     fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
         self.hash == filed.key.hash && self.key.matches(&filed.key.key)
     }
@@ -51,10 +145,9 @@ impl<Q: Key> Equivalent<Filed<Q::Owned>> for Any<'_, Q> {
 
 /// Finds the entry of a key if it may be served at `now`, which is read before the lookup: within, it would be read
 /// under the shard's lock, and the comparison would be too long to be inlined. With `HIT` it is one: a sliding lifetime
-/// is renewed.
+/// is renewed. Errors are not found: a hit knows nothing of them.
 pub(crate) struct Live<'q, Q, const HIT: bool> {
-    pub(crate) hash: u64,
-    pub(crate) key: &'q Q,
+    pub(crate) any: Any<'q, Q>,
     pub(crate) generation: u32,
     pub(crate) now: u64,
 }
@@ -62,52 +155,86 @@ pub(crate) struct Live<'q, Q, const HIT: bool> {
 impl<Q, const HIT: bool> Hash for Live<'_, Q, HIT> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        self.any.hash(state);
     }
 }
 
 impl<Q: Key, const HIT: bool> Equivalent<Filed<Q::Owned>> for Live<'_, Q, HIT> {
     #[inline]
     fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
-        if self.hash != filed.key.hash || !self.key.matches(&filed.key.key) {
+        let life = &filed.life;
+        self.any.equivalent(filed)
+            && if HIT {
+                life.is_live_and_renewed(self.generation, self.now)
+            } else {
+                life.is_live(self.generation, self.now)
+            }
+            && !life.failed()
+    }
+}
+
+/// A hit of whatever is kept, errors included, which also notes what there is beside the key, and whether it met an
+/// entry that is dead.
+pub(crate) struct Closer<'q, Q> {
+    pub(crate) any: Any<'q, Q>,
+    pub(crate) generation: u32,
+    pub(crate) now: u64,
+    pub(crate) side: Cell<Option<Arc<Side>>>,
+    pub(crate) dead: Cell<bool>,
+}
+
+impl<Q> Hash for Closer<'_, Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.any.hash(state);
+    }
+}
+
+impl<Q: Key> Equivalent<Filed<Q::Owned>> for Closer<'_, Q> {
+    #[inline]
+    fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
+        if !self.any.equivalent(filed) {
             return false;
         }
-        if HIT {
-            filed.terms.is_live_and_renewed(self.generation, self.now)
-        } else {
-            filed.terms.is_live(self.generation, self.now)
-        }
-    }
-}
-
-/// A hit that also asks for the moving part of the lifetime, and for the deadline.
-pub(crate) struct Moved<'q, Q> {
-    pub(crate) live: Live<'q, Q, true>,
-    pub(crate) moving: Cell<Option<Movement>>,
-}
-
-impl<Q> Hash for Moved<'_, Q> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.live.hash(state);
-    }
-}
-
-impl<Q: Key> Equivalent<Filed<Q::Owned>> for Moved<'_, Q> {
-    fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
-        let live = self.live.equivalent(filed);
+        let live = filed.life.is_live_and_renewed(self.generation, self.now);
+        self.dead.set(!live);
         if live {
-            self.moving.set(filed.terms.moving.clone().map(|moving| (moving, filed.terms.deadline)));
+            self.side.set(filed.life.side().cloned());
         }
         live
     }
 }
 
-/// Finds a dead entry by its hash, which is all that the expiry wheel remembers. Of one that lives, it notes under
-/// which deadline it is to be filed from here on.
+/// Takes the place of the entry that is there, dead or alive, for the one that is about to replace it.
+pub(crate) struct Heir<'q, Q> {
+    pub(crate) any: Any<'q, Q>,
+    /// The place, and when its owner would have died: it is filed under that, or earlier.
+    pub(crate) inherited: Cell<Option<(Place, u64)>>,
+}
+
+impl<Q> Hash for Heir<'_, Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.any.hash(state);
+    }
+}
+
+impl<Q: Key> Equivalent<Filed<Q::Owned>> for Heir<'_, Q> {
+    #[inline]
+    fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
+        let found = self.any.equivalent(filed);
+        if found {
+            let place = filed.life.take_place();
+            self.inherited.set((place != NOWHERE).then(|| (place, filed.life.dies_at())));
+        }
+        found
+    }
+}
+
+/// Finds the owner of a place in the expiry wheel if it is dead. If it lives, this notes until when.
 pub(crate) struct Expired {
     pub(crate) hash: u64,
+    pub(crate) place: Place,
     pub(crate) now: u64,
-    pub(crate) refile: Cell<Option<u64>>,
+    pub(crate) lives_until: Cell<Option<u64>>,
 }
 
 impl Hash for Expired {
@@ -118,13 +245,13 @@ impl Hash for Expired {
 
 impl<K> Equivalent<Filed<K>> for Expired {
     fn equivalent(&self, filed: &Filed<K>) -> bool {
-        if self.hash != filed.key.hash {
+        if self.hash != filed.key.hash || self.place != filed.life.place().load(Ordering::Relaxed) {
             return false;
         }
-        let dies_at = filed.terms.dies_at();
+        let dies_at = filed.life.dies_at();
         let dead = dies_at <= self.now;
-        if !dead && dies_at != NEVER {
-            self.refile.set(Some(filed.terms.file()));
+        if !dead {
+            self.lives_until.set(Some(dies_at));
         }
         dead
     }

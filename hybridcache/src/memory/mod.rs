@@ -10,15 +10,15 @@ use std::cell::Cell;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::entry::{Entry, Kept, Movement};
+use crate::entry::{Entry, Kept, Side};
 use crate::key::{Key, Stored};
-use crate::observe::{Meter, RemovalReason};
+use crate::observe::{Event, Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
-use filed::{Any, Expired, Filed, Live, Moved};
+use filed::{Any, Closer, Expired, Filed, Heir, Live};
 pub use policy::Policy;
 use store::Store;
-use wheel::Wheel;
+use wheel::{NOWHERE, Place, Wheel};
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
 
@@ -56,29 +56,32 @@ where
         Self { store: Store::new(policy, bound), wheel: Wheel::new(sweep_interval), listener, max_entry_weight, meter }
     }
 
-    /// A hit: found, of this generation, and alive at `now`. Clones the value under the shard's read lock and allocates
-    /// nothing.
+    /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
+    /// kept are not found. Clones the value under the shard's read lock and allocates nothing.
     #[inline]
-    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Kept<V>> {
-        self.store.get(&Live::<_, true> { hash, key, generation, now })
-    }
-
-    /// [`hit`](Self::hit), with what moves of the entry's lifetime, and its deadline.
-    pub(crate) fn hit_moving<Q: Key<Owned = K>>(
-        &self,
-        hash: u64,
-        key: &Q,
-        generation: u32,
-        now: u64,
-    ) -> Option<(Kept<V>, Option<Movement>)> {
-        let probe = Moved { live: Live { hash, key, generation, now }, moving: Cell::default() };
-        let kept = self.store.get(&probe)?;
-        Some((kept, probe.moving.take()))
+    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
+        self.store.get(&Live::<_, true> { any: Any { hash, key }, generation, now })
     }
 
     /// Like [`hit`](Self::hit), but a look only: renews nothing and makes nothing hotter.
-    pub(crate) fn peek<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Kept<V>> {
-        self.store.peek(&Live::<_, false> { hash, key, generation, now })
+    pub(crate) fn peek<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
+        self.store.peek(&Live::<_, false> { any: Any { hash, key }, generation, now })
+    }
+
+    /// A hit of whatever is kept, errors included.
+    pub(crate) fn look<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Look<V> {
+        let any = Any { hash, key };
+        let probe = Closer { any, generation, now, side: Cell::default(), dead: Cell::new(false) };
+        let Some(value) = self.store.get(&probe) else {
+            return if probe.dead.get() { Look::Dead } else { Look::Absent };
+        };
+        let side = probe.side.take();
+        let kept = match (value, side.as_ref().and_then(|side| side.failure.as_ref())) {
+            (Some(value), _) => Kept::Value(value),
+            (None, Some(failure)) => Kept::Failed(failure.clone()),
+            (None, None) => Kept::Nothing,
+        };
+        Look::Hit(kept, side)
     }
 
     /// Whether an entry of this weight is ever kept.
@@ -86,86 +89,112 @@ where
         weight <= self.max_entry_weight && weight <= u64::from(u32::MAX)
     }
 
-    /// Puts an entry in, and what has to leave for it into `removed`. To be called under the lock of the key's stripe,
-    /// after [`displace`](Self::displace) if there may be an entry: the store would drop a value that it replaces under
-    /// its own lock, and keep the terms of the old one.
-    pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, removed: &mut Removed<K, V>) {
-        let Entry { kept, terms } = entry;
-        let (hash, filed_at) = (key.hash, terms.file());
-        self.store.insert(Filed { key, terms }, kept, removed);
-        if filed_at != NEVER {
-            self.wheel.add(hash, filed_at);
-        }
+    /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`. `absent` says
+    /// that nothing is there, neither dead nor alive. To be called under the lock of the key's stripe, which is what
+    /// others who put something in hold as well.
+    pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, absent: bool, removed: &mut Removed<K, V>) {
+        let inherited = if absent || !self.wheel.is_used() { None } else { self.inherit(&key) };
+        let dies_at = entry.terms.dies_at();
+        let place = match inherited {
+            // It is found there when the old deadline has passed, and then filed under its own.
+            Some((place, old)) if old <= dies_at && dies_at != NEVER => place,
+            Some((place, _)) if dies_at != NEVER => {
+                self.wheel.refile(key.hash, place, dies_at);
+                place
+            }
+            Some((place, _)) => {
+                self.wheel.forget(key.hash, place);
+                NOWHERE
+            }
+            None if dies_at != NEVER => self.wheel.add(key.hash, dies_at),
+            None => NOWHERE,
+        };
+        let (filed, value) = Filed::new(key, entry, place);
+        self.store.insert(filed, value, removed);
     }
 
-    /// Removes what is in the way of a new entry: replaced if it was alive, expired if it was not.
-    pub(crate) fn displace(&self, key: &Stored<K>, generation: u32, now: u64, removed: &mut Removed<K, V>) {
-        if let Some((filed, kept)) = self.store.take(&Any { hash: key.hash, key: &&key.key }) {
-            let reason = if filed.terms.generation != generation {
-                RemovalReason::Explicit
-            } else if filed.terms.is_live(generation, now) {
-                RemovalReason::Replaced
-            } else {
-                RemovalReason::Expired
-            };
-            removed.push(filed, kept, reason);
+    fn inherit(&self, key: &Stored<K>) -> Option<(Place, u64)> {
+        let probe = Heir { any: Any { hash: key.hash, key: &&key.key }, inherited: Cell::default() };
+        self.store.contains(&probe);
+        probe.inherited.get()
+    }
+
+    /// Removes what is there, dead or alive.
+    pub(crate) fn displace(&self, key: &Stored<K>, removed: &mut Removed<K, V>) {
+        if let Some((filed, value)) = self.store.take(&Any { hash: key.hash, key: &&key.key }) {
+            removed.push(filed, value, Why::Displaced);
         }
     }
 
     /// Removes an entry because a caller wants it gone.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) {
-        if let Some((filed, kept)) = self.store.take(&Any { hash, key }) {
-            self.release_one(filed, kept, RemovalReason::Explicit);
+        if let Some((filed, value)) = self.store.take(&Any { hash, key }) {
+            self.settle(&filed, RemovalReason::Explicit);
+            self.tell(&filed, &value, RemovalReason::Explicit);
         }
     }
 
     /// Removes up to `most` entries, of whatever key; returns how many it found. Few leave under one lock, so that
     /// readers are not kept waiting.
     pub(crate) fn drain(&self, most: usize) -> usize {
-        self.store.drain(most, |filed, kept| self.release_guarded(filed, kept, RemovalReason::Explicit))
+        self.store.drain(most, |filed, value| self.release_guarded(filed, value, RemovalReason::Explicit))
     }
 
     /// Frees what has expired.
     pub(crate) fn sweep(&self, now: u64) {
-        self.wheel.sweep(now, |hash| {
-            let probe = Expired { hash, now, refile: Cell::new(None) };
-            // Several, where keys hash alike.
-            while let Some((filed, kept)) = self.store.take(&probe) {
-                self.release_guarded(filed, kept, RemovalReason::Expired);
+        self.wheel.sweep(now, |hash, place| {
+            let probe = Expired { hash, place, now, lives_until: Cell::new(None) };
+            if let Some((filed, value)) = self.store.take(&probe) {
+                self.release_guarded(filed, value, RemovalReason::Expired);
             }
-            probe.refile.get()
+            probe.lives_until.get()
         });
     }
 
     /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
-    /// the user's.
-    pub(crate) fn release(&self, removed: Removed<K, V>) {
-        let Removed { first, rest } = removed;
-        if let Some((filed, kept, reason)) = first {
-            self.release_one(filed, kept, reason);
-            for (filed, kept, reason) in rest {
-                self.release_one(filed, kept, reason);
-            }
+    /// the user's. `present` is the generation and the time, which tell why something was replaced.
+    pub(crate) fn release(&self, removed: Removed<K, V>, present: impl Fn() -> (u32, u64)) {
+        let Removed { first, rest, .. } = removed;
+        let Some(first) = first else { return };
+        let settle = |left: &Left<K, V>| {
+            let reason = left.reason(&present);
+            self.settle(&left.filed, reason);
+            reason
+        };
+        if rest.is_empty() {
+            let reason = settle(&first);
+            return self.tell(&first.filed, &first.value, reason);
+        }
+        // All of them are settled before any of them is dropped: a `Drop` may panic.
+        let left: Vec<_> = std::iter::once(first).chain(rest).map(|left| (settle(&left), left)).collect();
+        for (reason, left) in &left {
+            self.tell(&left.filed, &left.value, *reason);
         }
     }
 
     /// For one of many: a `Drop` that panics must not keep the others from their end.
-    fn release_guarded(&self, filed: Filed<K>, kept: Kept<V>, reason: RemovalReason) {
-        rt::guarded("drop of a value", || self.release_one(filed, kept, reason));
+    fn release_guarded(&self, filed: Filed<K>, value: Option<V>, reason: RemovalReason) {
+        self.settle(&filed, reason);
+        self.tell(&filed, &value, reason);
+        rt::guarded("drop of a value", || drop((filed, value)));
     }
 
-    fn release_one(&self, filed: Filed<K>, kept: Kept<V>, reason: RemovalReason) {
-        match reason {
-            RemovalReason::Expired => self.meter.expired.add_one(),
-            RemovalReason::Capacity => self.meter.capacity.add_one(),
-            RemovalReason::Explicit => self.meter.explicit.add_one(),
-            RemovalReason::Replaced => self.meter.replaced.add_one(),
+    /// What the cache itself has to do when an entry left.
+    fn settle(&self, filed: &Filed<K>, reason: RemovalReason) {
+        self.meter.count(match reason {
+            RemovalReason::Expired => Event::Expired,
+            RemovalReason::Capacity => Event::Capacity,
+            RemovalReason::Explicit => Event::Explicit,
+            RemovalReason::Replaced => Event::Replaced,
+        });
+        let place = filed.life.take_place();
+        if place != NOWHERE {
+            self.wheel.forget(filed.key.hash, place);
         }
-        let filed_at = filed.terms.filed_at();
-        if filed_at != NEVER {
-            self.wheel.forget(filed.key.hash, filed_at);
-        }
-        if let (Some(listener), Kept::Value(value)) = (&self.listener, &kept) {
+    }
+
+    fn tell(&self, filed: &Filed<K>, value: &Option<V>, reason: RemovalReason) {
+        if let (Some(listener), Some(value)) = (&self.listener, value) {
             rt::guarded("eviction listener", || listener(&filed.key.key, value, reason));
         }
     }
@@ -184,26 +213,68 @@ where
     }
 }
 
+/// What a closer look came to.
+pub(crate) enum Look<V> {
+    Hit(Kept<V>, Option<Arc<Side>>),
+    /// There is an entry, and it may not be served.
+    Dead,
+    Absent,
+}
+
 /// Entries that have left the store and are not dropped yet.
 #[derive(Debug)]
 pub(crate) struct Removed<K, V> {
     // Most inserts push one out, if any: no allocation for that.
-    first: Option<(Filed<K>, Kept<V>, RemovalReason)>,
-    rest: Vec<(Filed<K>, Kept<V>, RemovalReason)>,
+    first: Option<Left<K, V>>,
+    rest: Vec<Left<K, V>>,
+    /// The entry that leaves next makes room: the store says so before each of those, and of one that is replaced it
+    /// says nothing.
+    makes_room: bool,
+}
+
+#[derive(Debug)]
+struct Left<K, V> {
+    filed: Filed<K>,
+    value: Option<V>,
+    why: Why,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// Another has its place.
+    Displaced,
+    Capacity,
+}
+
+impl<K, V> Left<K, V> {
+    fn reason(&self, present: impl Fn() -> (u32, u64)) -> RemovalReason {
+        if let Why::Capacity = self.why {
+            return RemovalReason::Capacity;
+        }
+        let (generation, now) = present();
+        if self.filed.life.generation() != generation {
+            RemovalReason::Explicit
+        } else if self.filed.life.is_live(generation, now) {
+            RemovalReason::Replaced
+        } else {
+            RemovalReason::Expired
+        }
+    }
 }
 
 impl<K, V> Default for Removed<K, V> {
     fn default() -> Self {
-        Self { first: None, rest: Vec::new() }
+        Self { first: None, rest: Vec::new(), makes_room: false }
     }
 }
 
 impl<K, V> Removed<K, V> {
-    fn push(&mut self, filed: Filed<K>, kept: Kept<V>, reason: RemovalReason) {
+    fn push(&mut self, filed: Filed<K>, value: Option<V>, why: Why) {
+        let left = Left { filed, value, why };
         if self.first.is_none() {
-            self.first = Some((filed, kept, reason));
+            self.first = Some(left);
         } else {
-            self.rest.push((filed, kept, reason));
+            self.rest.push(left);
         }
     }
 }

@@ -7,10 +7,8 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use super::filed::Filed;
 use super::ranked::Ranked;
-use super::{Bound, Policy, Removed};
-use crate::entry::Kept;
+use super::{Bound, Policy, Removed, Why};
 use crate::key::Prehashed;
-use crate::observe::RemovalReason;
 
 /// The most that `capacity` or `max_weight` count for: beyond, sums of weights could overflow.
 const MOST: u64 = u64::MAX / 4;
@@ -25,7 +23,7 @@ const MOST_IN_A_SHARD: u64 = 16_384;
 /// What the memory tier asks of a store. Everything is asked by probes that are equal to the keys they look for: a
 /// lookup judges the entry where it finds it.
 pub(super) enum Store<K, V> {
-    Quick(Quick<Filed<K>, Kept<V>, ByWeight, Prehashed, Outgoing>),
+    Quick(Quick<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>),
     Ranked(Ranked<K, V>),
 }
 
@@ -61,9 +59,9 @@ impl<K: Eq, V: Clone> Store<K, V> {
         Self::Quick(Quick::with_options(options, ByWeight, Prehashed, Outgoing))
     }
 
-    /// A hit: clones what is kept under the shard's read lock, and allocates nothing.
+    /// A hit: clones the value under the shard's read lock, and allocates nothing.
     #[inline]
-    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>> {
+    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
         match self {
             Self::Quick(quick) => quick.get(probe),
             Self::Ranked(ranked) => ranked.get(probe),
@@ -71,38 +69,46 @@ impl<K: Eq, V: Clone> Store<K, V> {
     }
 
     /// A look that makes nothing hotter.
-    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>> {
+    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
         match self {
             Self::Quick(quick) => quick.peek(probe),
             Self::Ranked(ranked) => ranked.peek(probe),
         }
     }
 
+    /// Whether the probe finds an entry.
+    pub(super) fn contains(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> bool {
+        match self {
+            Self::Quick(quick) => quick.contains_key(probe),
+            Self::Ranked(ranked) => ranked.contains(probe),
+        }
+    }
+
     /// Takes out the entry that the probe finds. quick_cache's own `remove` would also forget that it gave up an entry
     /// of this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio,
     /// on some streams.
-    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Kept<V>)> {
+    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
         match self {
             Self::Quick(quick) => quick.remove_if(probe, |_| true),
             Self::Ranked(ranked) => ranked.take(probe),
         }
     }
 
-    /// Puts in an entry whose key is not there, and what has to leave for it into `removed`.
-    pub(super) fn insert(&self, filed: Filed<K>, kept: Kept<V>, removed: &mut Removed<K, V>) {
+    /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`.
+    pub(super) fn insert(&self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
         match self {
-            Self::Quick(quick) => quick.insert_with_lifecycle(filed, kept, removed),
+            Self::Quick(quick) => quick.insert_with_lifecycle(filed, value, removed),
             Self::Ranked(ranked) => {
-                ranked.insert(filed, kept, |filed, kept| removed.push(filed, kept, RemovalReason::Capacity));
+                ranked.insert(filed, value, |filed, value, why| removed.push(filed, value, why));
             }
         }
     }
 
     /// Takes out up to `most` entries, of whatever key, few of them under one lock, and calls `leave` with each under
     /// none; returns how many there were.
-    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Kept<V>)) -> usize {
+    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Option<V>)) -> usize {
         match self {
-            Self::Quick(quick) => quick.drain().take(most).map(|(filed, kept)| leave(filed, kept)).count(),
+            Self::Quick(quick) => quick.drain().take(most).map(|(filed, value)| leave(filed, value)).count(),
             Self::Ranked(ranked) => ranked.drain(most, leave),
         }
     }
@@ -125,20 +131,27 @@ impl<K: Eq, V: Clone> Store<K, V> {
 #[derive(Clone)]
 pub(super) struct ByWeight;
 
-impl<K, V> Weighter<Filed<K>, Kept<V>> for ByWeight {
+impl<K, V> Weighter<Filed<K>, Option<V>> for ByWeight {
     #[inline]
-    fn weight(&self, filed: &Filed<K>, _kept: &Kept<V>) -> u64 {
-        u64::from(filed.terms.weight)
+    fn weight(&self, filed: &Filed<K>, _value: &Option<V>) -> u64 {
+        u64::from(filed.life.weight())
     }
 }
 
 #[derive(Clone)]
 pub(super) struct Outgoing;
 
-impl<K, V> Lifecycle<Filed<K>, Kept<V>> for Outgoing {
+impl<K, V> Lifecycle<Filed<K>, Option<V>> for Outgoing {
     type RequestState = Removed<K, V>;
 
-    fn on_evict(&self, removed: &mut Removed<K, V>, filed: Filed<K>, kept: Kept<V>) {
-        removed.push(filed, kept, RemovalReason::Capacity);
+    #[inline]
+    fn before_evict(&self, removed: &mut Removed<K, V>, _filed: &Filed<K>, _value: &mut Option<V>) {
+        removed.makes_room = true;
+    }
+
+    #[inline]
+    fn on_evict(&self, removed: &mut Removed<K, V>, filed: Filed<K>, value: Option<V>) {
+        let why = if std::mem::take(&mut removed.makes_room) { Why::Capacity } else { Why::Displaced };
+        removed.push(filed, value, why);
     }
 }

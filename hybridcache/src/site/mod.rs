@@ -4,15 +4,16 @@ mod place;
 mod probe;
 mod write;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 use crate::cache::read::{Miss, Want};
 use crate::cache::{Cache, Due as Reload};
-use crate::entry::Kept;
 use crate::key::Key;
+use crate::memory::Look;
+use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
 
@@ -109,7 +110,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R>,
     {
-        self.miss.load(share, None, body).await.0
+        self.miss.load(share, None, || Box::pin(body())).await.0
     }
 
     /// Loads, or waits for who does, on this thread.
@@ -117,7 +118,7 @@ where
     #[inline(never)]
     pub fn load_blocking(mut self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
         self.miss.blocking = true;
-        rt::block_on(self.miss.load(share, None, || async { body() })).0
+        rt::block_on(self.miss.load(share, None, || ready(body()))).0
     }
 }
 
@@ -163,10 +164,9 @@ where
         let inner = &*self.inner;
         let hash = inner.hash(&key);
         let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
-            Some(Kept::Value(value)) => R::join(Ok(Some(value))),
-            Some(Kept::Nothing) => R::join(Ok(None)),
+            Some(value) => R::join(Ok(value)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
-            Some(Kept::Failed(_)) | None => None,
+            None => None,
         };
         if let Some(returned) = returned {
             inner.meter.hit();
@@ -180,8 +180,8 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        if let Some((kept, moving)) = inner.memory.hit_moving(hash, &key, inner.generation(), inner.now()) {
-            let due = Reload::of(self, moving, || inner.stored(&key));
+        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, inner.generation(), inner.now()) {
+            let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();
                 return match due {
@@ -202,7 +202,7 @@ where
     /// Counts a call that `when` sent past the cache.
     #[doc(hidden)]
     pub fn __bypassed(&self) {
-        self.inner.meter.bypassed.add_one();
+        self.inner.meter.count(Event::Bypassed);
     }
 
     #[cold]

@@ -14,9 +14,8 @@ use std::hash::{BuildHasher, Hash};
 use parking_lot::RwLock;
 use quick_cache::Equivalent;
 
-use super::Policy;
 use super::filed::Filed;
-use crate::entry::Kept;
+use super::{Policy, Why};
 use crate::key::Prehashed;
 use clock::Clock;
 use frequency::Frequency;
@@ -53,7 +52,7 @@ impl<K, V> Ranked<K, V> {
         &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)].0
     }
 
-    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>>
+    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>>
     where
         V: Clone,
     {
@@ -61,37 +60,45 @@ impl<K, V> Ranked<K, V> {
         let lock = self.shard(hash);
         let shard = lock.read();
         let slot = shard.find(hash, probe)?;
-        let kept = shard.kept(slot).clone();
+        let value = shard.value(slot).clone();
         let unsettled = shard.order.hit(slot);
         drop(shard);
         if unsettled && let Some(mut shard) = lock.try_write() {
             shard.order.settle();
         }
-        Some(kept)
+        Some(value)
     }
 
-    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Kept<V>>
+    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>>
     where
         V: Clone,
     {
         let hash = Prehashed.hash_one(probe);
         let shard = self.shard(hash).read();
-        shard.find(hash, probe).map(|slot| shard.kept(slot).clone())
+        shard.find(hash, probe).map(|slot| shard.value(slot).clone())
     }
 
-    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Kept<V>)> {
+    pub(super) fn contains(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> bool {
+        let hash = Prehashed.hash_one(probe);
+        self.shard(hash).read().find(hash, probe).is_some()
+    }
+
+    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
         let hash = Prehashed.hash_one(probe);
         self.shard(hash).write().take(hash, probe)
     }
 
-    /// Puts in an entry whose key is not there, and calls `leave` with whatever leaves for it, under the lock.
-    pub(super) fn insert(&self, filed: Filed<K>, kept: Kept<V>, leave: impl FnMut(Filed<K>, Kept<V>)) {
-        self.shard(filed.key.hash).write().insert(filed, kept, leave);
+    /// Puts an entry in, in the place of what is there, and calls `leave` with whatever leaves for it, under the lock.
+    pub(super) fn insert(&self, filed: Filed<K>, value: Option<V>, leave: impl FnMut(Filed<K>, Option<V>, Why))
+    where
+        K: Eq,
+    {
+        self.shard(filed.key.hash).write().insert(filed, value, leave);
     }
 
     /// Takes out up to `most` entries, a slice under each lock, and calls `leave` with them under none; returns how
     /// many there were.
-    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Kept<V>)) -> usize {
+    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Option<V>)) -> usize {
         let mut count = 0;
         for Locked(shard) in &self.shards {
             while count < most {
@@ -103,7 +110,7 @@ impl<K, V> Ranked<K, V> {
                     break;
                 }
                 count += slice.len();
-                slice.into_iter().for_each(|(filed, kept)| leave(filed, kept));
+                slice.into_iter().for_each(|(filed, value)| leave(filed, value));
             }
         }
         count

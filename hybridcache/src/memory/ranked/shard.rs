@@ -5,7 +5,7 @@ use quick_cache::Equivalent;
 
 use super::order::Order;
 use super::pages::{Pages, is_sparse};
-use crate::entry::Kept;
+use crate::memory::Why;
 use crate::memory::filed::Filed;
 
 /// Entries in dense slots, found by their hash and ranked by the order.
@@ -15,7 +15,7 @@ use crate::memory::filed::Filed;
 #[derive(Debug)]
 pub(super) struct Shard<K, V> {
     index: HashTable<u32>,
-    slots: Pages<(Filed<K>, Kept<V>)>,
+    slots: Pages<(Filed<K>, Option<V>)>,
     pub(super) order: Box<dyn Order>,
     weight: u64,
     max_weight: u64,
@@ -32,48 +32,63 @@ impl<K, V> Shard<K, V> {
     }
 
     #[inline]
-    pub(super) fn kept(&self, slot: u32) -> &Kept<V> {
+    pub(super) fn value(&self, slot: u32) -> &Option<V> {
         &self.slots[slot as usize].1
     }
 
     /// Takes out the entry that the probe finds.
-    pub(super) fn take(&mut self, hash: u64, probe: &impl Equivalent<Filed<K>>) -> Option<(Filed<K>, Kept<V>)> {
+    pub(super) fn take(&mut self, hash: u64, probe: &impl Equivalent<Filed<K>>) -> Option<(Filed<K>, Option<V>)> {
         let slot = self.find(hash, probe)?;
         self.order.settle();
         self.order.remove(slot);
         Some(self.vacate(slot))
     }
 
-    /// Puts in an entry whose key is not there, and calls `leave` with whatever leaves for it.
-    pub(super) fn insert(&mut self, filed: Filed<K>, kept: Kept<V>, mut leave: impl FnMut(Filed<K>, Kept<V>)) {
-        let weight = u64::from(filed.terms.weight);
-        if weight > self.max_weight {
-            return leave(filed, kept);
-        }
+    /// Puts an entry in, and calls `leave` with whatever leaves for it: another of the same key, and who has to make room.
+    pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, mut leave: impl FnMut(Filed<K>, Option<V>, Why))
+    where
+        K: Eq,
+    {
+        let (hash, weight) = (filed.key.hash, u64::from(filed.life.weight()));
+        let present = self.find(hash, &filed);
         self.order.settle();
-        let hash = filed.key.hash;
+        if let Some(slot) = present {
+            let leaving = self.weight_of(slot);
+            if self.weight - leaving + weight <= self.max_weight {
+                self.weight = self.weight - leaving + weight;
+                let (filed, value) = std::mem::replace(&mut self.slots[slot as usize], (filed, value));
+                self.order.hit(slot);
+                return leave(filed, value, Why::Displaced);
+            }
+            self.order.remove(slot);
+            let (filed, value) = self.vacate(slot);
+            leave(filed, value, Why::Displaced);
+        }
+        if weight > self.max_weight {
+            return leave(filed, value, Why::Capacity);
+        }
         while self.weight + weight > self.max_weight {
             let victim = self.order.victim();
             self.order.remove(victim);
-            let leaving = u64::from(self.slots[victim as usize].0.terms.weight);
-            if self.weight + weight - leaving <= self.max_weight {
+            let rest = self.weight - self.weight_of(victim);
+            if rest + weight <= self.max_weight {
                 // The last to leave: the newcomer takes its slot, and nothing moves.
                 self.unindex(victim);
-                let (filed, kept) = std::mem::replace(&mut self.slots[victim as usize], (filed, kept));
-                self.weight = self.weight + weight - leaving;
+                let (filed, value) = std::mem::replace(&mut self.slots[victim as usize], (filed, value));
+                self.weight = rest + weight;
                 self.enter(hash, victim);
-                return leave(filed, kept);
+                return leave(filed, value, Why::Capacity);
             }
-            let (filed, kept) = self.vacate(victim);
-            leave(filed, kept);
+            let (filed, value) = self.vacate(victim);
+            leave(filed, value, Why::Capacity);
         }
         self.weight += weight;
-        self.slots.push((filed, kept));
+        self.slots.push((filed, value));
         self.enter(hash, (self.slots.len() - 1) as u32);
     }
 
     /// Takes out any entry.
-    pub(super) fn pop(&mut self) -> Option<(Filed<K>, Kept<V>)> {
+    pub(super) fn pop(&mut self) -> Option<(Filed<K>, Option<V>)> {
         let last = self.slots.len().checked_sub(1)? as u32;
         self.order.settle();
         self.order.remove(last);
@@ -95,13 +110,17 @@ impl<K, V> Shard<K, V> {
         self.order.insert(slot);
     }
 
+    fn weight_of(&self, slot: u32) -> u64 {
+        u64::from(self.slots[slot as usize].0.life.weight())
+    }
+
     fn unindex(&mut self, slot: u32) {
         let hash = self.slots[slot as usize].0.key.hash;
         self.index.find_entry(hash, |&of| of == slot).expect("every slot is indexed").remove();
     }
 
     /// Takes out the entry of a slot that the order has removed; the last entry moves there.
-    fn vacate(&mut self, slot: u32) -> (Filed<K>, Kept<V>) {
+    fn vacate(&mut self, slot: u32) -> (Filed<K>, Option<V>) {
         self.unindex(slot);
         let last = (self.slots.len() - 1) as u32;
         if slot != last {
@@ -110,7 +129,7 @@ impl<K, V> Shard<K, V> {
         }
         let leaving = self.slots.swap_remove(slot as usize);
         self.order.swap_remove(slot);
-        self.weight -= u64::from(leaving.0.terms.weight);
+        self.weight -= u64::from(leaving.0.life.weight());
         let Self { index, slots, .. } = self;
         if is_sparse(index.len(), index.capacity()) {
             index.shrink_to(index.len() * 2, |&slot| slots[slot as usize].0.key.hash);
@@ -121,7 +140,7 @@ impl<K, V> Shard<K, V> {
     /// How many bytes the index and the slots take.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        self.index.allocation_size() + self.slots.capacity() * size_of::<(Filed<K>, Kept<V>)>()
+        self.index.allocation_size() + self.slots.capacity() * size_of::<(Filed<K>, Option<V>)>()
     }
 
     /// Checks that the parts agree.
@@ -132,7 +151,7 @@ impl<K, V> Shard<K, V> {
         for (slot, filed) in all().enumerate() {
             assert!(self.index.find(filed.key.hash, |&of| of as usize == slot).is_some(), "slot {slot} is indexed");
         }
-        assert_eq!(self.weight, all().map(|filed| u64::from(filed.terms.weight)).sum::<u64>());
+        assert_eq!(self.weight, all().map(|filed| u64::from(filed.life.weight())).sum::<u64>());
         assert!(self.weight <= self.max_weight);
         self.order.validate(self.slots.len());
     }

@@ -6,9 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::entry::Terms;
+use crate::entry::{Entry, Kept, Terms};
 use crate::key::Stored;
 use crate::memory::filed::Any;
+use crate::memory::wheel::NOWHERE;
 use crate::time::NEVER;
 
 const POLICIES: [Policy; 5] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
@@ -20,32 +21,27 @@ fn hash(key: u64) -> u64 {
 
 fn filed(key: u64, weight: u32) -> Filed<u64> {
     let terms = Terms { deadline: NEVER, moving: None, generation: 0, weight };
-    Filed { key: Stored { hash: hash(key), key }, terms }
+    Filed::new(Stored { hash: hash(key), key }, Entry { kept: Kept::Value(key), terms }, NOWHERE).0
 }
 
 type Store = Ranked<u64, u64>;
 
 fn get(store: &Store, key: u64) -> Option<u64> {
-    store.get(&Any { hash: hash(key), key: &&key }).map(value)
-}
-
-fn value(kept: Kept<u64>) -> u64 {
-    match kept {
-        Kept::Value(value) => value,
-        other => panic!("{other:?} was never put in"),
-    }
+    store.get(&Any { hash: hash(key), key: &&key }).map(Option::unwrap)
 }
 
 fn take(store: &Store, key: u64) -> Option<u64> {
     store.take(&Any { hash: hash(key), key: &&key }).map(|(filed, _)| filed.key.key)
 }
 
-/// Puts an entry in, as the memory tier does, and returns who left for it.
-fn put(store: &Store, key: u64, weight: u32) -> Vec<u64> {
-    let mut left = Vec::new();
-    take(store, key);
-    store.insert(filed(key, weight), Kept::Value(key + 1_000), |filed, _| left.push(filed.key.key));
-    left
+/// Puts an entry in; returns whether one of its key was there, and who made room for it.
+fn put(store: &Store, key: u64, weight: u32) -> (bool, Vec<u64>) {
+    let (mut present, mut left) = (false, Vec::new());
+    store.insert(filed(key, weight), Some(key + 1_000), |filed, _, why| match why {
+        Why::Displaced => present = true,
+        Why::Capacity => left.push(filed.key.key),
+    });
+    (present, left)
 }
 
 /// Everybody, the one who moved last in front.
@@ -89,10 +85,18 @@ impl Model {
         true
     }
 
-    fn put(&mut self, key: u64, weight: u64) -> Vec<u64> {
-        self.take(key);
+    fn put(&mut self, key: u64, weight: u64) -> (bool, Vec<u64>) {
+        let present = self.place(key);
+        if let Some(place) = present {
+            if self.weight() - self.held[place].weight + weight <= self.max_weight {
+                self.held[place].weight = weight;
+                return (self.hit(key), Vec::new());
+            }
+            self.held.remove(place);
+        }
+        let present = present.is_some();
         if weight > self.max_weight {
-            return vec![key];
+            return (present, vec![key]);
         }
         let mut left = Vec::new();
         while self.weight() + weight > self.max_weight {
@@ -100,7 +104,7 @@ impl Model {
         }
         let uses = u64::from(self.policy == Policy::Lfu);
         self.held.insert(0, Held { key, weight, uses, level: self.age + uses });
-        left
+        (present, left)
     }
 
     fn evict(&mut self) -> u64 {
@@ -161,7 +165,7 @@ fn agree(policy: Policy, max_weight: u64, ops: &[Op]) -> Result<(), TestCaseErro
             }
             Op::Peek(key) => {
                 let found = model.place(key).map(|_| key + 1_000);
-                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &&key }).map(value), found);
+                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &&key }).map(Option::unwrap), found);
             }
             Op::Put(key, weight) => {
                 prop_assert_eq!(put(&store, key, weight), model.put(key, weight.into()), "{:?} for {}", policy, key);
@@ -223,7 +227,7 @@ fn an_old_favourite_is_overtaken_in_time() {
     let store = Store::new(Policy::Lfu, 10, 1);
     put(&store, 0, 1);
     (0..100_000).for_each(|_| assert!(get(&store, 0).is_some()));
-    let outlived = (1..).take_while(|&key| !put(&store, key, 1).contains(&0)).count();
+    let outlived = (1..).take_while(|&key| !put(&store, key, 1).1.contains(&0)).count();
     assert!((100..2_000).contains(&outlived), "it outlived {outlived} others that nobody asked for twice");
 }
 
@@ -246,7 +250,7 @@ fn a_part_of_a_loop_stays_with_mru() {
 fn memory_goes_back_when_entries_leave() {
     for policy in POLICIES {
         let mut shard = Shard::<u64, u64>::new(order(policy), 10_000);
-        (0..10_000).for_each(|key| shard.insert(filed(key, 1), Kept::Value(key), |_, _| unreachable!("all fit")));
+        (0..10_000).for_each(|key| shard.insert(filed(key, 1), Some(key), |_, _, _| unreachable!("all fit")));
         let full = shard.allocated();
         while shard.len() > 100 {
             shard.pop();
