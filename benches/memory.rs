@@ -19,7 +19,8 @@ use quick_cache::sync::Cache as Quick;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-const POLICIES: [Policy; 6] = [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+const POLICIES: [Policy; 7] =
+    [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
 const ENTRIES: u64 = 100_000;
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -96,8 +96,8 @@ fn foyer(config: impl Into<EvictionConfig>, threads: u64) -> Work {
     })
 }
 
-/// Each policy of ours, and whoever has the same. `clock` and `mru` have no namesake: their nearest relatives.
-const ROWS: [(&str, Side, &str, Side, Option<f64>); 10] = [
+/// Each policy of ours, and whoever has the same. `clock`, `adaptive` and `mru` have no namesake: their nearest relatives.
+const ROWS: [(&str, Side, &str, Side, Option<f64>); 11] = [
     // Of bare quick_cache's throughput, 0.85.
     ("s3fifo", |n| ours(Policy::S3Fifo, n), "quick_cache by hand", quick, Some(1.0 / 0.85)),
     ("s3fifo", |n| ours(Policy::S3Fifo, n), "foyer s3fifo", |n| foyer(S3FifoConfig::default(), n), Some(1.0)),
@@ -108,6 +108,7 @@ const ROWS: [(&str, Side, &str, Side, Option<f64>); 10] = [
     ("lfu", |n| ours(Policy::Lfu, n), "foyer lfu", |n| foyer(LfuConfig::default(), n), Some(1.0)),
     ("fifo", |n| ours(Policy::Fifo, n), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
     ("clock", |n| ours(Policy::Clock, n), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
+    ("adaptive", |n| ours(Policy::Adaptive, n), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
     ("mru", |n| ours(Policy::Mru, n), "foyer lru", |n| foyer(LruConfig::default(), n), None),
 ];
 

@@ -24,7 +24,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 pub const INSTANT: Duration = Duration::from_nanos(1);
 
 /// All there are.
-pub const POLICIES: [Policy; 6] = [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+pub const POLICIES: [Policy; 7] =
+    [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
 /// Counts how often a body ran. Clones count together.
 #[derive(Clone, Debug, Default)]

@@ -138,7 +138,6 @@ impl CachedArgs {
             "policy" => {
                 let known = ["s3fifo", "lru", "lfu", "fifo", "mru", "clock", "adaptive"];
                 let policy = assigned(input, name, "policy = s3fifo", |input| word(input, name, &known))?;
-                self.refuse(policy.span(), later::policy(&policy));
                 set(&mut self.policy, name, policy)
             }
             "jitter" => set(&mut self.jitter, name, assigned(input, name, "jitter = \"10%\"", value::fraction)?),
@@ -306,10 +305,10 @@ mod tests {
         let (args, errors) = parse(quote! {
             tier = hybrid, codec = my::Codec, compress(lz4, min = 1024), tags("user", "tenant:{tenant}"),
             stale_while_revalidate = "30s", stale_if_error = "1h", soft_timeout = "50ms", hard_timeout = "2s",
-            single_flight = fleet, consistency = strict, policy = adaptive
+            single_flight = fleet, consistency = strict
         });
         assert_eq!(errors, [""; 0]);
-        assert_eq!(args.later.len(), 11);
+        assert_eq!(args.later.len(), 10);
         assert!(args.later[0].1.contains("use `tier = memory` (the default)"));
         assert!(args.later.iter().all(|(_, sentence)| sentence.contains("this version of hybridcache")));
     }

@@ -78,12 +78,6 @@ pub(crate) fn tier(tier: &Expr) -> Option<String> {
     }
 }
 
-pub(crate) fn policy(policy: &Ident) -> Option<String> {
-    (policy == "adaptive").then(|| {
-        "`policy = adaptive` is not in this version of hybridcache yet: use `policy = s3fifo` (the default), which resists scans and needs no tuning".to_owned()
-    })
-}
-
 pub(crate) fn single_flight(mode: &Ident) -> Option<String> {
     (mode == "fleet").then(|| {
         "`single_flight = fleet` needs a tier that processes share, which this version of hybridcache does not have yet: use `single_flight = process` (the default)"

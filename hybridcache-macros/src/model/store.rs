@@ -85,6 +85,7 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
             "fifo" => "Fifo",
             "mru" => "Mru",
             "clock" => "Clock",
+            "adaptive" => "Adaptive",
             _ => "S3Fifo",
         };
         let name = format_ident!("{name}", span = policy.span());

@@ -3,7 +3,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::entry::{Movement, Terms};
 
-const POLICIES: [Policy; 6] = [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+const POLICIES: [Policy; 7] =
+    [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
 fn memory(policy: Policy, bound: Bound) -> Memory<u64, u64> {
     Memory::new(policy, bound, 10, None, Arc::default())

@@ -25,7 +25,7 @@ impl Default for Clock {
 
 impl Order for Clock {
     #[inline]
-    fn hit(&self, slot: u32) -> bool {
+    fn hit(&self, slot: u32, _hash: u64) -> bool {
         let referenced = &self.referenced[slot as usize];
         // A store would take the line away from the other readers: once is enough.
         if !referenced.load(Ordering::Relaxed) {
@@ -34,7 +34,7 @@ impl Order for Clock {
         false
     }
 
-    fn insert(&mut self, slot: u32) {
+    fn insert(&mut self, slot: u32, _hash: u64) {
         self.dial.push_front(DIAL, slot);
         match self.referenced.get_mut(slot as usize) {
             Some(referenced) => *referenced.get_mut() = false,
@@ -43,7 +43,7 @@ impl Order for Clock {
     }
 
     /// After one round all have had their second chance.
-    fn victim(&mut self) -> u32 {
+    fn victim(&mut self, _hash_of: &dyn Fn(u32) -> u64) -> u32 {
         loop {
             let slot = self.dial.back(DIAL).expect("there is an entry");
             if !std::mem::take(self.referenced[slot as usize].get_mut()) {

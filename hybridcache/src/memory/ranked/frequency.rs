@@ -73,7 +73,7 @@ impl Ring {
 
 impl Order for Frequency {
     #[inline]
-    fn hit(&self, slot: u32) -> bool {
+    fn hit(&self, slot: u32, _hash: u64) -> bool {
         self.hits.note(slot)
     }
 
@@ -86,11 +86,11 @@ impl Order for Frequency {
         });
     }
 
-    fn insert(&mut self, slot: u32) {
+    fn insert(&mut self, slot: u32, _hash: u64) {
         self.ring.rank(slot, 1);
     }
 
-    fn victim(&mut self) -> u32 {
+    fn victim(&mut self, _hash_of: &dyn Fn(u32) -> u64) -> u32 {
         let Ring { levels, occupied, age, .. } = &mut self.ring;
         *age = (*age + occupied.rotate_right(*age).trailing_zeros()) % LEVELS;
         levels.back(*age).expect("there is an entry, and the mask knows where")

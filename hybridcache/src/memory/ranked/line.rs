@@ -44,7 +44,7 @@ impl Line {
 
 impl Order for Line {
     #[inline]
-    fn hit(&self, slot: u32) -> bool {
+    fn hit(&self, slot: u32, _hash: u64) -> bool {
         self.hits.as_ref().is_some_and(|hits| hits.note(slot))
     }
 
@@ -58,11 +58,11 @@ impl Order for Line {
         }
     }
 
-    fn insert(&mut self, slot: u32) {
+    fn insert(&mut self, slot: u32, _hash: u64) {
         self.list.push_front(LINE, slot);
     }
 
-    fn victim(&mut self) -> u32 {
+    fn victim(&mut self, _hash_of: &dyn Fn(u32) -> u64) -> u32 {
         let victim = match self.leaves {
             End::Front => self.list.front(LINE),
             End::Back => self.list.back(LINE),

@@ -1,5 +1,6 @@
 //! The store of every policy but the default.
 
+mod adaptive;
 mod clock;
 mod frequency;
 mod hits;
@@ -10,6 +11,7 @@ mod pages;
 mod shard;
 
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use quick_cache::Equivalent;
@@ -17,6 +19,7 @@ use quick_cache::Equivalent;
 use super::filed::Filed;
 use super::{Policy, Why};
 use crate::key::Prehashed;
+use adaptive::{Adaptive, Chooser};
 use clock::Clock;
 use frequency::Frequency;
 use line::Line;
@@ -40,10 +43,11 @@ pub(super) struct Ranked<K, V> {
 struct Locked<K, V>(RwLock<Shard<K, V>>);
 
 impl<K, V> Ranked<K, V> {
-    /// A store of so many shards, each of which holds an even part of the weight.
+    /// A store of so many shards, a power of two, each of which holds an even part of the weight.
     pub(super) fn new(policy: Policy, max_weight: u64, shards: u64) -> Self {
-        let shard = || Locked(RwLock::new(Shard::new(order(policy), max_weight / shards)));
-        Self { shards: (0..shards.next_power_of_two()).map(|_| shard()).collect() }
+        let order = orders(policy, shards as usize);
+        let shard = || Locked(RwLock::new(Shard::new(order(), max_weight / shards)));
+        Self { shards: (0..shards).map(|_| shard()).collect() }
     }
 
     #[inline]
@@ -61,7 +65,7 @@ impl<K, V> Ranked<K, V> {
         let shard = lock.read();
         let slot = shard.find(hash, probe)?;
         let value = shard.value(slot).clone();
-        let unsettled = shard.order.hit(slot);
+        let unsettled = shard.order.hit(slot, hash);
         drop(shard);
         if unsettled && let Some(mut shard) = lock.try_write() {
             shard.order.settle();
@@ -130,13 +134,16 @@ impl<K, V> Ranked<K, V> {
     }
 }
 
-fn order(policy: Policy) -> Box<dyn Order> {
-    match policy {
+/// Makes the order of each of so many shards.
+fn orders(policy: Policy, shards: usize) -> impl Fn() -> Box<dyn Order> {
+    let chooser = Arc::<Chooser>::default();
+    move || match policy {
         Policy::Lru => Box::new(Line::lru()),
         Policy::Mru => Box::new(Line::mru()),
         Policy::Fifo => Box::new(Line::fifo()),
         Policy::Lfu => Box::<Frequency>::default(),
         Policy::Clock => Box::<Clock>::default(),
+        Policy::Adaptive => Box::new(Adaptive::new(Arc::clone(&chooser), shards)),
         Policy::S3Fifo => unreachable!("quick_cache is its store"),
     }
 }

@@ -9,16 +9,21 @@ use std::fmt::Debug;
 pub(super) trait Order: Debug + Send + Sync {
     /// A slot has been hit, under the shard's read lock: others may be in here too. Returns whether
     /// [`settle`](Self::settle) is to be called soon.
-    fn hit(&self, slot: u32) -> bool;
+    fn hit(&self, slot: u32, hash: u64) -> bool;
 
     /// Takes the hits into account that were only noted.
     fn settle(&mut self) {}
 
-    /// A new entry is in this slot: one that [`remove`](Self::remove) has emptied, or one behind all others.
-    fn insert(&mut self, slot: u32);
+    /// An entry is about to come that is not there: a miss. If some have to leave for it, then between this and its
+    /// [`insert`](Self::insert).
+    fn expect(&mut self, _hash: u64) {}
 
-    /// Which entry has to leave for a new one. There is one, and it will leave.
-    fn victim(&mut self) -> u32;
+    /// Which entry has to leave for the one that is expected. There is one, and it will leave.
+    fn victim(&mut self, hash_of: &dyn Fn(u32) -> u64) -> u32;
+
+    /// The entry that was expected is in this slot: one that [`remove`](Self::remove) has emptied, or one behind all
+    /// others.
+    fn insert(&mut self, slot: u32, hash: u64);
 
     /// The entry of this slot leaves. An [`insert`](Self::insert) there or a [`swap_remove`](Self::swap_remove) follows.
     fn remove(&mut self, slot: u32);

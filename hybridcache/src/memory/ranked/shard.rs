@@ -57,7 +57,7 @@ impl<K, V> Shard<K, V> {
             if self.weight - leaving + weight <= self.max_weight {
                 self.weight = self.weight - leaving + weight;
                 let (filed, value) = std::mem::replace(&mut self.slots[slot as usize], (filed, value));
-                self.order.hit(slot);
+                self.order.hit(slot, hash);
                 return leave(filed, value, Why::Displaced);
             }
             self.order.remove(slot);
@@ -67,8 +67,10 @@ impl<K, V> Shard<K, V> {
         if weight > self.max_weight {
             return leave(filed, value, Why::Capacity);
         }
+        self.order.expect(hash);
         while self.weight + weight > self.max_weight {
-            let victim = self.order.victim();
+            let Self { order, slots, .. } = self;
+            let victim = order.victim(&|slot| slots[slot as usize].0.key.hash);
             self.order.remove(victim);
             let rest = self.weight - self.weight_of(victim);
             if rest + weight <= self.max_weight {
@@ -107,7 +109,7 @@ impl<K, V> Shard<K, V> {
     fn enter(&mut self, hash: u64, slot: u32) {
         let Self { index, slots, .. } = self;
         index.insert_unique(hash, slot, |&slot| slots[slot as usize].0.key.hash);
-        self.order.insert(slot);
+        self.order.insert(slot, hash);
     }
 
     fn weight_of(&self, slot: u32) -> u64 {

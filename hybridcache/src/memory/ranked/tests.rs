@@ -1,5 +1,6 @@
 //! Each policy against a model that does the same naively: everybody in one vector, searched from end to end.
 
+use std::collections::HashMap;
 use std::thread;
 
 use proptest::collection::vec;
@@ -12,7 +13,9 @@ use crate::memory::filed::Any;
 use crate::memory::wheel::NOWHERE;
 use crate::time::NEVER;
 
-const POLICIES: [Policy; 5] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+/// Those with a model.
+const MODELLED: [Policy; 5] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+const POLICIES: [Policy; 6] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
 /// Two keys each share a hash.
 fn hash(key: u64) -> u64 {
@@ -121,7 +124,7 @@ impl Model {
                 }
                 last
             }
-            Policy::S3Fifo => unreachable!("is not ours"),
+            Policy::Adaptive | Policy::S3Fifo => unreachable!("has no model"),
         };
         let held = self.held.remove(place);
         self.age = held.level;
@@ -192,7 +195,7 @@ proptest! {
 
     #[test]
     fn small_shards_do_what_the_model_does(max_weight in 1..40_u64, ops in vec(ops(40), 1..300)) {
-        for policy in POLICIES {
+        for policy in MODELLED {
             agree(policy, max_weight, &ops)?;
         }
     }
@@ -204,15 +207,108 @@ proptest! {
     /// Over the borders of pages, and with more hits between two writes than are noted.
     #[test]
     fn larger_shards_do_what_the_model_does(max_weight in 200..900_u64, ops in vec(ops(900), 1_000..3_000)) {
-        for policy in POLICIES {
+        for policy in MODELLED {
             agree(policy, max_weight, &ops)?;
         }
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever leaves: it was there, and it is not the newcomer, unless that is too heavy for all of the shard.
+    #[test]
+    fn adaptive_keeps_its_bound_and_the_newcomer(max_weight in 1..200_u64, ops in vec(ops(300), 1..2_000)) {
+        let store = Store::new(Policy::Adaptive, max_weight, 1);
+        let mut held = HashMap::new();
+        for op in ops {
+            match op {
+                Op::Get(key) | Op::Peek(key) => {
+                    prop_assert_eq!(get(&store, key), held.get(&key).map(|_| key + 1_000));
+                }
+                Op::Put(key, weight) => {
+                    let (present, left) = put(&store, key, weight);
+                    prop_assert_eq!(present, held.insert(key, weight).is_some());
+                    for left in left {
+                        prop_assert!(held.remove(&left).is_some());
+                        prop_assert!(left != key || u64::from(weight) > max_weight);
+                    }
+                }
+                Op::Take(key) => prop_assert_eq!(take(&store, key), held.remove(&key).map(|_| key)),
+                Op::Drain(most) => {
+                    store.drain(most, |filed, _| {
+                        held.remove(&filed.key.key).expect("what is drained was there");
+                    });
+                }
+            }
+            store.validate();
+            let weight: u64 = held.values().map(|&weight| u64::from(weight)).sum();
+            prop_assert_eq!((store.len(), store.weight()), (held.len(), weight));
+        }
+    }
+}
+
+/// The share of hits of a stream of keys, in per cent.
+fn hit_ratio(policy: Policy, keys: impl Iterator<Item = u64>) -> f64 {
+    let store = Store::new(policy, 1_000, 2);
+    let (mut hits, mut requests) = (0_u32, 0_u32);
+    for key in keys {
+        requests += 1;
+        if get(&store, key * 2).is_some() {
+            hits += 1;
+        } else {
+            put(&store, key * 2, 1);
+        }
+    }
+    100.0 * f64::from(hits) / f64::from(requests)
+}
+
+#[test]
+fn adaptive_is_near_the_best_of_the_others_or_above() {
+    // The product of uniform numbers is skewed to the small ones.
+    let skewed = |keys: u64| {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        move || {
+            let mut below = |n: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % n
+            };
+            below(keys) * below(keys) / keys * below(keys) / keys
+        }
+    };
+    const REQUESTS: u64 = 200_000;
+    let a_loop = || (0..REQUESTS).map(|i| i % 1_300);
+    let popular = || std::iter::repeat_with(skewed(20_000)).take(REQUESTS as usize);
+    let with_scans = || {
+        let mut popular = skewed(4_000);
+        (0..REQUESTS).map(move |i| if i / 3_000 % 3 == 2 { 100_000 + i } else { popular() })
+    };
+    // Popular for a while only.
+    let drifting = || {
+        let mut popular = skewed(8_000);
+        (0..REQUESTS).map(move |i| popular() + i / 20)
+    };
+    type Stream<'a> = (&'a str, &'a dyn Fn(Policy) -> f64);
+    let streams: [Stream<'_>; 4] = [
+        ("a loop", &|policy| hit_ratio(policy, a_loop())),
+        ("popular", &|policy| hit_ratio(policy, popular())),
+        ("with scans", &|policy| hit_ratio(policy, with_scans())),
+        ("drifting", &|policy| hit_ratio(policy, drifting())),
+    ];
+    for (name, ratio) in streams {
+        let best =
+            MODELLED.map(|policy| (ratio(policy), policy)).into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        let adaptive = ratio(Policy::Adaptive);
+        println!("{name}: {adaptive:.1} %, the best of the others {best:.1?}");
+        assert!(adaptive > best.0 - 5.0, "{name}: {adaptive:.1} %, the best of the others {best:.1?}");
+    }
+}
+
 #[test]
 fn many_hits_in_a_row_are_all_taken_into_account() {
-    for policy in POLICIES {
+    for policy in MODELLED {
         let ops: Vec<Op> = (0..20)
             .map(|key| Op::Put(key, 1))
             .chain((0..1_000).map(|i| Op::Get(i * i % 23)))
@@ -249,7 +345,7 @@ fn a_part_of_a_loop_stays_with_mru() {
 #[test]
 fn memory_goes_back_when_entries_leave() {
     for policy in POLICIES {
-        let mut shard = Shard::<u64, u64>::new(order(policy), 10_000);
+        let mut shard = Shard::<u64, u64>::new(orders(policy, 1)(), 10_000);
         (0..10_000).for_each(|key| shard.insert(filed(key, 1), Some(key), |_, _, _| unreachable!("all fit")));
         let full = shard.allocated();
         while shard.len() > 100 {
