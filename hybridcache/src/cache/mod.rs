@@ -36,10 +36,10 @@ pub use write::{Evicted, Write};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
-use crate::memory::Memory;
+use crate::memory::{Expiry, Memory, Removed};
 use crate::observe::{Event, Meter, Stats};
 use crate::returned::{Returned, Share};
-use crate::rt::Tasks;
+use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
 use context::Said;
@@ -278,8 +278,8 @@ where
     /// None in the memory tier.
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
-        while self.inner.memory.drain(1_024) == 1_024 {
-            crate::rt::yield_now().await;
+        while self.inner.drain(1_024) == 1_024 {
+            rt::yield_now().await;
         }
         Ok(Evicted::Acknowledged)
     }
@@ -422,15 +422,40 @@ where
         // First the generation: from here on no reader takes what is there. Then the flights: none that began before
         // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
         self.generation.fetch_add(1, Ordering::Relaxed);
-        for mut table in self.flights.each() {
-            let keys = table.clear(self.flights.period());
-            drop(table);
+        for stripe in self.flights.each() {
+            let keys = stripe.lock().table.clear(self.flights.period());
             drop(keys);
         }
     }
 
+    /// Removes up to `most` entries; returns how many it found.
+    fn drain(&self, most: usize) -> usize {
+        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
+    }
+
+    /// Frees what has expired.
     pub(crate) fn sweep(&self) {
-        self.memory.sweep(self.clock.now());
+        let now = self.clock.now();
+        for stripe in self.flights.each() {
+            loop {
+                let batch = stripe.lock().wheel.pop(now);
+                if batch.is_empty() {
+                    break;
+                }
+                for (hash, place) in batch {
+                    match self.memory.expire(hash, place, now) {
+                        Expiry::Dead(removed) => self.release_guarded(removed),
+                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
+                        Expiry::Gone => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// For one of many: a `Drop` that panics must not keep the others from their end.
+    fn release_guarded(&self, removed: Removed<K, V>) {
+        rt::guarded("drop of a value", || self.release(removed));
     }
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
@@ -478,7 +503,7 @@ where
 
     fn clear_now(&self) {
         self.begin_clear();
-        while self.memory.drain(1_024) == 1_024 {}
+        while self.drain(1_024) == 1_024 {}
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

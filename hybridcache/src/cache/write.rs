@@ -3,6 +3,7 @@
 use std::hash::Hash;
 
 use super::context::Said;
+use super::flight::{Flying, Locked};
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
@@ -24,21 +25,24 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// First the flight loses its right to fill, then the entry goes: a fill that got in before is removed, one that
-    /// comes after is refused.
+    /// The flight loses its right to fill and the entry goes, in one step: a fill that got in before is removed, one
+    /// that comes after is refused.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, key: &Q) {
         let hash = self.hash(key);
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
-        let mut table = self.flights.lock(hash);
-        if table.is_idle() {
-            table.note_write(self.flights.period());
-            drop(table);
+        let mut removed = Removed::default();
+        let mut stripe = self.flights.lock(hash);
+        if stripe.table.is_idle() {
+            stripe.table.note_write(self.flights.period());
         } else {
-            drop(table);
+            drop(stripe);
             let key = Stored { hash, key: key.to_owned_key() };
-            self.flights.lock(hash).evict(&key, self.flights.period());
+            stripe = self.flights.lock(hash);
+            stripe.table.evict(&key, self.flights.period());
         }
-        self.memory.evict(hash, key);
+        self.memory.evict(hash, key, &mut stripe.wheel, &mut removed);
+        drop(stripe);
+        self.release(removed);
     }
 
     pub(crate) fn insert<Q: Key<Owned = K>>(&self, key: &Q, value: V, said: Said) {
@@ -54,7 +58,7 @@ where
         key: Stored<K>,
         value: V,
         said: Said,
-        admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
+        admit: impl FnOnce(&mut Flying<K, V>, &Stored<K>, u64) -> bool,
     ) {
         let generation = self.generation();
         // The clock that lags: a life that begins a little early ends a little early.
@@ -63,19 +67,18 @@ where
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let mut removed = Removed::default();
         let refused = {
-            let mut table = self.flights.lock(key.hash);
-            let period = self.flights.period();
-            if admit(&mut table, &key, period) {
-                self.replace(key, entry, false, &mut removed);
+            let Locked { table, wheel } = &mut *self.flights.lock(key.hash);
+            if admit(table, &key, self.flights.period()) {
+                self.replace(key, entry, wheel, &mut removed);
                 None
             } else {
-                self.replace(key, None, false, &mut removed);
+                self.replace(key, None, wheel, &mut removed);
                 entry
             }
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.release(removed);
+        self.release_at(removed, || start);
     }
 }
 
@@ -115,9 +118,7 @@ where
     pub(crate) fn begin(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let own = key.clone();
         let flights = &cache.inner.flights;
-        let mut table = flights.lock(key.hash);
-        let number = table.begin_write(key, flights.period());
-        drop(table);
+        let number = flights.lock(key.hash).table.begin_write(key, flights.period());
         Self { cache, key: Some(own), number }
     }
 
@@ -150,7 +151,7 @@ where
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
         }
     }
 }
@@ -162,7 +163,7 @@ where
 {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
         }
     }

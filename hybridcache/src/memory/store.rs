@@ -9,6 +9,7 @@ use super::filed::Filed;
 use super::ranked::Ranked;
 use super::{Bound, Policy, Removed, Why};
 use crate::key::Prehashed;
+use crate::observe::RemovalReason;
 
 /// The most that `capacity` or `max_weight` count for: beyond, sums of weights could overflow.
 const MOST: u64 = u64::MAX / 4;
@@ -76,14 +77,6 @@ impl<K: Eq, V: Clone> Store<K, V> {
         }
     }
 
-    /// Whether the probe finds an entry.
-    pub(super) fn contains(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> bool {
-        match self {
-            Self::Quick(quick) => quick.contains_key(probe),
-            Self::Ranked(ranked) => ranked.contains(probe),
-        }
-    }
-
     /// Takes out the entry that the probe finds. quick_cache's own `remove` would also forget that it gave up an entry
     /// of this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio,
     /// on some streams.
@@ -104,12 +97,11 @@ impl<K: Eq, V: Clone> Store<K, V> {
         }
     }
 
-    /// Takes out up to `most` entries, of whatever key, few of them under one lock, and calls `leave` with each under
-    /// none; returns how many there were.
-    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Option<V>)) -> usize {
+    /// All entries, which leave as they are asked for, each under a lock of its own.
+    pub(super) fn drain(&self) -> Box<dyn Iterator<Item = (Filed<K>, Option<V>)> + '_> {
         match self {
-            Self::Quick(quick) => quick.drain().take(most).map(|(filed, value)| leave(filed, value)).count(),
-            Self::Ranked(ranked) => ranked.drain(most, leave),
+            Self::Quick(quick) => Box::new(quick.drain()),
+            Self::Ranked(ranked) => Box::new(ranked.drain()),
         }
     }
 
@@ -151,7 +143,8 @@ impl<K, V> Lifecycle<Filed<K>, Option<V>> for Outgoing {
 
     #[inline]
     fn on_evict(&self, removed: &mut Removed<K, V>, filed: Filed<K>, value: Option<V>) {
-        let why = if std::mem::take(&mut removed.makes_room) { Why::Capacity } else { Why::Displaced };
+        let makes_room = std::mem::take(&mut removed.makes_room);
+        let why = if makes_room { Why::Known(RemovalReason::Capacity) } else { Why::Displaced };
         removed.push(filed, value, why);
     }
 }

@@ -12,7 +12,6 @@ use std::ops::Deref;
 use crate::cache::read::{Miss, Want};
 use crate::cache::{Cache, Due as Reload};
 use crate::key::Key;
-use crate::memory::Look;
 use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
@@ -180,7 +179,7 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, inner.generation(), inner.now()) {
+        if let Some((kept, side)) = inner.memory.look(hash, &key, inner.generation(), inner.now()) {
             let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();

@@ -26,9 +26,6 @@ use line::Line;
 use order::Order;
 use shard::Shard;
 
-/// At most so many entries leave under one lock when the store is drained.
-const SLICE: usize = 64;
-
 /// Shards, each with an order of its own. A hit takes its shard's read lock, which neighbours share, and whatever it
 /// changes in the order is an atomic or a note for later; a write takes the write lock for a few hundred nanoseconds.
 /// Hence no hit waits for another, and parking_lot sees to it that no stream of one kind starves the other.
@@ -82,11 +79,6 @@ impl<K, V> Ranked<K, V> {
         shard.find(hash, probe).map(|slot| shard.value(slot).clone())
     }
 
-    pub(super) fn contains(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> bool {
-        let hash = Prehashed.hash_one(probe);
-        self.shard(hash).read().find(hash, probe).is_some()
-    }
-
     pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
         let hash = Prehashed.hash_one(probe);
         self.shard(hash).write().take(hash, probe)
@@ -100,24 +92,9 @@ impl<K, V> Ranked<K, V> {
         self.shard(filed.key.hash).write().insert(filed, value, leave);
     }
 
-    /// Takes out up to `most` entries, a slice under each lock, and calls `leave` with them under none; returns how
-    /// many there were.
-    pub(super) fn drain(&self, most: usize, mut leave: impl FnMut(Filed<K>, Option<V>)) -> usize {
-        let mut count = 0;
-        for Locked(shard) in &self.shards {
-            while count < most {
-                let slice: Vec<_> = {
-                    let mut shard = shard.write();
-                    std::iter::from_fn(|| shard.pop()).take(SLICE.min(most - count)).collect()
-                };
-                if slice.is_empty() {
-                    break;
-                }
-                count += slice.len();
-                slice.into_iter().for_each(|(filed, value)| leave(filed, value));
-            }
-        }
-        count
+    /// All entries, which leave as they are asked for, each under a lock of its own.
+    pub(super) fn drain(&self) -> impl Iterator<Item = (Filed<K>, Option<V>)> {
+        self.shards.iter().flat_map(|Locked(shard)| std::iter::from_fn(|| shard.write().pop()))
     }
 
     pub(super) fn len(&self) -> usize {

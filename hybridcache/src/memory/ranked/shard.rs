@@ -7,6 +7,7 @@ use super::order::Order;
 use super::pages::{Pages, is_sparse};
 use crate::memory::Why;
 use crate::memory::filed::Filed;
+use crate::observe::RemovalReason;
 
 /// Entries in dense slots, found by their hash and ranked by the order.
 ///
@@ -65,7 +66,7 @@ impl<K, V> Shard<K, V> {
             leave(filed, value, Why::Displaced);
         }
         if weight > self.max_weight {
-            return leave(filed, value, Why::Capacity);
+            return leave(filed, value, Why::Known(RemovalReason::Capacity));
         }
         self.order.expect(hash);
         while self.weight + weight > self.max_weight {
@@ -79,10 +80,10 @@ impl<K, V> Shard<K, V> {
                 let (filed, value) = std::mem::replace(&mut self.slots[victim as usize], (filed, value));
                 self.weight = rest + weight;
                 self.enter(hash, victim);
-                return leave(filed, value, Why::Capacity);
+                return leave(filed, value, Why::Known(RemovalReason::Capacity));
             }
             let (filed, value) = self.vacate(victim);
-            leave(filed, value, Why::Capacity);
+            leave(filed, value, Why::Known(RemovalReason::Capacity));
         }
         self.weight += weight;
         self.slots.push((filed, value));
