@@ -96,7 +96,7 @@ impl Meter {
     /// load that often is a quick one, and reading the precise clock twice would be a good part of it.
     pub(crate) fn times_next_load(&self) -> bool {
         let loads = self.rest().0.events[Event::Load as usize].load(Ordering::Relaxed);
-        loads < TIMED || loads % TIMED_OF == 0
+        loads < TIMED || loads.is_multiple_of(TIMED_OF)
     }
 
     /// A load returned, after so long if it was timed.
