@@ -27,7 +27,13 @@ struct Mark {
     /// How often it was asked for lately, and the era in which that was right.
     count: u8,
     era: u8,
+    /// When it was last moved: see [`Segments::tick`].
+    moved: u8,
 }
+
+/// In the time in which so many parts of the entries are replaced, a hit moves an entry once: where it stands in its list
+/// is right to that part, and most hits of what is popular only count.
+const TICKS: usize = 16;
 
 /// Orders the slots of one shard by how much they are worth keeping, as the [`Expert`] it follows sees it.
 ///
@@ -42,6 +48,10 @@ pub(super) struct Segments {
     marks: Vec<Mark>,
     /// Where the entry goes that is about to come.
     coming: Option<Segment>,
+    /// Goes on with the inserts, and round after 256: `TICKS` in the time in which as many come as there are.
+    tick: u8,
+    /// How many inserts are left of this tick.
+    left: usize,
     /// How many entries may be in the window and how many may be protected, as of the last insert.
     window: usize,
     protected: usize,
@@ -59,6 +69,8 @@ impl Default for Segments {
             lens: [0; 3],
             marks: Vec::new(),
             coming: None,
+            tick: 0,
+            left: 1,
             window: 0,
             protected: 0,
             tables: 0,
@@ -99,7 +111,9 @@ impl Segments {
             (Expert::Recency, _) | (_, Segment::Window) => Segment::Window,
             _ => Segment::Protected,
         };
-        if from != to || self.lists.front(from as u32) != Some(slot) {
+        // Before anybody has to leave it matters little who is where.
+        let due = mark.moved != self.tick;
+        if due || (from != to && self.tables != 0) {
             self.move_to(slot, to);
             self.demote();
         }
@@ -108,6 +122,11 @@ impl Segments {
     /// A new entry is about to come: decides where it goes, and lets the lists take shape.
     pub(super) fn expect(&mut self, hash: u64) {
         let before = self.len();
+        self.left -= 1;
+        if self.left == 0 {
+            self.left = before.div_ceil(TICKS).max(1);
+            self.tick = self.tick.wrapping_add(1);
+        }
         self.sketch.request();
         let returned = self.ghosts.take(hash, self.expert.memory(before));
         self.coming = Some(if returned { Segment::Protected } else { Segment::Window });
@@ -130,7 +149,7 @@ impl Segments {
         let segment = self.coming.take().expect("it was expected");
         self.push(slot, segment);
         let count = (self.sketch.count(hash) + 1).min(MOST);
-        let mark = Mark { segment, seen: false, count, era: self.sketch.era() };
+        let mark = Mark { segment, seen: false, count, era: self.sketch.era(), moved: self.tick };
         match self.marks.get_mut(slot as usize) {
             Some(old) => *old = mark,
             None => self.marks.push(mark),
@@ -216,6 +235,7 @@ impl Segments {
         self.push(slot, segment);
         let mark = &mut self.marks[slot as usize];
         mark.segment = segment;
+        mark.moved = self.tick;
         mark.seen &= segment == Segment::Window;
     }
 
