@@ -136,7 +136,7 @@ fn table(entries: u64) {
 /// Lets so many entries expire at the same time, in real time, and watches a reader and the memory.
 fn expiry(policy: Policy, entries: u64) {
     const INTERVAL: Duration = Duration::from_secs(1);
-    let ttl = Duration::from_secs(4);
+    let ttl = Duration::from_secs(10);
     let (full, cache) = live(|| {
         let builder = Cache::<u64, Arc<Value>>::builder("expiry").capacity(entries * 5 / 4).policy(policy);
         builder.ttl(ttl).sweep_interval(INTERVAL).build().expect("the options are right")

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foyer_memory::{CacheBuilder as FoyerBuilder, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig};
-use hybridcache::{Cache, Policy};
+use hybridcache::cached;
 use hybridcache_benches::pairs::Row;
 use hybridcache_benches::processes::compare;
 use hybridcache_benches::work::{Work, plain, timed};
@@ -72,11 +72,19 @@ fn load(key: u64) -> u64 {
     key
 }
 
-fn ours(policy: Policy, threads: u64) -> Work {
-    let cache: Cache<u64, u64> =
-        Cache::builder("policies").capacity(CAPACITY as u64).policy(policy).build().expect("the options are right");
-    requests(threads, move |key| cache.blocking().get_or_load(&key, || load(key)))
+/// A function for each policy of ours.
+macro_rules! functions {
+    ($($policy:ident)*) => {
+        $(
+            #[cached(policy = $policy, capacity = 10_000)]
+            fn $policy(id: u64) -> u64 {
+                load(id)
+            }
+        )*
+    };
 }
+
+functions!(s3fifo lru lfu fifo mru clock adaptive);
 
 fn quick(threads: u64) -> Work {
     let cache = Quick::<u64, u64>::new(CAPACITY);
@@ -99,17 +107,17 @@ fn foyer(config: impl Into<EvictionConfig>, threads: u64) -> Work {
 /// Each policy of ours, and whoever has the same. `clock`, `adaptive` and `mru` have no namesake: their nearest relatives.
 const ROWS: [(&str, Side, &str, Side, Option<f64>); 11] = [
     // Of bare quick_cache's throughput, 0.85.
-    ("s3fifo", |n| ours(Policy::S3Fifo, n), "quick_cache by hand", quick, Some(1.0 / 0.85)),
-    ("s3fifo", |n| ours(Policy::S3Fifo, n), "foyer s3fifo", |n| foyer(S3FifoConfig::default(), n), Some(1.0)),
-    ("s3fifo", |n| ours(Policy::S3Fifo, n), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
-    ("lru", |n| ours(Policy::Lru, n), "moka lru", |n| moka(EvictionPolicy::lru(), n), Some(1.0)),
-    ("lru", |n| ours(Policy::Lru, n), "foyer lru", |n| foyer(LruConfig::default(), n), Some(1.0)),
-    ("lfu", |n| ours(Policy::Lfu, n), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
-    ("lfu", |n| ours(Policy::Lfu, n), "foyer lfu", |n| foyer(LfuConfig::default(), n), Some(1.0)),
-    ("fifo", |n| ours(Policy::Fifo, n), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
-    ("clock", |n| ours(Policy::Clock, n), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
-    ("adaptive", |n| ours(Policy::Adaptive, n), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
-    ("mru", |n| ours(Policy::Mru, n), "foyer lru", |n| foyer(LruConfig::default(), n), None),
+    ("s3fifo", |n| requests(n, s3fifo), "quick_cache by hand", quick, Some(1.0 / 0.85)),
+    ("s3fifo", |n| requests(n, s3fifo), "foyer s3fifo", |n| foyer(S3FifoConfig::default(), n), Some(1.0)),
+    ("s3fifo", |n| requests(n, s3fifo), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
+    ("lru", |n| requests(n, lru), "moka lru", |n| moka(EvictionPolicy::lru(), n), Some(1.0)),
+    ("lru", |n| requests(n, lru), "foyer lru", |n| foyer(LruConfig::default(), n), Some(1.0)),
+    ("lfu", |n| requests(n, lfu), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
+    ("lfu", |n| requests(n, lfu), "foyer lfu", |n| foyer(LfuConfig::default(), n), Some(1.0)),
+    ("fifo", |n| requests(n, fifo), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
+    ("clock", |n| requests(n, clock), "foyer fifo", |n| foyer(FifoConfig::default(), n), Some(1.0)),
+    ("adaptive", |n| requests(n, adaptive), "moka tiny_lfu", |n| moka(EvictionPolicy::tiny_lfu(), n), Some(1.0)),
+    ("mru", |n| requests(n, mru), "foyer lru", |n| foyer(LruConfig::default(), n), None),
 ];
 
 fn rows() -> Vec<Row> {
