@@ -21,6 +21,9 @@ const LEAST_IN_A_SHARD: u64 = 32;
 /// lock for as long as that takes, which for so many is a fifth of a millisecond.
 const MOST_IN_A_SHARD: u64 = 16_384;
 
+/// And there are no more shards than that for it: each takes a kilobyte, though nothing may ever be in it.
+const MOST_SHARDS: u64 = 256;
+
 /// What the memory tier asks of a store. Everything is asked by probes that are equal to the keys they look for: a
 /// lookup judges the entry where it finds it.
 pub(super) enum Store<K, V> {
@@ -37,7 +40,7 @@ impl<K: Eq, V: Clone> Store<K, V> {
         };
         let mut shards = (4 * cores as u64).next_power_of_two();
         if policy != Policy::S3Fifo {
-            shards = shards.max((items / MOST_IN_A_SHARD).min(1 << 16).next_power_of_two());
+            shards = shards.max((items / MOST_IN_A_SHARD).min(MOST_SHARDS).next_power_of_two());
         }
         // quick_cache lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
         while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards / 10 * 9 < max_entry_weight) {
