@@ -69,9 +69,7 @@ pub mod __private;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisOptions;
-pub use cache::{
-    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
-};
+pub use cache::{Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, SingleFlight, Tier, Write};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use cache::{Consistency, OnOutage};
@@ -84,6 +82,7 @@ pub use error::Error;
 pub use fleet::RemoteHealth;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
+pub use memory::Policy;
 pub use observe::{Evictions, Latency, Remote, RemovalReason, Stats};
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;

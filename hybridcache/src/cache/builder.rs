@@ -16,7 +16,7 @@ use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::{Cache, Inner};
 use crate::error::Error;
-use crate::memory::{Bound, Listener, Memory};
+use crate::memory::{Bound, Listener, Memory, Policy};
 use crate::observe::{Meter, RemovalReason};
 use crate::sync::AtomicU32;
 use crate::time::{Clock, NEVER, nanos};
@@ -29,15 +29,6 @@ pub use remote::{Consistency, OnOutage};
 const CAPACITY: u64 = 10_000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which entry makes room for a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Policy {
-    /// quick_cache's modified Clock-PRO, close to S3-FIFO: scan-resistant, with a memory of what it gave up lately.
-    #[default]
-    S3Fifo,
-}
 
 /// Who may run the body for one key while another already does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -316,7 +307,7 @@ where
             hasher: DefaultHashBuilder::default(),
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            memory: Memory::new(bound, self.listener, Arc::clone(&meter)),
+            memory: Memory::new(self.policy, bound, self.listener, Arc::clone(&meter)),
             flights: Flights::new(nanos(self.sweep_interval)),
             meter,
             rules,

@@ -63,7 +63,8 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     /// `sweep_interval` is between two sweeps of the wheels.
     pub(crate) fn new(sweep_interval: u64) -> Self {
         let stripe = |_| {
-            let locked = Locked { table: Table::default(), wheel: Wheel::new(sweep_interval) };
+            // Buckets half as wide: so what ends is freed within two intervals.
+            let locked = Locked { table: Table::default(), wheel: Wheel::new(sweep_interval / 2) };
             Stripe(Mutex::new(locked))
         };
         Self { stripes: (0..STRIPES).map(stripe).collect(), period: AtomicU64::new(0) }

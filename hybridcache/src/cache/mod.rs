@@ -27,7 +27,7 @@ use std::time::Duration;
 use quick_cache::DefaultHashBuilder;
 
 pub use blocking::Blocking;
-pub use builder::{Builder, Policy, SingleFlight};
+pub use builder::{Builder, SingleFlight};
 #[cfg(feature = "redis")]
 pub use builder::{Consistency, OnOutage};
 pub use context::LoadContext;

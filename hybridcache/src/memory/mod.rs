@@ -1,29 +1,26 @@
-//! The memory tier: quick_cache holds the entries and decides which to give up, this adds lifetimes, weights and
-//! reasons.
+//! The memory tier: a store holds the entries and decides which to give up, this adds lifetimes, weights and reasons.
 
 mod filed;
+mod policy;
+mod ranked;
+mod store;
 mod wheel;
 
 use std::cell::Cell;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use quick_cache::sync::Cache as Store;
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::Equivalent;
 
 use crate::entry::{Entry, Kept, Side};
-use crate::key::{Key, Prehashed, Stored};
+use crate::key::{Key, Stored};
 use crate::observe::{Event, Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
 use filed::{Any, Closer, Expired, Filed, Live};
+pub use policy::Policy;
+use store::Store;
 pub(crate) use wheel::{NOWHERE, Place, Wheel};
-
-/// The most that `capacity` or `max_weight` count for: beyond, sums of weights could overflow.
-const MOST: u64 = u64::MAX / 4;
-
-/// A shard holds at least so many entries, or there are fewer shards: in small ones chance would leave too much unused.
-const LEAST_IN_A_SHARD: u64 = 32;
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
 
@@ -35,7 +32,7 @@ pub(crate) enum Bound {
 }
 
 pub(crate) struct Memory<K, V> {
-    store: Store<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>,
+    store: Store<K, V>,
     listener: Option<Listener<K, V>>,
     max_entry_weight: u64,
     meter: Arc<Meter>,
@@ -46,29 +43,12 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new(bound: Bound, listener: Option<Listener<K, V>>, meter: Arc<Meter>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(4, usize::from);
-        let (capacity, items, max_entry_weight) = match bound {
-            Bound::Entries(entries) => (entries.min(MOST), entries, 1),
-            Bound::Weight { max, max_entry } => (max.min(MOST), max.clamp(1, 10_000), max_entry),
+    pub(crate) fn new(policy: Policy, bound: Bound, listener: Option<Listener<K, V>>, meter: Arc<Meter>) -> Self {
+        let max_entry_weight = match bound {
+            Bound::Entries(_) => 1,
+            Bound::Weight { max_entry, .. } => max_entry,
         };
-        let mut shards = (4 * cores as u64).next_power_of_two();
-        // The store lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
-        while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards / 10 * 9 < max_entry_weight) {
-            shards /= 2;
-        }
-        let mut options = OptionsBuilder::new();
-        if capacity / 10 * 9 < max_entry_weight {
-            options.hot_allocation(1.0);
-        }
-        let options = options
-            .shards(shards as usize)
-            .estimated_items_capacity(usize::try_from(items.min(1 << 32)).unwrap_or(usize::MAX))
-            // The store rounds up, shard by shard; a bound is not to be passed.
-            .weight_capacity(capacity - capacity % shards)
-            .build()
-            .expect("both capacities are given");
-        Self { store: Store::with_options(options, ByWeight, Prehashed, Outgoing), listener, max_entry_weight, meter }
+        Self { store: Store::new(policy, bound), listener, max_entry_weight, meter }
     }
 
     /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
@@ -113,7 +93,7 @@ where
         let dies_at = entry.terms.dies_at();
         let place = if dies_at == NEVER { NOWHERE } else { wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
-        self.store.insert_with_lifecycle(filed, value, removed);
+        self.store.insert(filed, value, removed);
         // The store pushes what was replaced first.
         if let Some(Left { filed, why: Why::Displaced, .. }) = &removed.first {
             give_back(filed, wheel);
@@ -137,17 +117,10 @@ where
         wheel: &mut Wheel,
         removed: &mut Removed<K, V>,
     ) {
-        if let Some((filed, value)) = self.take(probe) {
+        if let Some((filed, value)) = self.store.take(probe) {
             give_back(&filed, wheel);
             removed.push(filed, value, why);
         }
-    }
-
-    /// Takes out the entry that the probe finds. The store's own `remove` would also forget that it gave up an entry of
-    /// this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio, on
-    /// some streams.
-    fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
-        self.store.remove_if(probe, |_| true)
     }
 
     /// Up to `most` entries, of whatever key, that leave as they are asked for. Each does under a lock of its own, so that
@@ -160,7 +133,7 @@ where
     /// Removes the entry that a place was popped of, if it is dead by now.
     pub(crate) fn expire(&self, hash: u64, place: Place, now: u64) -> Expiry<K, V> {
         let probe = Expired { hash, place, now, lives_until: Cell::new(None) };
-        match (self.take(&probe), probe.lives_until.get()) {
+        match (self.store.take(&probe), probe.lives_until.get()) {
             (Some((filed, value)), _) => Expiry::Dead(Removed::one(filed, value, Why::Known(RemovalReason::Expired))),
             (None, Some(dies_at)) => Expiry::Lives(dies_at),
             (None, None) => Expiry::Gone,
@@ -209,7 +182,7 @@ where
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.store.len() as u64
+        self.store.len()
     }
 
     pub(crate) fn weight(&self) -> u64 {
@@ -292,35 +265,6 @@ impl<K, V> Removed<K, V> {
         } else {
             self.rest.push(left);
         }
-    }
-}
-
-#[derive(Clone)]
-struct ByWeight;
-
-impl<K, V> Weighter<Filed<K>, Option<V>> for ByWeight {
-    #[inline]
-    fn weight(&self, filed: &Filed<K>, _value: &Option<V>) -> u64 {
-        u64::from(filed.life.weight())
-    }
-}
-
-#[derive(Clone)]
-struct Outgoing;
-
-impl<K, V> Lifecycle<Filed<K>, Option<V>> for Outgoing {
-    type RequestState = Removed<K, V>;
-
-    #[inline]
-    fn before_evict(&self, removed: &mut Removed<K, V>, _filed: &Filed<K>, _value: &mut Option<V>) {
-        removed.makes_room = true;
-    }
-
-    #[inline]
-    fn on_evict(&self, removed: &mut Removed<K, V>, filed: Filed<K>, value: Option<V>) {
-        let makes_room = std::mem::take(&mut removed.makes_room);
-        let why = if makes_room { Why::Known(RemovalReason::Capacity) } else { Why::Displaced };
-        removed.push(filed, value, why);
     }
 }
 

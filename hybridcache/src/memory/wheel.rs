@@ -21,10 +21,12 @@ pub(crate) const NOWHERE: Place = Place::MAX;
 /// It has no lock of its own: whoever puts an entry in, or evicts one, holds that of the key's stripe anyway.
 ///
 /// The buckets are lists in one vector: whoever leaves is unlinked at once, wherever it is. The vector grows to the most
-/// places that were ever needed at once.
+/// places that are needed at once, and goes when the last entry does: places are names, and cannot be moved.
 pub(crate) struct Wheel {
     width: u64,
     places: Vec<Filing>,
+    /// How many of them are not free.
+    taken: usize,
     /// The first of the places that are free; each names the next.
     free: Place,
     /// The first of each bucket that is not empty.
@@ -46,15 +48,16 @@ const POPPED: u64 = u64::MAX;
 const FREE: u64 = u64::MAX - 1;
 
 impl Wheel {
-    /// Buckets as wide as the interval between two sweeps: narrower ones would not free anything earlier.
+    /// With buckets so wide: an entry is freed that much after its end, or a sweep later.
     pub(crate) fn new(width: u64) -> Self {
         let buckets = BTreeMap::new();
-        Self { width: width.max(1), places: Vec::new(), free: NOWHERE, buckets, latest: NOWHERE }
+        Self { width: width.max(1), places: Vec::new(), taken: 0, free: NOWHERE, buckets, latest: NOWHERE }
     }
 
     /// Files an entry that is about to be put in.
     pub(crate) fn add(&mut self, hash: u64, dies_at: u64) -> Place {
         let filing = Filing { hash, bucket: FREE, before: NOWHERE, after: NOWHERE };
+        self.taken += 1;
         let mut place = self.free;
         if place == NOWHERE {
             place = self.places.len() as Place;
@@ -74,6 +77,10 @@ impl Wheel {
         let filing = self.at(place);
         (filing.bucket, filing.after) = (FREE, free);
         self.free = place;
+        self.taken -= 1;
+        if self.taken == 0 && self.places.capacity() > BATCH {
+            (self.places, self.free, self.latest) = (Vec::new(), NOWHERE, NOWHERE);
+        }
     }
 
     /// Takes some places out of a bucket that has passed; none if no bucket has.
@@ -101,8 +108,8 @@ impl Wheel {
 
     /// Files an entry again that was popped at `now` and lives, unless it has left meanwhile.
     pub(crate) fn put_back(&mut self, hash: u64, place: Place, dies_at: u64, now: u64) {
-        let filing = self.at(place);
-        if filing.bucket == POPPED && filing.hash == hash {
+        // With the last entry that left meanwhile, the places may be gone too.
+        if self.places.get(place as usize).is_some_and(|filing| filing.bucket == POPPED && filing.hash == hash) {
             // Never into a bucket that the sweep still visits, or it would not end.
             self.link(place, self.bucket(dies_at.max(now)));
         }
@@ -272,5 +279,22 @@ mod tests {
         let mut wheel = Wheel::new(10);
         wheel.add(1, 5);
         assert_eq!(popped(&mut wheel, 10, |_| Some(5)), [1]);
+    }
+
+    #[test]
+    fn the_places_go_with_the_last_entry() {
+        let mut wheel = Wheel::new(10);
+        let places: Vec<Place> = (0..5_000).map(|hash| wheel.add(hash, 5)).collect();
+        let batch = wheel.pop(100);
+        for place in places {
+            wheel.forget(place);
+        }
+        assert_eq!((wheel.len(), wheel.places.capacity()), (0, 0));
+        // Whoever was found alive, and left before it could be put back.
+        let (hash, place) = batch[0];
+        wheel.put_back(hash, place, 200, 100);
+        assert_eq!(popped(&mut wheel, 1_000, |_| None), [0_u64; 0]);
+        assert_eq!(wheel.add(7, 5), 0);
+        assert_eq!(popped(&mut wheel, 1_000, |_| None), [7]);
     }
 }
