@@ -185,7 +185,7 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// number get a new epoch first.
     fn fence(&self) -> Answer<'_, [Mark; 2]>;
 
-    /// The floors of the meta partition (cache name → number of its last clear), with the epoch they belong to. A table that is lost
+    /// The floors of the meta partition (on the connection of commands: they are no fence; cache name → number of its last clear), with the epoch they belong to. A table that is lost
     /// gets a new epoch of the meta partition first.
     fn floors(&self) -> Answer<'_, (Mark, Vec<(String, u64)>)>;
 

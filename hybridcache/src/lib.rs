@@ -34,6 +34,15 @@
 //! A call looks in the memory tier (one lookup in [quick_cache](https://docs.rs/quick_cache), by borrowed key), and on
 //! a miss enters a *flight*: it leads, or waits for who does. The leader looks once more, runs the body, and fills only
 //! if nothing was evicted, put or cleared meanwhile. Time is read from the kernel's coarse clock ([`Clock`]).
+//!
+//! # Tiers
+//!
+//! A cache is in memory, unless its builder says otherwise. With the feature `redis`, `Builder::hybrid` puts a tier below the
+//! memory that all processes share, and `Builder::redis` has that tier alone; its server is the [`CacheManager`]'s. A leader
+//! then asks Redis before it runs the body, and takes the right to fill in the same round trip; an evict takes that right away
+//! again and is heard by every process. Memory answers only while the process is known to have heard everything: how old an
+//! answer may be, in each mode and in an outage, is written at `Consistency`. A `Fetched` says where its answer came from
+//! ([`Tier`]), [`Stats::remote`] counts.
 
 #[cfg(feature = "redis")]
 mod bus;
@@ -91,6 +100,6 @@ pub use time::Clock;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use hybridcache_macros::{cache_evict, cache_put, cached};
 
-#[cfg(all(doctest, feature = "macros"))]
+#[cfg(all(doctest, feature = "macros", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -320,7 +320,8 @@ impl Driver for RedisDriver {
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
             for _ in 0..3 {
-                let [obeyed, mark, floors] = self.ask_bus(&commands).await?;
+                let answers = self.small.ask_all(&commands, self.options.write_timeout).await?;
+                let [obeyed, mark, floors] = several(answers)?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
                 let epoch = epoch.and_then(|at| reply::nonce(&floors.swap_remove(at).1));
