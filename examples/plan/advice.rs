@@ -5,13 +5,14 @@ use std::fmt;
 use indicatif::{HumanBytes, HumanCount};
 
 use crate::curves::{Curve, Curves};
+use crate::policies::CONTENDERS;
 
 /// The share of the reachable hit ratio that is worth paying for: beyond, each further point costs ever more memory.
 const WORTHWHILE: f64 = 0.9;
-/// What a cache holds for an entry beside the key, the value and what these refer to, in bytes: measured with `u64`
-/// keys and values at 100 000 entries.
-const OVERHEAD: u64 = 120;
-
+/// Below this reachable hit ratio a cache is not worth its memory.
+const POOR: f64 = 0.05;
+/// Capacities that differ by less are the same: the curves are not more exact than that.
+const ABOUT: f64 = 1.05;
 /// A policy, and a capacity for it.
 pub(crate) struct Advice {
     pub(crate) policy: &'static str,
@@ -31,28 +32,34 @@ impl Advice {
             return None;
         }
         let wanted = WORTHWHILE * reachable;
-        let needs = |curve: &Curve| room_for(wanted, &curves.capacities, &curve.ratios);
-        // In the order of the table, in which the first of equals is the one to take.
-        let enough = policies.iter().filter_map(|curve| Some((curve.name, needs(curve)?, wanted)));
-        let best = enough.min_by_key(|(_, capacity, _)| *capacity);
-        let (policy, capacity, hit_ratio) = best.or_else(|| {
+        let enough: Vec<_> = policies
+            .iter()
+            .filter_map(|curve| Some((curve.name, room_for(wanted, &curves.capacities, &curve.ratios)?)))
+            .collect();
+        let least = enough.iter().map(|(_, (capacity, _))| *capacity).min();
+        let (policy, (capacity, hit_ratio)) = match least {
+            // Of those that need about the same the first of the table is the one to take.
+            Some(least) => *enough.iter().find(|(_, (capacity, _))| *capacity as f64 <= ABOUT * least as f64)?,
             // Capacities that the caller named may all be too small.
-            let last = |curve: &Curve| (curve.name, *curves.capacities.last()?, *curve.ratios.last()?).into();
-            let last = policies.iter().filter_map(|curve| -> Option<(&'static str, u64, f64)> { last(curve) });
-            last.reduce(|best, it| if it.2 > best.2 { it } else { best })
-        })?;
-        let bytes = capacity * (entry_bytes + OVERHEAD);
+            None => {
+                let last = |curve: &Curve| Some((curve.name, (*curves.capacities.last()?, *curve.ratios.last()?)));
+                policies.iter().filter_map(last).reduce(|best, it| if it.1.1 > best.1.1 { it } else { best })?
+            }
+        };
+        let overhead = CONTENDERS.iter().find(|contender| contender.name == policy).map_or(0, |it| it.overhead);
+        let bytes = capacity * (entry_bytes + overhead);
         Some(Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes })
     }
 }
 
-/// The least capacity with this hit ratio, between the steps by a straight line over its logarithm.
-fn room_for(wanted: f64, capacities: &[u64], ratios: &[f64]) -> Option<u64> {
+/// The least capacity with this hit ratio, between the steps by a straight line over its logarithm; and the hit ratio
+/// there, which is more at the first step.
+fn room_for(wanted: f64, capacities: &[u64], ratios: &[f64]) -> Option<(u64, f64)> {
     let at = ratios.iter().position(|ratio| *ratio >= wanted)?;
-    let Some(before) = at.checked_sub(1) else { return Some(capacities[0]) };
+    let Some(before) = at.checked_sub(1) else { return Some((capacities[0], ratios[0])) };
     let part = (wanted - ratios[before]) / (ratios[at] - ratios[before]);
     let (low, high) = ((capacities[before] as f64).ln(), (capacities[at] as f64).ln());
-    Some((low + part * (high - low)).exp().ceil() as u64)
+    Some(((low + part * (high - low)).exp().ceil() as u64, wanted))
 }
 
 impl fmt::Display for Advice {
@@ -66,7 +73,11 @@ impl fmt::Display for Advice {
             100.0 * reachable,
             HumanBytes(*bytes),
             HumanCount(*capacity),
-        )
+        )?;
+        if *reachable < POOR {
+            write!(out, ". Few keys are asked for twice: a cache will hardly help")?;
+        }
+        Ok(())
     }
 }
 
@@ -77,9 +88,9 @@ mod tests {
     #[test]
     fn room_is_found_between_the_steps() {
         let (capacities, ratios) = ([10, 100, 1_000], [0.1, 0.5, 0.9]);
-        assert_eq!(room_for(0.05, &capacities, &ratios), Some(10));
-        assert_eq!(room_for(0.5, &capacities, &ratios), Some(100));
-        assert_eq!(room_for(0.7, &capacities, &ratios), Some(317));
+        assert_eq!(room_for(0.05, &capacities, &ratios), Some((10, 0.1)));
+        assert_eq!(room_for(0.5, &capacities, &ratios), Some((100, 0.5)));
+        assert_eq!(room_for(0.7, &capacities, &ratios), Some((317, 0.7)));
         assert_eq!(room_for(0.95, &capacities, &ratios), None);
     }
 }

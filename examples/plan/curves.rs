@@ -65,7 +65,7 @@ pub(crate) fn replay(title: String, sample: Sample, capacities: Vec<u64>) -> Opt
             };
             let counted = match row.checked_sub(1) {
                 None => optimum::hits(&sample.requests, &next_uses, sample.distinct, capacity, || go_on(0)),
-                Some(contender) => CONTENDERS[contender].1.hits(&sample.requests, capacity, || go_on(4_096)),
+                Some(contender) => CONTENDERS[contender].hits(&sample.requests, capacity, || go_on(4_096)),
             };
             progress.add((sample.requests.len() as u64).saturating_sub(told));
             if let Some(counted) = counted {
@@ -80,7 +80,7 @@ pub(crate) fn replay(title: String, sample: Sample, capacities: Vec<u64>) -> Opt
         return None;
     }
     let hits = hits.into_inner().expect("no worker panicked");
-    let names = std::iter::once("optimum").chain(CONTENDERS.iter().map(|(name, _)| *name));
+    let names = std::iter::once("optimum").chain(CONTENDERS.iter().map(|contender| contender.name));
     let curves = names
         .zip(hits.chunks(columns))
         .map(|(name, hits)| Curve { name, ratios: hits.iter().map(|hits| sample.hit_ratio(*hits)).collect() })

@@ -16,6 +16,8 @@ mod progress;
 mod report;
 mod sample;
 mod simulated;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -71,7 +73,13 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    match run(&flags) {
+    let stop = || {
+        // Who presses it again does not want to wait for the next step.
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    match ctrlc::set_handler(stop).map_err(Into::into).and_then(|()| run(&flags)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("stopped by Ctrl-C: no page was written");
@@ -86,15 +94,12 @@ fn main() -> ExitCode {
 
 /// `false` if Ctrl-C came before the end.
 fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
-    ctrlc::set_handler(|| {
-        // Who presses it again does not want to wait for the next step.
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })?;
     // Before the work, so that it is not done in vain; and not at its place before it is whole.
     let folder = flags.page.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let named = |error: io::Error| format!("{}: {error}", flags.page.display());
+    let named = |error: io::Error| format!("{}: {}", flags.page.display(), error.kind());
+    if flags.page.is_dir() {
+        return Err(named(io::ErrorKind::IsADirectory.into()).into());
+    }
     let mut page = NamedTempFile::new_in(folder).map_err(named)?;
 
     let mut all = Vec::new();

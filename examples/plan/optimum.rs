@@ -72,7 +72,7 @@ mod tests {
             return 1 + exhaustive(rest, capacity, held);
         }
         let mut best = exhaustive(rest, capacity, held);
-        let with = |without: usize| held.iter().enumerate().filter(|(i, _)| *i != without).map(|(_, key)| *key);
+        let with = |without: usize| held.iter().enumerate().filter(move |(i, _)| *i != without).map(|(_, key)| *key);
         if held.len() < capacity {
             best = best.max(exhaustive(rest, capacity, &with(usize::MAX).chain([key]).collect::<Vec<_>>()));
         }

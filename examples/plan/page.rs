@@ -6,7 +6,7 @@ use indicatif::HumanCount;
 
 use crate::advice::Advice;
 use crate::curves::Curves;
-use crate::report::summary;
+use crate::report::{simulated, summary};
 
 /// The area of the curves. Axes stand on the left and below, names on the right.
 const WIDTH: f64 = 720.0;
@@ -23,10 +23,12 @@ const STYLE: &str = "
 body { background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 960px;
   margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem; overflow-wrap: anywhere }
-.advice { border-left: 4px solid #009e73; padding: .5rem 1rem; font-size: 1.05rem }
+.advice { border-left: 4px solid #0072b2; padding: .5rem 1rem; font-size: 1.05rem }
 .soft { color: var(--soft) }
 svg { width: 100%; height: auto; font-size: 13px } svg text { fill: currentColor } svg .soft { fill: var(--soft) }
 .grid { stroke: var(--faint) } .curve { fill: none; stroke-width: 2.2; stroke-linejoin: round }
+.mark { fill: none; stroke: currentColor; stroke-width: 1.4; stroke-dasharray: 2 3 }
+.label { font-weight: 600; paint-order: stroke; stroke: var(--paper); stroke-width: 5px }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 td, th { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid var(--faint) } .best { font-weight: 700 }
 ";
@@ -54,13 +56,16 @@ fn section(html: &mut String, curves: &Curves, advice: Option<&Advice>) {
     put(html, format_args!("<p class=\"advice\">{advice_or_not}</p>"));
     chart(html, curves, advice);
     table(html, curves);
+    let simulated = simulated();
+    if !simulated.is_empty() {
+        put(html, format_args!("<p class=\"soft\">Simulated, without a cache: {simulated}</p>"));
+    }
 }
 
 /// Where things are.
 struct Axes {
     low: f64,
     high: f64,
-    bottom: f64,
     top: f64,
 }
 
@@ -70,7 +75,7 @@ impl Axes {
         let ratios = || curves.curves.iter().flat_map(|curve| &curve.ratios).copied();
         let top = (ratios().fold(0.0, f64::max) * 10.0).ceil().max(1.0) / 10.0;
         // With one capacity there is no way from the first to the last.
-        Self { low: first.ln() - if first < last { 0.0 } else { 1.0 }, high: last.ln(), bottom: 0.0, top }
+        Self { low: first.ln() - if first < last { 0.0 } else { 1.0 }, high: last.ln(), top }
     }
 
     fn x(&self, capacity: f64) -> f64 {
@@ -78,7 +83,7 @@ impl Axes {
     }
 
     fn y(&self, ratio: f64) -> f64 {
-        HEIGHT * (1.0 - (ratio - self.bottom) / (self.top - self.bottom))
+        HEIGHT * (1.0 - ratio / self.top)
     }
 }
 
@@ -104,10 +109,7 @@ fn chart(html: &mut String, curves: &Curves, advice: Option<&Advice>) {
     }
     let (x, y) = (WIDTH / 2.0, HEIGHT + 40.0);
     put(html, format_args!("<text class=\"soft\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">entries held</text>"));
-    if let Some(advice) = advice {
-        mark(html, &axes, advice);
-    }
-    // The optimum and what is recommended lie over the others.
+    // The first lie over the others.
     for (curve, colour) in curves.curves.iter().zip(COLOURS).rev() {
         let dashes = if curve.name == "optimum" { " stroke-dasharray=\"6 5\"" } else { "" };
         put(html, format_args!("<path class=\"curve\" stroke=\"{colour}\"{dashes} d=\""));
@@ -117,30 +119,27 @@ fn chart(html: &mut String, curves: &Curves, advice: Option<&Advice>) {
         }
         put(html, format_args!("\"><title>{}</title></path>", curve.name));
     }
-    names(html, curves, &axes);
+    if let Some(advice) = advice {
+        mark(html, &axes, advice);
+    }
+    names(html, curves);
     html.push_str("</svg>");
 }
 
 /// The recommended point, with lines to both axes.
 fn mark(html: &mut String, axes: &Axes, advice: &Advice) {
     let (x, y) = (axes.x(advice.capacity as f64), axes.y(advice.hit_ratio));
-    let lines = format_args!("<path d=\"M0 {y:.1}H{x:.1}V{HEIGHT}\" fill=\"none\" stroke=\"#009e73\" stroke-width=\"1.4\" stroke-dasharray=\"2 3\"/>").to_string();
-    put(html, format_args!("{lines}<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5.5\" fill=\"#009e73\"/>"));
-    let anchor = if x > WIDTH / 2.0 { "end" } else { "start" };
-    let aside = if x > WIDTH / 2.0 { x - 9.0 } else { x + 9.0 };
-    let label = format!("{}, {}", advice.policy, HumanCount(advice.capacity));
-    put(
-        html,
-        format_args!(
-            "<text x=\"{aside:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" font-weight=\"600\">{label}</text>",
-            y + 18.0
-        ),
-    );
+    put(html, format_args!("<path class=\"mark\" d=\"M0 {y:.1}H{x:.1}V{HEIGHT}\"/>"));
+    put(html, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5.5\" fill=\"currentColor\"/>"));
+    // Below and to the right of a point of a rising curve there is room, but for the edge.
+    let (aside, anchor) = if x < WIDTH * 0.8 { (x + 10.0, "start") } else { (x - 10.0, "end") };
+    let (y, entries) = (y + 22.0, HumanCount(advice.capacity));
+    let place = format!("x=\"{aside:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"");
+    put(html, format_args!("<text class=\"label\" {place}>{}, {entries}</text>", advice.policy));
 }
 
-/// At the middle of the area, where curves are far apart, they would cross lines: names stand on the right, in the order
-/// of the mean hit ratio, each in the colour of its curve.
-fn names(html: &mut String, curves: &Curves, _: &Axes) {
+/// Curves meet at their right ends, so names cannot stand there: they are beside the area, the best mean hit ratio first.
+fn names(html: &mut String, curves: &Curves) {
     let mean = |ratios: &[f64]| ratios.iter().sum::<f64>() / ratios.len() as f64;
     let mut named: Vec<_> = curves.curves.iter().zip(COLOURS).collect();
     named.sort_by(|a, b| mean(&b.0.ratios).total_cmp(&mean(&a.0.ratios)));

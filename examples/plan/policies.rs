@@ -4,8 +4,15 @@ use hybridcache::{Cache, Policy};
 
 use crate::simulated::{self, Simulated};
 
-/// What answers the requests of a replay.
-pub(crate) enum Contender {
+/// A policy, and how it is replayed.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    /// What an entry takes beside its key and value and what these refer to, in bytes.
+    pub(crate) overhead: u64,
+    store: Store,
+}
+
+enum Store {
     /// A real cache.
     Real(Policy),
     /// Only the decisions of a policy that is not in the library yet.
@@ -13,23 +20,28 @@ pub(crate) enum Contender {
 }
 
 /// All of them. The first is what a cache uses unless told otherwise.
-pub(crate) const CONTENDERS: [(&str, Contender); 7] = [
-    ("s3fifo", Contender::Real(Policy::S3Fifo)),
-    ("adaptive", Contender::Simulated(simulated::adaptive)),
-    ("lru", Contender::Simulated(simulated::lru)),
-    ("lfu", Contender::Simulated(simulated::lfu)),
-    ("fifo", Contender::Simulated(simulated::fifo)),
-    ("mru", Contender::Simulated(simulated::mru)),
-    ("clock", Contender::Simulated(simulated::clock)),
+pub(crate) const CONTENDERS: [Contender; 7] = [
+    Contender { name: "s3fifo", overhead: 340, store: Store::Real(Policy::S3Fifo) },
+    Contender { name: "adaptive", overhead: 110, store: Store::Simulated(simulated::adaptive) },
+    Contender { name: "lru", overhead: 80, store: Store::Simulated(simulated::lru) },
+    Contender { name: "lfu", overhead: 80, store: Store::Simulated(simulated::lfu) },
+    Contender { name: "fifo", overhead: 80, store: Store::Simulated(simulated::fifo) },
+    Contender { name: "mru", overhead: 80, store: Store::Simulated(simulated::mru) },
+    Contender { name: "clock", overhead: 80, store: Store::Simulated(simulated::clock) },
 ];
 
 impl Contender {
+    /// Whether it has no cache yet.
+    pub(crate) fn is_simulated(&self) -> bool {
+        matches!(self.store, Store::Simulated(_))
+    }
+
     /// How many of the requests are hits. `None` if `go_on`, asked now and then, said no.
     pub(crate) fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut() -> bool) -> Option<u64> {
-        match self {
-            Contender::Real(policy) => {
-                let cache: Cache<u32, ()> =
-                    Cache::builder("plan").policy(*policy).capacity(capacity as u64).build().expect("valid options");
+        match self.store {
+            Store::Real(policy) => {
+                let builder = Cache::builder("plan").policy(policy).capacity(capacity as u64);
+                let cache: Cache<u32, ()> = builder.build().expect("a policy and a capacity above zero");
                 let cache = cache.blocking();
                 replay(requests, &mut go_on, |key| {
                     let hit = cache.get(&key).is_some();
@@ -39,7 +51,7 @@ impl Contender {
                     hit
                 })
             }
-            Contender::Simulated(new) => {
+            Store::Simulated(new) => {
                 let mut simulated = new(capacity);
                 replay(requests, &mut go_on, |key| simulated.request(key))
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use indicatif::HumanCount;
 
 use crate::curves::Curves;
+use crate::policies::CONTENDERS;
 
 /// What was replayed of a stream, in a sentence.
 pub(crate) fn summary(curves: &Curves) -> String {
@@ -39,8 +40,18 @@ impl fmt::Display for Curves {
                 write!(out, "{:>10}", format!("{mark}{:.2}", 100.0 * curve.ratios[row]))?;
             }
         }
+        let simulated = simulated();
+        if !simulated.is_empty() {
+            write!(out, "\n\nsimulated, without a cache: {simulated}")?;
+        }
         Ok(())
     }
+}
+
+/// The policies of which only the decisions were replayed.
+pub(crate) fn simulated() -> String {
+    let simulated = CONTENDERS.iter().filter(|contender| contender.is_simulated());
+    simulated.map(|contender| contender.name).collect::<Vec<_>>().join(", ")
 }
 
 impl Curves {

@@ -137,3 +137,79 @@ impl Simulated for Adaptive {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use streams::Source;
+
+    const CAPACITY: usize = 1_000;
+
+    fn ratio(new: fn(usize) -> Box<dyn Simulated>, requests: &[u32]) -> f64 {
+        let mut simulated = new(CAPACITY);
+        requests.iter().filter(|key| simulated.request(**key)).count() as f64 / requests.len() as f64
+    }
+
+    fn zipf() -> Vec<u32> {
+        let source = Source::Zipf { requests: 300_000, products: 20_000, exponent: 0.9 };
+        source.small_keys().unwrap().map(Result::unwrap).collect()
+    }
+
+    fn endless_loop() -> Vec<u32> {
+        (0..100_000).map(|i| 1_000_000 + i % 2_000).collect()
+    }
+
+    /// Keys that are asked for while they are new, and never again.
+    fn recency() -> Vec<u32> {
+        let steps = zipf();
+        steps.iter().zip(0..).map(|(step, now)| 2_000_000 + now / 8 + step % 900).collect()
+    }
+
+    #[test]
+    fn the_simulated_policies_give_up_who_they_should() {
+        let held = |new: fn(usize) -> Box<dyn Simulated>| {
+            // Asking changes who is in, so each question has a copy of its own.
+            (1..=4)
+                .filter(|asked| {
+                    let mut simulated = new(3);
+                    [1, 2, 3, 1, 1, 2, 4].iter().for_each(|key| _ = simulated.request(*key));
+                    simulated.request(*asked)
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(held(lru), [1, 2, 4]);
+        assert_eq!(held(fifo), [2, 3, 4]);
+        assert_eq!(held(mru), [1, 3, 4]);
+        assert_eq!(held(lfu), [1, 2, 4]);
+        assert_eq!(held(clock), [1, 2, 4]);
+    }
+
+    #[test]
+    fn where_popularity_lasts_adaptive_is_as_good_as_lfu() {
+        let requests = zipf();
+        let (adaptive, lfu, lru) = (ratio(adaptive, &requests), ratio(lfu, &requests), ratio(lru, &requests));
+        assert!(adaptive > lfu - 0.01 && adaptive > lru + 0.05, "{adaptive} {lfu} {lru}");
+    }
+
+    #[test]
+    fn in_a_loop_adaptive_keeps_a_part_as_mru_does() {
+        let requests = endless_loop();
+        let (adaptive, mru, lru) = (ratio(adaptive, &requests), ratio(mru, &requests), ratio(lru, &requests));
+        assert!(adaptive > mru - 0.05 && lru == 0.0, "{adaptive} {mru}");
+    }
+
+    #[test]
+    fn where_only_recency_counts_adaptive_is_as_good_as_lru() {
+        let requests = recency();
+        let (adaptive, lru, lfu) = (ratio(adaptive, &requests), ratio(lru, &requests), ratio(lfu, &requests));
+        assert!(adaptive > lru - 0.02 && lru > lfu + 0.1, "{adaptive} {lru} {lfu}");
+    }
+
+    #[test]
+    fn adaptive_follows_when_the_stream_changes() {
+        let requests: Vec<u32> = [zipf(), endless_loop(), recency(), endless_loop(), zipf()].concat();
+        let best_single = [lru, lfu, mru, fifo, clock].map(|new| ratio(new, &requests)).into_iter().fold(0.0, f64::max);
+        let adaptive = ratio(adaptive, &requests);
+        assert!(adaptive > best_single + 0.02, "{adaptive} {best_single}");
+    }
+}

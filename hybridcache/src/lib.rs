@@ -53,7 +53,8 @@ mod time;
 pub mod __private;
 
 pub use cache::{
-    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
+    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, Recorded, Recorder, SingleFlight,
+    Tier, Write,
 };
 pub use error::Error;
 pub use key::Key;

@@ -232,3 +232,82 @@ impl Link {
         self.count.checked_shr(u32::from(now.wrapping_sub(self.era))).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Walks all lists both ways; returns the slots in them.
+    fn held(segments: &Segments) -> Vec<u32> {
+        let mut slots = Vec::new();
+        for list in &segments.lists {
+            let (mut len, mut newer, mut slot) = (0, NONE, list.newest);
+            while slot != NONE {
+                let link = segments.links[slot as usize];
+                assert_eq!(link.newer, newer);
+                slots.push(slot);
+                (len, newer, slot) = (len + 1, slot, link.older);
+            }
+            assert_eq!((list.oldest, list.len), (newer, len));
+        }
+        slots.sort_unstable();
+        slots
+    }
+
+    #[test]
+    fn the_lists_hold_what_was_put_in_and_did_not_leave() {
+        let mut segments = Segments::new(50);
+        let (mut expected, mut random) = (std::collections::BTreeSet::new(), 7_u64);
+        for step in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let slot = (random >> 40) as u32 % 64;
+            if step % 500 == 0 {
+                segments.follow(Expert::ALL[(random >> 33) as usize % 4]);
+            }
+            match (expected.contains(&slot), random >> 60) {
+                (true, 0) => {
+                    segments.remove(slot);
+                    expected.remove(&slot);
+                }
+                (true, _) => segments.on_hit(slot),
+                (false, _) => {
+                    segments.on_insert(slot, u64::from(slot) << 32 | 9);
+                    expected.insert(slot);
+                    if expected.len() > 50 {
+                        let victim = segments.choose_victim(|slot| u64::from(slot) << 32 | 9).unwrap();
+                        assert_ne!(victim, slot, "the new one stays");
+                        assert!(expected.remove(&victim));
+                    }
+                }
+            }
+            assert_eq!(segments.len(), expected.len());
+            if step % 100 == 0 {
+                assert_eq!(held(&segments), expected.iter().copied().collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_one_has_no_victim_and_a_single_entry_is_it() {
+        let mut segments = Segments::new(1);
+        assert_eq!(segments.choose_victim(|_| 0), None);
+        segments.on_insert(3, 9);
+        assert_eq!(segments.choose_victim(|_| 9), Some(3));
+        segments.remove(3);
+        assert_eq!(segments.len(), 0);
+    }
+
+    #[test]
+    fn a_new_expert_gets_its_shape_with_the_inserts() {
+        let mut segments = Segments::new(100);
+        segments.follow(Expert::Recency);
+        (0..100).for_each(|slot| segments.on_insert(slot, u64::from(slot) << 32));
+        assert_eq!(segments.lists.map(|list| list.len), [100, 0, 0]);
+        segments.follow(Expert::Twice);
+        for new in 0..100_u64 {
+            let slot = segments.choose_victim(|slot| u64::from(slot) << 32).unwrap();
+            segments.on_insert(slot, new << 40 | 7);
+        }
+        assert!(segments.lists[0].len <= 2, "{:?}", segments.lists);
+    }
+}

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
 use super::flight::Flights;
+use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::{Cache, Inner};
@@ -282,7 +283,8 @@ where
         let registry = self.registry.unwrap_or_else(Registry::current);
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
-            expires: AtomicBool::new(false),
+            watched: AtomicU8::new(0),
+            recording: Recording::default(),
             sweep_interval: self.sweep_interval,
             hasher: DefaultHashBuilder::default(),
             lag: clock.lag(),

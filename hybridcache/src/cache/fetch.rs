@@ -114,7 +114,7 @@ where
         }
         let hash = inner.hash(&key);
         if want == Want::Fresh
-            && let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.now())
+            && let Some(kept) = inner.memory.hit(hash, &key, inner.generation(), inner.asked(hash))
         {
             let outcome = kept.outcome(Outcome::Hit);
             if let Some(result) = kept.into_returned(&share) {

@@ -162,7 +162,7 @@ where
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.now()) {
+        let returned = match inner.memory.hit(hash, &key, inner.generation(), inner.asked(hash)) {
             Some(Kept::Value(value)) => R::join(Ok(Some(value))),
             Some(Kept::Nothing) => R::join(Ok(None)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
@@ -180,7 +180,7 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        if let Some((kept, moving)) = inner.memory.hit_moving(hash, &key, inner.generation(), inner.now()) {
+        if let Some((kept, moving)) = inner.memory.hit_moving(hash, &key, inner.generation(), inner.asked(hash)) {
             let due = Reload::of(self, moving, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();
