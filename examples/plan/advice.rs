@@ -59,7 +59,7 @@ fn room_for(wanted: f64, capacities: &[u64], ratios: &[f64]) -> Option<(u64, f64
     let Some(before) = at.checked_sub(1) else { return Some((capacities[0], ratios[0])) };
     let part = (wanted - ratios[before]) / (ratios[at] - ratios[before]);
     let (low, high) = ((capacities[before] as f64).ln(), (capacities[at] as f64).ln());
-    Some(((low + part * (high - low)).exp().ceil() as u64, wanted))
+    Some(((low + part * (high - low)).exp().round() as u64, wanted))
 }
 
 impl fmt::Display for Advice {
@@ -90,7 +90,7 @@ mod tests {
         let (capacities, ratios) = ([10, 100, 1_000], [0.1, 0.5, 0.9]);
         assert_eq!(room_for(0.05, &capacities, &ratios), Some((10, 0.1)));
         assert_eq!(room_for(0.5, &capacities, &ratios), Some((100, 0.5)));
-        assert_eq!(room_for(0.7, &capacities, &ratios), Some((317, 0.7)));
+        assert_eq!(room_for(0.7, &capacities, &ratios), Some((316, 0.7)));
         assert_eq!(room_for(0.95, &capacities, &ratios), None);
     }
 }
