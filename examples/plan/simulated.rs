@@ -10,23 +10,23 @@ pub(crate) trait Simulated {
     fn request(&mut self, key: u32) -> bool;
 }
 
+type Rank = (i64, i64);
+
 /// Gives up the key with the least rank.
-struct Ranked {
+struct Ranked<R> {
     capacity: usize,
     /// What a request makes of the rank of its key, at this time. `None` is a new key.
-    rank: fn(Option<(i64, i64)>, i64) -> (i64, i64),
-    ranks: HashMap<u32, (i64, i64)>,
-    order: BTreeSet<((i64, i64), u32)>,
+    rank: R,
+    ranks: HashMap<u32, Rank>,
+    order: BTreeSet<(Rank, u32)>,
     now: i64,
 }
 
-impl Ranked {
-    fn new(capacity: usize, rank: fn(Option<(i64, i64)>, i64) -> (i64, i64)) -> Box<dyn Simulated> {
-        Box::new(Self { capacity, rank, ranks: HashMap::new(), order: BTreeSet::new(), now: 0 })
-    }
+fn ranked(capacity: usize, rank: impl Fn(Option<Rank>, i64) -> Rank + 'static) -> Box<dyn Simulated> {
+    Box::new(Ranked { capacity, rank, ranks: HashMap::new(), order: BTreeSet::new(), now: 0 })
 }
 
-impl Simulated for Ranked {
+impl<R: Fn(Option<Rank>, i64) -> Rank> Simulated for Ranked<R> {
     fn request(&mut self, key: u32) -> bool {
         self.now += 1;
         let old = self.ranks.get(&key).copied();
@@ -47,20 +47,20 @@ impl Simulated for Ranked {
 }
 
 pub(crate) fn lru(capacity: usize) -> Box<dyn Simulated> {
-    Ranked::new(capacity, |_, now| (now, 0))
+    ranked(capacity, |_, now| (now, 0))
 }
 
 pub(crate) fn fifo(capacity: usize) -> Box<dyn Simulated> {
-    Ranked::new(capacity, |old, now| old.unwrap_or((now, 0)))
+    ranked(capacity, |old, now| old.unwrap_or((now, 0)))
 }
 
 pub(crate) fn mru(capacity: usize) -> Box<dyn Simulated> {
-    Ranked::new(capacity, |_, now| (-now, 0))
+    ranked(capacity, |_, now| (-now, 0))
 }
 
 /// Of those asked for equally often the least recent leaves.
 pub(crate) fn lfu(capacity: usize) -> Box<dyn Simulated> {
-    Ranked::new(capacity, |old, now| (old.map_or(1, |(count, _)| count + 1), now))
+    ranked(capacity, |old, now| (old.map_or(1, |(count, _)| count + 1), now))
 }
 
 /// FIFO, but who was asked for goes round once more.
