@@ -4,33 +4,32 @@
 //! cargo bench -p hybridcache-benches --bench regret -- requests.trace.xz more.trace.xz
 //! ```
 
-#[path = "../examples/plan/adaptive/mod.rs"]
-mod adaptive;
-#[path = "../examples/plan/optimum.rs"]
-mod optimum;
-#[path = "../examples/plan/policies.rs"]
-mod policies;
-#[path = "../examples/plan/simulated.rs"]
-mod simulated;
-
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
 use foyer_memory::{CacheBuilder, EvictionConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig};
-use streams::Source;
-
-use policies::CONTENDERS;
+use replays::optimum;
+use replays::policies::CONTENDERS;
+use replays::stream::Source;
 
 /// Capacities, in thousandths of the distinct keys.
 const SHARES: [usize; 5] = [5, 10, 50, 100, 250];
 
+/// How many of the requests hit with this capacity.
+type Hits = fn(&[u32], usize) -> u64;
+
 /// Other crates, each as one thread uses it best: no shards where there is a choice, and no maintenance left undone.
-const PEERS: [(&str, fn(&[u32], usize) -> u64); 6] = [
+const PEERS: [(&str, Hits); 6] = [
     ("quick_cache", |requests, capacity| {
         let mut cache = quick_cache::unsync::Cache::new(capacity);
-        count(requests, |key| cache.get(&key).is_some() || put(cache.insert(key, ())))
+        count(requests, |key| {
+            cache.get(&key).is_some() || {
+                cache.insert(key, ());
+                false
+            }
+        })
     }),
     ("moka", |requests, capacity| {
         let cache = moka::sync::Cache::new(capacity as u64);
@@ -40,28 +39,31 @@ const PEERS: [(&str, fn(&[u32], usize) -> u64); 6] = [
             if since % 64 == 0 {
                 cache.run_pending_tasks();
             }
-            cache.get(&key).is_some() || put(cache.insert(key, ()))
+            cache.get(&key).is_some() || {
+                cache.insert(key, ());
+                false
+            }
         })
     }),
     ("foyer LRU", |requests, capacity| foyer(requests, capacity, LruConfig::default())),
     ("foyer LFU", |requests, capacity| foyer(requests, capacity, LfuConfig::default())),
     ("foyer S3-FIFO", |requests, capacity| foyer(requests, capacity, S3FifoConfig::default())),
-    ("foyer Sieve", |requests, capacity| foyer(requests, capacity, SieveConfig::default())),
+    ("foyer Sieve", |requests, capacity| foyer(requests, capacity, SieveConfig)),
 ];
 
 fn foyer(requests: &[u32], capacity: usize, policy: impl Into<EvictionConfig>) -> u64 {
     let builder = CacheBuilder::new(capacity).with_shards(1).with_eviction_config(policy);
     let cache: foyer_memory::Cache<u32, ()> = builder.build();
-    count(requests, |key| cache.get(&key).is_some() || put(cache.insert(key, ())))
+    count(requests, |key| {
+        cache.get(&key).is_some() || {
+            cache.insert(key, ());
+            false
+        }
+    })
 }
 
 fn count(requests: &[u32], mut request: impl FnMut(u32) -> bool) -> u64 {
     requests.iter().filter(|key| request(**key)).count() as u64
-}
-
-/// A miss.
-fn put<T>(_: T) -> bool {
-    false
 }
 
 fn main() -> ExitCode {

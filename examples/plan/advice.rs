@@ -3,9 +3,9 @@
 use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
+use replays::policies::CONTENDERS;
 
 use crate::curves::{Curve, Curves};
-use crate::policies::CONTENDERS;
 
 /// The share of the reachable hit ratio that is worth paying for: beyond, each further point costs ever more memory.
 const WORTHWHILE: f64 = 0.9;

@@ -4,8 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::optimum;
-use crate::policies::CONTENDERS;
+use replays::optimum;
+use replays::policies::CONTENDERS;
+
 use crate::progress::Progress;
 use crate::sample::Sample;
 

@@ -6,16 +6,12 @@
 //! cargo run --release --example plan -- access.csv --column path --entry-bytes 2000 --page plan.html
 //! ```
 
-mod adaptive;
 mod advice;
 mod curves;
-mod optimum;
 mod page;
-mod policies;
 mod progress;
 mod report;
 mod sample;
-mod simulated;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +22,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use clap::Parser;
-use streams::Source;
+use replays::stream::Source;
 use tempfile::NamedTempFile;
 
 use advice::Advice;

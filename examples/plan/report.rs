@@ -3,9 +3,9 @@
 use std::fmt;
 
 use indicatif::HumanCount;
+use replays::policies::CONTENDERS;
 
 use crate::curves::Curves;
-use crate::policies::CONTENDERS;
 
 /// What was replayed of a stream, in a sentence.
 pub(crate) fn summary(curves: &Curves) -> String {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use streams::{Keys, StreamError};
+use replays::stream::{Keys, StreamError};
 
 /// With fewer keys than this a share of them says little about all.
 const FEWEST_KEYS: usize = 1_000;
@@ -102,7 +102,7 @@ fn mix(key: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streams::Source;
+    use replays::stream::Source;
 
     fn read(keys: impl Iterator<Item = u64> + Send + 'static, most: usize) -> Sample {
         Sample::read(Box::new(keys.map(Ok)), most, |_| true).unwrap().unwrap()

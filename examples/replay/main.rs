@@ -22,8 +22,8 @@ use indicatif::HumanCount;
 
 use catalogue::{Catalogue, CatalogueError, Product};
 use measure::{BoxError, interrupts, measure};
+use replays::stream::{Source, StreamError};
 use report::Report;
-use streams::{Source, StreamError};
 
 /// Replays a stream of requests for products, with a cache in front of the database and without it.
 #[derive(Parser)]

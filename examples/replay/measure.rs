@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
-use streams::Keys;
+use replays::stream::Keys;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{CatalogueError, Product};

@@ -141,7 +141,7 @@ impl Simulated for Adaptive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use streams::Source;
+    use crate::stream::Source;
 
     const CAPACITY: usize = 1_000;
 

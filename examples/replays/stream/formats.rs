@@ -5,8 +5,8 @@ use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use crate::packed::Input;
-use crate::{Keys, StreamError, from_io};
+use super::packed::Input;
+use super::{Keys, StreamError, from_io};
 
 /// No line needs to be as long as this; reading stops here so that a file without line ends is not swallowed whole.
 const LONGEST_LINE: u64 = 128;

@@ -6,7 +6,8 @@ use std::collections::BinaryHeap;
 const NEVER: u32 = u32::MAX;
 
 /// When the key of each request is asked for next.
-pub(crate) fn next_uses(requests: &[u32], distinct: usize) -> Vec<u32> {
+#[must_use]
+pub fn next_uses(requests: &[u32], distinct: usize) -> Vec<u32> {
     let mut next = vec![NEVER; distinct];
     let mut uses = vec![NEVER; requests.len()];
     for (at, &key) in requests.iter().enumerate().rev() {
@@ -17,7 +18,8 @@ pub(crate) fn next_uses(requests: &[u32], distinct: usize) -> Vec<u32> {
 
 /// The hits with `capacity` entries, if of those that could stay the one is given up that is asked for last, be it the
 /// new one. `None` if `go_on` said no.
-pub(crate) fn hits(
+#[must_use]
+pub fn hits(
     requests: &[u32],
     next_uses: &[u32],
     distinct: usize,

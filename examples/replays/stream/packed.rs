@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lzma_rust2::XzReader;
 
-use crate::{StreamError, from_io};
+use super::{StreamError, from_io};
 
 /// Every xz file begins with these bytes.
 const XZ_MAGIC: &[u8] = b"\xFD7zXZ\0";

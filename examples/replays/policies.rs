@@ -5,13 +5,16 @@ use hybridcache::{Cache, Policy};
 use crate::simulated::{self, Simulated};
 
 /// A policy, and how it is replayed.
-pub(crate) struct Contender {
-    pub(crate) name: &'static str,
+#[derive(Debug)]
+pub struct Contender {
+    /// As it is written in the attribute.
+    pub name: &'static str,
     /// What an entry takes beside its key and value and what these refer to, in bytes.
-    pub(crate) overhead: u64,
+    pub overhead: u64,
     store: Store,
 }
 
+#[derive(Debug)]
 enum Store {
     /// A real cache.
     Real(Policy),
@@ -20,7 +23,7 @@ enum Store {
 }
 
 /// All of them. The first is what a cache uses unless told otherwise.
-pub(crate) const CONTENDERS: [Contender; 7] = [
+pub const CONTENDERS: [Contender; 7] = [
     Contender { name: "s3fifo", overhead: 340, store: Store::Real(Policy::S3Fifo) },
     Contender { name: "adaptive", overhead: 110, store: Store::Simulated(simulated::adaptive) },
     Contender { name: "lru", overhead: 80, store: Store::Simulated(simulated::lru) },
@@ -32,12 +35,14 @@ pub(crate) const CONTENDERS: [Contender; 7] = [
 
 impl Contender {
     /// Whether it has no cache yet.
-    pub(crate) fn is_simulated(&self) -> bool {
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
         matches!(self.store, Store::Simulated(_))
     }
 
     /// How many of the requests are hits. `None` if `go_on`, asked now and then, said no.
-    pub(crate) fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut() -> bool) -> Option<u64> {
+    #[must_use]
+    pub fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut() -> bool) -> Option<u64> {
         match self.store {
             Store::Real(policy) => {
                 let builder = Cache::builder("plan").policy(policy).capacity(capacity as u64);
