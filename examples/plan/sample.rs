@@ -135,11 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn ten_million_requests_are_not_held() {
-        let sample = read((0..10_000_000).map(|i| i % 500_000), 100_000);
-        assert!(sample.requests.len() <= 100_000);
-        assert_eq!(sample.of, 10_000_000);
-        let off = sample.keys() as f64 / 500_000.0;
+    fn a_million_requests_are_not_held() {
+        let sample = read((0..1_000_000).map(|i| i % 50_000), 50_000);
+        assert!(sample.requests.len() <= 50_000);
+        assert_eq!(sample.of, 1_000_000);
+        let off = sample.keys() as f64 / 50_000.0;
         assert!((0.9..1.1).contains(&off), "{off}");
     }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use hybridcache::Cache;
+use indicatif::HumanCount;
 use tempfile::TempDir;
 
 use super::*;
@@ -79,4 +81,20 @@ fn a_recording_of_a_share_stands_for_the_whole() {
 fn names_cannot_break_the_page() {
     let page = plan_for("<b>&.txt", b"1\n1\n", &[]).unwrap();
     assert!(page.contains("&lt;b&gt;&amp;.txt") && !page.contains("<b>"));
+}
+
+#[test]
+fn what_a_cache_records_can_be_planned_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("planned").capacity(100).build().unwrap();
+    let recorder = cache.record(folder.path().join("keys.trace"), 0.5).unwrap();
+    for i in 0..20_000_u64 {
+        let key = i * i % 4_001 % 800;
+        let _: Result<u64, std::io::Error> = cache.blocking().get_or_load(&key, || Ok(key));
+    }
+    let recorded = recorder.finish().unwrap();
+    let page = plan_in(&folder, "keys.trace", &["--recorded-share", "0.5"]).unwrap();
+    let stands_for = HumanCount(2 * recorded.requests);
+    assert!(page.contains(&format!("{stands_for} requests for about")), "{page}");
+    assert!(page.contains("policy = "));
 }

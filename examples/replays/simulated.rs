@@ -151,12 +151,12 @@ mod tests {
     }
 
     fn zipf() -> Vec<u32> {
-        let source = Source::Zipf { requests: 300_000, products: 20_000, exponent: 0.9 };
+        let source = Source::Zipf { requests: 100_000, products: 20_000, exponent: 0.9 };
         source.small_keys().unwrap().map(Result::unwrap).collect()
     }
 
     fn endless_loop() -> Vec<u32> {
-        (0..100_000).map(|i| 1_000_000 + i % 2_000).collect()
+        (0..50_000).map(|i| 1_000_000 + i % 2_000).collect()
     }
 
     /// Keys that are asked for while they are new, and never again.
