@@ -11,7 +11,7 @@ use crate::curves::{Curve, Curves};
 const WORTHWHILE: f64 = 0.9;
 /// Below this reachable hit ratio a cache is not worth its memory.
 const POOR: f64 = 0.05;
-/// Capacities that differ by less are the same: the curves are not more exact than that.
+/// Sizes that differ by less are the same: the curves are not more exact than that.
 const ABOUT: f64 = 1.05;
 /// A policy, and a capacity for it.
 pub(crate) struct Advice {
@@ -24,7 +24,7 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    /// The policy that needs the least room for nine tenths of what is reachable. `None` if no key came twice.
+    /// The policy that needs the least memory for nine tenths of what is reachable. `None` if no key came twice.
     pub(crate) fn of(curves: &Curves, entry_bytes: u64) -> Option<Self> {
         let (optimum, policies) = curves.curves.split_first()?;
         let reachable = *optimum.ratios.last()?;
@@ -32,22 +32,30 @@ impl Advice {
             return None;
         }
         let wanted = WORTHWHILE * reachable;
+        let bytes = |curve: &Curve, capacity: u64| {
+            let overhead = CONTENDERS.iter().find(|it| it.name == curve.name).map_or(0, |it| it.overhead);
+            capacity.saturating_mul(entry_bytes.saturating_add(overhead))
+        };
         let enough: Vec<_> = policies
             .iter()
-            .filter_map(|curve| Some((curve.name, room_for(wanted, &curves.capacities, &curve.ratios)?)))
+            .filter_map(|curve| Some((curve, room_for(wanted, &curves.capacities, &curve.ratios)?)))
             .collect();
-        let least = enough.iter().map(|(_, (capacity, _))| *capacity).min();
-        let (policy, (capacity, hit_ratio)) = match least {
+        let least = enough.iter().map(|(curve, (capacity, _))| bytes(curve, *capacity)).min();
+        let (curve, (capacity, hit_ratio)) = match least {
             // Of those that need about the same the first of the table is the one to take.
-            Some(least) => *enough.iter().find(|(_, (capacity, _))| *capacity as f64 <= ABOUT * least as f64)?,
+            Some(least) => {
+                *enough.iter().find(|(curve, (capacity, _))| bytes(curve, *capacity) as f64 <= ABOUT * least as f64)?
+            }
             // Capacities that the caller named may all be too small.
             None => {
-                let last = |curve: &Curve| Some((curve.name, (*curves.capacities.last()?, *curve.ratios.last()?)));
-                policies.iter().filter_map(last).reduce(|best, it| if it.1.1 > best.1.1 { it } else { best })?
+                let last = |curve: &Curve| Some((*curves.capacities.last()?, *curve.ratios.last()?));
+                policies
+                    .iter()
+                    .filter_map(|curve| Some((curve, last(curve)?)))
+                    .reduce(|best, it| if it.1.1 > best.1.1 { it } else { best })?
             }
         };
-        let overhead = CONTENDERS.iter().find(|contender| contender.name == policy).map_or(0, |it| it.overhead);
-        let bytes = capacity * (entry_bytes + overhead);
+        let (policy, bytes) = (curve.name, bytes(curve, capacity));
         Some(Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes })
     }
 }

@@ -131,9 +131,9 @@ fn mark(html: &mut String, axes: &Axes, advice: &Advice) {
     let (x, y) = (axes.x(advice.capacity as f64), axes.y(advice.hit_ratio));
     put(html, format_args!("<path class=\"mark\" d=\"M0 {y:.1}H{x:.1}V{HEIGHT}\"/>"));
     put(html, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5.5\" fill=\"currentColor\"/>"));
-    // Below and to the right of a point of a rising curve there is room, but for the edge.
+    // Curves rise from the left: there is room beside the line near the axis, but for the edge.
     let (aside, anchor) = if x < WIDTH * 0.8 { (x + 10.0, "start") } else { (x - 10.0, "end") };
-    let (y, entries) = (y + 22.0, HumanCount(advice.capacity));
+    let (y, entries) = (HEIGHT - 10.0, HumanCount(advice.capacity));
     let place = format!("x=\"{aside:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"");
     put(html, format_args!("<text class=\"label\" {place}>{}, {entries}</text>", advice.policy));
 }
