@@ -10,7 +10,6 @@ mod catalogue;
 mod measure;
 mod nodes;
 mod report;
-mod stream;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -26,14 +25,14 @@ use indicatif::HumanCount;
 use catalogue::{Catalogue, CatalogueError, Product};
 use measure::{BoxError, interrupts, measure};
 use nodes::{Nodes, product_of_a_node};
+use replays::stream::{Source, StreamError};
 use report::Report;
-use stream::{Source, StreamError};
 
 /// Replays a stream of requests for products, with a cache in front of the database and without it.
 #[derive(Parser)]
 struct Flags {
     /// The recorded stream: big-endian u32 keys (.trace, .bin) or text with one key a line (.txt), each as it is or
-    /// packed (.xz); without it, a Zipf stream is generated
+    /// packed (.xz, .zst); without it, a Zipf stream is generated
     path: Option<PathBuf>,
     /// How many products the cache may hold
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = capacity, allow_hyphen_values = true)]
@@ -110,7 +109,7 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<(), BoxError> {
     let source = match flags.path {
-        Some(path) => Source::Recorded(path),
+        Some(path) => Source::recorded(path),
         None => Source::Zipf { requests: 500_000, products: 50_000, exponent: 0.99 },
     };
     let products = match flags.ttl {
@@ -143,7 +142,7 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
 fn prepare(source: Source, folder: PathBuf) -> Result<(Source, u64, Catalogue), BoxError> {
     let named = |error: StreamError| format!("{source}: {error}");
     let (mut requests, mut ids) = (0, BTreeSet::new());
-    for id in source.keys().map_err(named)? {
+    for id in source.small_keys().map_err(named)? {
         ids.insert(id.map_err(named)?);
         requests += 1;
         if interrupts() > 0 {
@@ -161,13 +160,13 @@ fn prepare(source: Source, folder: PathBuf) -> Result<(Source, u64, Catalogue), 
 /// The whole stream through the cache, then a sample of what was replayed without it.
 async fn compare(source: &Source, requests: u64, concurrency: u16) -> Result<Report, BoxError> {
     let (cached, stats) = match &shop().nodes {
-        Some(nodes) => (measure(source.keys()?, requests, concurrency, product_of_a_node).await?, nodes.stats()),
-        None => (measure(source.keys()?, requests, concurrency, product).await?, vec![product::stats()]),
+        Some(nodes) => (measure(source.small_keys()?, requests, concurrency, product_of_a_node).await?, nodes.stats()),
+        None => (measure(source.small_keys()?, requests, concurrency, product).await?, vec![product::stats()]),
     };
     let queries = shop().catalogue.queries();
 
     let stride = cached.requests.div_ceil(SAMPLE).max(1);
-    let sample = source.keys()?.take(cached.requests as usize).step_by(stride as usize);
+    let sample = source.small_keys()?.take(cached.requests as usize).step_by(stride as usize);
     let uncached = measure(Box::new(sample), cached.requests.div_ceil(stride), concurrency, product::uncached).await?;
     Ok(Report { stopped: cached.requests < requests, cached, uncached, stats, queries })
 }

@@ -78,7 +78,10 @@ pub mod __private;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisOptions;
-pub use cache::{Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, SingleFlight, Tier, Write};
+pub use cache::{
+    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Recorded, Recorder, SingleFlight, Tier,
+    Write,
+};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use cache::{Consistency, OnOutage};

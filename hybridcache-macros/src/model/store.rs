@@ -224,9 +224,15 @@ mod tests {
 
     #[test]
     fn each_policy_has_its_name() {
-        for (word, variant) in
-            [("s3fifo", "S3Fifo"), ("lru", "Lru"), ("lfu", "Lfu"), ("fifo", "Fifo"), ("mru", "Mru"), ("clock", "Clock"), ("adaptive", "Adaptive")]
-        {
+        for (word, variant) in [
+            ("s3fifo", "S3Fifo"),
+            ("lru", "Lru"),
+            ("lfu", "Lfu"),
+            ("fifo", "Fifo"),
+            ("mru", "Mru"),
+            ("clock", "Clock"),
+            ("adaptive", "Adaptive"),
+        ] {
             let word = format_ident!("{word}");
             assert_eq!(calls(quote!(policy = #word)), format!(".policy(Policy::{variant})"));
         }

@@ -5,13 +5,14 @@ mod remote;
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
 use super::flight::Flights;
+use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::{Cache, Inner};
@@ -302,7 +303,8 @@ where
         let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
-            expires: AtomicBool::new(false),
+            watched: AtomicU8::new(0),
+            recording: Recording::default(),
             sweep_interval: self.sweep_interval,
             hasher: DefaultHashBuilder::default(),
             lag: clock.lag(),

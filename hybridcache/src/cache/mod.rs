@@ -6,6 +6,7 @@ mod context;
 mod fetch;
 mod flight;
 pub(crate) mod read;
+mod record;
 mod refresh;
 pub(crate) mod registry;
 #[cfg(feature = "redis")]
@@ -20,7 +21,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub use builder::{Consistency, OnOutage};
 pub use context::LoadContext;
 pub use fetch::{Fetch, Fetched, Tier};
 pub use read::Outcome;
+pub use record::{Recorded, Recorder};
 pub(crate) use refresh::Due;
 pub(crate) use write::Ticket;
 pub use write::{Evicted, Write};
@@ -51,6 +53,7 @@ use crate::time::NEVER;
 use context::Said;
 use flight::Flights;
 use read::{Miss, Want};
+use record::Recording;
 use registry::{Erased, Going};
 use rules::Rules;
 
@@ -107,13 +110,19 @@ pub(crate) struct Inner<K, V> {
     pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
-    /// Set before the first entry that has a deadline is put in.
-    expires: AtomicBool,
+    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`].
+    watched: AtomicU8,
+    recording: Recording,
     sweep_interval: Duration,
     me: Weak<Self>,
     pub(crate) name: String,
     version: u32,
 }
+
+/// Some entries have deadlines. Set before the first of them is put in.
+const EXPIRES: u8 = 1;
+/// Requests are being recorded.
+const RECORDS: u8 = 2;
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
@@ -386,13 +395,28 @@ where
     /// The time to compare deadlines with. The clock is not read while no entry has one.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        if self.expires.load(Ordering::Relaxed) { self.clock.now() } else { 0 }
+        if self.watched.load(Ordering::Relaxed) & EXPIRES != 0 { self.clock.now() } else { 0 }
+    }
+
+    /// The same, for a read that counts as a request for the key with this hash.
+    #[inline]
+    pub(crate) fn asked(&self, hash: u64) -> u64 {
+        let watched = self.watched.load(Ordering::Relaxed);
+        if watched & RECORDS != 0 {
+            self.note(hash);
+        }
+        if watched & EXPIRES != 0 { self.clock.now() } else { 0 }
     }
 
     /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
     #[inline]
     pub(crate) fn served(&self) -> (u32, u64) {
-        let (generation, now) = (self.generation(), self.now());
+        self.served_at(self.now())
+    }
+
+    #[inline]
+    pub(crate) fn served_at(&self, now: u64) -> (u32, u64) {
+        let generation = self.generation();
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
             return (remote.served(generation, now), now);
@@ -412,7 +436,7 @@ where
     /// What memory answers.
     #[inline]
     pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
-        let (generation, now) = self.served();
+        let (generation, now) = self.served_at(self.asked(hash));
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote
             && self.rules.idle != NEVER
@@ -572,7 +596,8 @@ where
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
     /// background.
     fn expect_expiry(&self) {
-        if self.expires.load(Ordering::Relaxed) || self.expires.swap(true, Ordering::Relaxed) {
+        let expires = |watched: u8| watched & EXPIRES != 0;
+        if expires(self.watched.load(Ordering::Relaxed)) || expires(self.watched.fetch_or(EXPIRES, Ordering::Relaxed)) {
             return;
         }
         if self.clock.is_real() && self.sweep_interval != Duration::MAX {

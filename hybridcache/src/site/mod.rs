@@ -183,7 +183,7 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served();
+        let (generation, now) = inner.served_at(inner.asked(hash));
         if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
             let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
