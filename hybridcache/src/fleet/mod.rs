@@ -42,6 +42,8 @@ pub(crate) use wakes::Awake;
 const DEFERRED: usize = 10_000;
 /// How long invalidations are witnessed, to be repeated should a failover lose them.
 const WITNESS_FOR: u64 = 60_000_000_000;
+/// How long a shutdown waits for what is owed to be sent.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often an invalidation is sent again because the server that acknowledged it may no longer be the one to ask.
 const ROUNDS: usize = 3;
 
@@ -353,6 +355,12 @@ impl Fleet {
 
     /// Sends what is queued, as far as the remote tier lets it, and ends the connections.
     pub(crate) async fn shutdown(&self) {
+        let sent = async {
+            while self.is_owing() {
+                self.steward.told().await;
+            }
+        };
+        io::within(FAREWELL, sent).await;
         self.steward.dismiss().await;
         let _ = self.driver.close().await;
     }
