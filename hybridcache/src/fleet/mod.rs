@@ -356,7 +356,7 @@ impl Fleet {
     /// Sends what is queued, as far as the remote tier lets it, and ends the connections.
     pub(crate) async fn shutdown(&self) {
         let sent = async {
-            while self.is_owing() {
+            while self.node.lock().is_owing() {
                 self.steward.told().await;
             }
         };
