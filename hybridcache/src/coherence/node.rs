@@ -64,7 +64,7 @@ const IDLE_INTERVALS: u64 = 10;
 pub(crate) struct Ticket {
     asked: u64,
     generation: u64,
-    /// The watermarks at that time.
+    /// The newest numbers known at that time.
     numbers: [u64; 2],
 }
 
@@ -193,7 +193,7 @@ impl Node {
         Ticket {
             asked: now,
             generation: self.generation,
-            numbers: self.buses.each_ref().map(|bus| bus.history.number()),
+            numbers: self.buses.each_ref().map(|bus| bus.history.newest()),
         }
     }
 
@@ -381,7 +381,10 @@ impl Node {
     /// When a record is born whose lease is requested now (R14); `None` if it would be dead wherever it is read, as nothing is known
     /// of the meta partition yet.
     pub(crate) fn born(&self) -> Option<Born> {
-        self.meta().mark().or_else(|| self.floors.as_ref().map(Floors::mark)).map(Born::at)
+        let floors = self.floors.as_ref().map(Floors::mark);
+        let newer =
+            |meta: &Mark| floors.is_none_or(|floors| floors.epoch != meta.epoch || floors.number <= meta.number);
+        self.meta().mark().filter(newer).or(floors).map(Born::at)
     }
 
     /// R14: whether a record may be used that a remote tier holds.

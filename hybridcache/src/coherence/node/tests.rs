@@ -33,6 +33,50 @@ impl Node {
             age(at);
         }
     }
+
+    /// Forgets what only paces it, unless records are `judged` the age of the floors, and counts generations from 0 again: so states
+    /// that behave alike are alike. Returns what the generation was.
+    pub(crate) fn canonicalize(&mut self, judged: bool) -> u64 {
+        if !judged {
+            self.floors.iter_mut().for_each(|floors| floors.age(u64::MAX, 0));
+        }
+        for bus in &mut self.buses {
+            bus.history.age(u64::MAX, 0);
+        }
+        (self.repeat_at, self.last_replay, self.last_fence, self.last_read) = (0, 0, 0, 0);
+        std::mem::replace(&mut self.generation, 0)
+    }
+
+    /// Whether something that others sent is to be repeated unless they do.
+    pub(crate) fn is_waiting_to_repeat(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Where it stands, if it knows of nothing beyond.
+    pub(crate) fn newest(&self, partition: Partition) -> Option<Mark> {
+        self.mark(partition).filter(|mark| mark.number == self.buses[partition as usize].history.newest())
+    }
+
+    pub(crate) fn mark(&self, partition: Partition) -> Option<Mark> {
+        self.buses[partition as usize].history.mark()
+    }
+}
+
+impl Ticket {
+    pub(crate) fn age(&mut self, by: u64, oldest: u64) {
+        self.asked = self.asked.saturating_sub(by).max(oldest);
+    }
+
+    /// Ages of a ticket count from here: R5 broken.
+    pub(crate) fn asked_at(self, asked: u64) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// The same in a count of generations that starts at `generation`.
+    pub(crate) fn since(self, generation: u64) -> Self {
+        let generation = if self.generation == generation { 0 } else { u64::MAX };
+        Self { generation, ..self }
+    }
 }
 
 const SECOND: u64 = 1_000;
@@ -260,6 +304,19 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
     let effects = node.tick(START + 505 + TIMING.replay_others_after + TIMING.heartbeat);
     assert!(effects.contains(&Effect::Replay(keys("theirs"))), "its sender did not: {effects:?}");
     node.validate();
+}
+
+#[test]
+fn r12_an_own_eviction_whose_message_was_lost_with_its_server_is_sent_again() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let promoted = fleet.replica();
+    let mine = fleet.send(Partition::Keys, true, keys("mine"));
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 10);
+    node.down();
+    node.up(START + 20);
+    let effects = fence(&mut node, &promoted, START + 30);
+    assert!(effects.contains(&Effect::Replay(keys("mine"))), "the watermark alone would not tell: {effects:?}");
 }
 
 #[test]
