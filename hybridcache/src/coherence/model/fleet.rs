@@ -15,6 +15,8 @@ use crate::key::Stored;
 pub(crate) const CACHE: &str = "c";
 
 static KEYS: LazyLock<Arc<[Text]>> = LazyLock::new(|| [Text { cache: CACHE.into(), key: (*b"k").into() }].into());
+static ELSEWHERE: LazyLock<Arc<[Text]>> =
+    LazyLock::new(|| [Text { cache: CACHE.into(), key: (*b"other").into() }].into());
 static NAME: LazyLock<Arc<str>> = LazyLock::new(|| CACHE.into());
 
 pub(crate) fn key() -> Stored<u8> {
@@ -54,6 +56,7 @@ impl Fleet {
             writes: self.config.writes,
             failovers: self.config.failovers,
             floors_lost: self.config.floors_lost,
+            elsewhere: self.config.elsewhere,
             acknowledged: [None; 4],
             own_acknowledged: 0,
             seen: 0,
@@ -109,7 +112,7 @@ impl Fleet {
             mark: Mark { epoch: self.nonce(epoch, 0, None), number, chain: self.nonce(epoch, number, Some(link)) },
             previous: self.nonce(epoch, number - 1, previous),
             own: link.own,
-            body: self.body(),
+            body: if link.elsewhere { Body::Keys(Arc::clone(&ELSEWHERE)) } else { self.body() },
         }
     }
 
@@ -125,7 +128,7 @@ impl Fleet {
 
     /// Takes a number and publishes; what is left in the slot is the caller's.
     pub(super) fn bump(&self, s: &mut State, own: bool) -> Mark {
-        s.server.log.push(Link { incarnation: s.server.incarnation, own });
+        s.server.log.push(Link { incarnation: s.server.incarnation, own, elsewhere: false });
         let number = s.server.log.len() as u64;
         s.wires.insert(Self::wire(&s.server, number));
         if self.config.kind == Kind::Clear {
@@ -208,6 +211,7 @@ impl Fleet {
     pub(super) fn apply(&self, s: &mut State, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
+                Effect::Kill(keys) if keys == *ELSEWHERE => {}
                 Effect::Kill(_) | Effect::Clear(_) => self.kill(s, true),
                 Effect::RaiseFloor => {
                     self.reach("the floor is raised");

@@ -69,14 +69,12 @@ pub(crate) enum Broken {
     OwnEvictSparesFlights,
     /// R11: the callers of a rejected fill take its value for good.
     RejectedReturns,
-    /// R11: a rejected load starts again by itself.
-    RejectedRestarts,
+    /// R11: what a flight returns that was retired counts like what is kept.
+    DetachedCounts,
     /// R10: a flight that was retired may still fill, if nothing was invalidated since.
     RetiredMayFill,
-    /// R10: an entry that was not vouched for survives a newer load.
-    UnsyncedSurvives,
-    /// R12: replies of a dead generation count.
-    DeadRepliesCount,
+    /// R12: acknowledgements of a dead generation count.
+    DeadAcknowledges,
     /// R12: one history looks like another.
     NoChain,
     /// R12: nobody repeats what a failover lost.
@@ -122,6 +120,8 @@ pub(crate) struct Config {
     pub(crate) reconnect: bool,
     /// The other node dies with the failover, and repeats nothing.
     pub(crate) issuer_dies: bool,
+    /// Invalidations of other keys.
+    pub(crate) elsewhere: u8,
     /// Own evictions may fail to be sent.
     pub(crate) defer: bool,
     pub(crate) floors_lost: u8,
@@ -147,6 +147,7 @@ impl Config {
             failovers: 0,
             reconnect: false,
             issuer_dies: false,
+            elsewhere: 0,
             defer: false,
             floors_lost: 0,
             broken: None,

@@ -28,6 +28,8 @@ pub(crate) enum Slot {
 pub(crate) struct Link {
     pub(crate) incarnation: u8,
     pub(crate) own: bool,
+    /// It is of another key.
+    pub(crate) elsewhere: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -155,6 +157,7 @@ pub(crate) struct State {
     pub(crate) writes: u8,
     pub(crate) failovers: u8,
     pub(crate) floors_lost: u8,
+    pub(crate) elsewhere: u8,
     /// How long ago the invalidation of each version was acknowledged.
     pub(crate) acknowledged: [Option<u8>; 4],
     /// The newest own version that was acknowledged.
@@ -215,4 +218,5 @@ pub(crate) enum Action {
     Replayed,
     ReplayFails,
     OthersReplay,
+    Elsewhere,
 }

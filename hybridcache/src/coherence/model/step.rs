@@ -98,6 +98,7 @@ impl Fleet {
             when(executed || room, if executed { Action::Replayed } else { Action::Replay });
             when(defer, Action::ReplayFails);
         }
+        when(room && s.elsewhere > 0, Action::Elsewhere);
         when(room && s.others_owe && !issuer_dies && !self.broken(Broken::NoReplay), Action::OthersReplay);
     }
 
@@ -215,6 +216,14 @@ impl Fleet {
                 let effects = s.node.replayed(replay.generation, acknowledged, NOW);
                 self.apply(s, effects);
             }
+            Action::Elsewhere => {
+                s.elsewhere -= 1;
+                self.bump(s, false);
+                s.wires.pop_last();
+                let number = s.server.log.len() as u64;
+                s.server.log.last_mut()?.elsewhere = true;
+                s.wires.insert(Self::wire(&s.server, number));
+            }
             Action::OthersReplay => {
                 self.invalidate(s, false);
             }
@@ -260,9 +269,7 @@ impl Fleet {
                 let owes = s.node.owes(CACHE, b"k") && !self.broken(Broken::OwedIsRead);
                 let stage = if owes { Stage::Loading { fill: false } } else { Stage::Asked };
                 s.flights[free?] = Some(self.flight(s, stage));
-                if !self.broken(Broken::UnsyncedSurvives) {
-                    s.memory = None;
-                }
+                s.memory = None;
             }
         }
         Some(())
@@ -297,8 +304,7 @@ impl Fleet {
     fn reply(&self, s: &mut State, at: usize) {
         let Some(flight) = s.flights[at] else { return };
         let Stage::Found(version, born) = flight.stage else { return };
-        let dead_reply = flight.generation != s.node.generation() && !self.broken(Broken::DeadRepliesCount);
-        if dead_reply {
+        if flight.generation != s.node.generation() {
             self.reach("a reply of a dead generation");
             return self.abandon(s, at);
         }
@@ -351,7 +357,7 @@ impl Fleet {
         let Some(flight) = s.flights[at] else { return };
         match flight.stage {
             Stage::Kept(version) => {
-                if flight.generation == s.node.generation() || self.broken(Broken::DeadRepliesCount) {
+                if flight.generation == s.node.generation() {
                     self.arrive(s, at, version);
                 } else {
                     self.abandon(s, at);
@@ -359,11 +365,6 @@ impl Fleet {
                 }
             }
             Stage::Rejected(version) => {
-                if self.broken(Broken::RejectedRestarts) {
-                    self.end(s, self.token(at));
-                    s.flights[at] = Some(Flight { stage: Stage::Asked, ..flight });
-                    return;
-                }
                 // Its callers take the value once, or (`strict`) look again: then they are other reads.
                 self.abandon(s, at);
                 self.give(s, version, flight.required, !self.broken(Broken::RejectedReturns));
@@ -385,7 +386,7 @@ impl Fleet {
             self.reach("a result is not kept");
         }
         self.end(s, self.token(at));
-        self.give(s, version, flight.required, !fill);
+        self.give(s, version, flight.required, !fill && !self.broken(Broken::DetachedCounts));
     }
 
     /// A flight ends and nothing of it is kept.
@@ -472,7 +473,7 @@ impl Fleet {
             }
             Action::Acknowledge => {
                 let Writer::Executed { version, generation, mark, put } = s.own else { return None };
-                let dead_counts = self.broken(Broken::DeadRepliesCount);
+                let dead_counts = self.broken(Broken::DeadAcknowledges);
                 let generation = if dead_counts { s.node.generation() } else { generation };
                 match s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW) {
                     None => s.own = Writer::Sent { version, generation: s.node.generation() },
@@ -493,6 +494,10 @@ impl Fleet {
                 }
             }
             Action::Defer => {
+                if let Writer::Sent { version, .. } | Writer::Executed { version, .. } = s.own {
+                    // It is in effect here (G3), and nowhere else.
+                    s.own_acknowledged = s.own_acknowledged.max(version);
+                }
                 s.own = Writer::Idle;
                 self.kill(s, true);
                 let effects = s.node.defer(&self.body(), NOW);
