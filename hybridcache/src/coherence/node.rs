@@ -285,9 +285,9 @@ impl Node {
         effects
     }
 
-    /// The server acknowledged an invalidation of this node's own that was sent in `generation` (R9). `None`: the answer is of a
-    /// server that may not be the one of now; it counts for nothing, send it again (R12). To be followed by nothing that awaits
-    /// before the effects are done.
+    /// The server acknowledged an invalidation of this node's own that was sent in `generation` (R9). `false`: the answer is of a
+    /// server that is not, or may not be, the one of now; it counts for nothing, send it again (R12). The effects are to be done
+    /// either way, and before anything else is awaited.
     pub(crate) fn acknowledged(
         &mut self,
         generation: u64,
@@ -295,20 +295,22 @@ impl Node {
         mark: Mark,
         body: &Body,
         now: u64,
-    ) -> Option<Vec<Effect>> {
-        if generation != self.generation {
-            return None;
-        }
+    ) -> (bool, Vec<Effect>) {
         let mut effects = Vec::new();
-        let ours = self.buses[partition as usize].history.acknowledge(mark, body, now);
+        if generation != self.generation {
+            return (false, effects);
+        }
         // Whatever the numbers: what is in memory or under way may have been read before.
         self.apply(mark, body, &mut effects);
-        if !ours {
+        // Interleaving that this defeats: executed, its server dies, another message of the new one takes its number and is heard
+        // here without a hole, then the answer comes.
+        let counts = self.buses[partition as usize].history.acknowledge(mark, body, now);
+        if !counts {
             self.leave(partition, &mut effects);
             effects.extend(self.ask(now));
         }
         self.tell(&mut effects);
-        Some(effects)
+        (counts, effects)
     }
 
     /// An invalidation could not be sent, or nobody knows whether it was executed. Memory is to be rid of it already.
@@ -326,12 +328,11 @@ impl Node {
         acknowledged: Option<(Partition, Mark, &Body)>,
         now: u64,
     ) -> Vec<Effect> {
-        let effects = acknowledged.and_then(|(at, mark, body)| self.acknowledged(generation, at, mark, body, now));
-        self.owed.settle(effects.is_some());
+        let (counts, mut effects) = acknowledged
+            .map_or((false, Vec::new()), |(at, mark, body)| self.acknowledged(generation, at, mark, body, now));
+        self.owed.settle(counts);
         // One that failed waits for the next heartbeat.
-        let failed = effects.is_none();
-        let mut effects = effects.unwrap_or_default();
-        if !failed {
+        if counts {
             self.replay(now, &mut effects);
         }
         effects

@@ -14,7 +14,6 @@
 mod fleet;
 mod state;
 mod step;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -101,6 +100,8 @@ pub(crate) struct Config {
     pub(crate) writes: u8,
     pub(crate) own: bool,
     pub(crate) other: bool,
+    /// Time passes. I1 and I5 do not depend on it.
+    pub(crate) ticks: bool,
     /// D, in ticks.
     pub(crate) fresh_for: u64,
     /// Concurrent flights of the node, and of all others.
@@ -135,6 +136,7 @@ impl Config {
             writes: 1,
             own: true,
             other: true,
+            ticks: true,
             fresh_for: 1,
             flights: 1,
             others: true,

@@ -18,7 +18,7 @@ impl Fleet {
         let room = s.server.log.len() < self.config.messages;
         let served = s.memory.is_some() && self.is_synced(s);
         when(served, Action::Hit);
-        when(!served, Action::Miss);
+        when(!served && self.config.flights > 0, Action::Miss);
         when(s.memory.is_some(), Action::Drop);
         for (at, flight) in s.flights.iter().enumerate() {
             let Some(flight) = flight else { continue };
@@ -43,7 +43,7 @@ impl Fleet {
                 },
             );
         }
-        when(true, Action::Tick);
+        when(self.config.ticks, Action::Tick);
         for (at, wire) in s.wires.iter().enumerate() {
             when(at == 0 || reorder, Action::Deliver(*wire));
             when(loss, Action::Lose(*wire));
@@ -432,7 +432,7 @@ impl Fleet {
                 let mark = self.bump(s, own);
                 if own {
                     let generation = s.node.generation();
-                    let effects = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW)?;
+                    let (_, effects) = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW);
                     self.apply(s, effects);
                     // After the kill of its own begin, which is older.
                     if self.config.kind == Kind::Put {
@@ -454,7 +454,9 @@ impl Fleet {
             }
             Action::Send => {
                 let Writer::Committed(version) = s.own else { return None };
-                self.kill(s, !self.broken(Broken::OwnEvictSparesFlights));
+                if self.config.kind != Kind::Put {
+                    self.kill(s, !self.broken(Broken::OwnEvictSparesFlights));
+                }
                 s.own = Writer::Sent { version, generation: s.node.generation() };
             }
             Action::Execute(own) => {
@@ -473,24 +475,22 @@ impl Fleet {
             }
             Action::Acknowledge => {
                 let Writer::Executed { version, generation, mark, put } = s.own else { return None };
-                let dead_counts = self.broken(Broken::DeadAcknowledges);
-                let generation = if dead_counts { s.node.generation() } else { generation };
-                match s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW) {
-                    None => s.own = Writer::Sent { version, generation: s.node.generation() },
-                    Some(effects) => {
-                        let newest = self.config.kind == Kind::Put && s.table.end_write(&key(), 1);
-                        if self.broken(Broken::OwnEvictSparesFlights) {
-                            s.memory = None;
-                        } else {
-                            self.apply(s, effects);
-                        }
-                        if newest && put {
-                            s.memory = Some(version);
-                            self.reach("a put is kept in memory");
-                        }
-                        s.own = Writer::Idle;
-                        self.acknowledge(s, version, true);
+                let (counts, effects) = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW);
+                let newest = counts && self.config.kind == Kind::Put && s.table.end_write(&key(), 1);
+                if self.broken(Broken::OwnEvictSparesFlights) {
+                    s.memory = None;
+                } else {
+                    self.apply(s, effects);
+                }
+                if counts {
+                    if newest && put {
+                        s.memory = Some(version);
+                        self.reach("a put is kept in memory");
                     }
+                    s.own = Writer::Idle;
+                    self.acknowledge(s, version, true);
+                } else {
+                    s.own = Writer::Sent { version, generation: s.node.generation() };
                 }
             }
             Action::Defer => {

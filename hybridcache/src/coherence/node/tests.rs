@@ -251,12 +251,12 @@ fn r9_an_acknowledged_eviction_kills_and_its_own_message_does_not_kill_again() {
     let mut node = joined(&fleet);
     let message = fleet.send(Partition::Keys, true, keys("mine"));
     let effects = node.acknowledged(node.generation(), Partition::Keys, message.mark, &message.body, START + 10);
-    assert_eq!(effects, Some(vec![kill("mine")]));
+    assert_eq!(effects, (true, vec![kill("mine")]));
     assert_eq!(node.message(Partition::Keys, &message, START + 11), []);
     let early = fleet.send(Partition::Keys, true, keys("early"));
     assert_eq!(node.message(Partition::Keys, &early, START + 12), [kill("early")], "its message came first");
     let effects = node.acknowledged(node.generation(), Partition::Keys, early.mark, &early.body, START + 13);
-    assert_eq!(effects, Some(vec![kill("early")]), "whatever was loaded in between");
+    assert_eq!(effects, (true, vec![kill("early")]), "whatever was loaded in between");
     assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
 }
 
@@ -347,7 +347,19 @@ fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
     let sent_in = node.generation();
     let lost = fleet.send(Partition::Keys, true, keys("mine"));
     fence(&mut node, &promoted, START + 500);
-    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), None);
+    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), (false, vec![]));
+}
+
+#[test]
+fn r12_an_acknowledgement_whose_number_another_message_has_acknowledges_nothing() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    let lost = fleet.send(Partition::Keys, true, keys("mine"));
+    node.message(Partition::Keys, &promoted.evict("other"), START + 10);
+    let generation = node.generation();
+    let (counts, effects) = node.acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 11);
+    assert!(!counts && effects.contains(&Effect::RaiseFloor), "{effects:?}");
 }
 
 #[test]
