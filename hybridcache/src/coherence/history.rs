@@ -81,19 +81,24 @@ impl History {
         self.mark.map_or(0, |mark| mark.number)
     }
 
+    /// The newest number this node knows to have been given, by a message or by the acknowledgement of one.
+    pub(crate) fn newest(&self) -> u64 {
+        self.witnessed.last_key_value().map_or(0, |(number, _)| *number).max(self.number())
+    }
+
     pub(crate) fn joined(&self) -> u64 {
         self.joined
     }
 
     /// Whether something lies beyond the watermark that the chain does not yet reach.
     pub(crate) fn has_hole(&self) -> bool {
-        self.mark.is_some_and(|mark| self.witnessed.last_key_value().is_some_and(|(number, _)| *number > mark.number))
+        self.mark.is_some_and(|mark| mark.number < self.newest())
     }
 
     /// R4: a message arrived. The watermark moves as far as the chain reaches.
     pub(crate) fn hear(&mut self, message: &Message, now: u64) -> Heard {
         let Message { mark: Mark { epoch, number, chain }, previous, own, ref body } = *message;
-        if self.mark.is_some_and(|mark| mark.epoch != epoch) {
+        if self.contradicts(message.mark) {
             return Heard::Foreign;
         }
         let heard = match self.witnessed.get_mut(&number) {
@@ -102,8 +107,6 @@ impl History {
                 Heard::Known
             }
             Some(_) if self.mark.is_some() => return Heard::Foreign,
-            // Older than what is remembered: applied once more, which is safe.
-            None if self.mark.is_some_and(|mark| number <= mark.number) => return Heard::New,
             _ => {
                 let body = body.clone();
                 self.remember(number, Witness { epoch, chain, previous: Some(previous), own, body, at: now });
@@ -116,7 +119,7 @@ impl History {
     /// An invalidation of this node's own was acknowledged, before or after its message came (R9: its number is
     /// remembered). `false` if it belongs to another past.
     pub(crate) fn acknowledge(&mut self, mark: Mark, body: &Body, now: u64) -> bool {
-        if self.mark.is_some_and(|own| own.epoch != mark.epoch) {
+        if self.contradicts(mark) {
             return false;
         }
         match self.witnessed.get_mut(&mark.number) {
@@ -128,7 +131,6 @@ impl History {
                 true
             }
             Some(_) if self.mark.is_some() => false,
-            None if self.mark.is_some_and(|own| mark.number <= own.number) => true,
             _ => {
                 let Mark { epoch, number, chain } = mark;
                 let body = body.clone();
@@ -138,7 +140,8 @@ impl History {
         }
     }
 
-    /// R5: compares with where the fleet stood; `at_send` is the watermark when that was asked for.
+    /// R5: compares with where the fleet stood; `at_send` is what was [`newest`](Self::newest) when that was asked for. An own
+    /// invalidation may have been acknowledged, its message lost, and then the server with it: only its number tells.
     pub(crate) fn compare(&self, fleet: Mark, at_send: u64) -> Standing {
         let Some(own) = self.mark else { return Standing::Apart };
         if fleet.epoch != own.epoch || fleet.number < at_send {
@@ -198,6 +201,11 @@ impl History {
         while self.keys > REMEMBERED_KEYS && self.witnessed.len() > 1 {
             self.forget_oldest();
         }
+    }
+
+    fn contradicts(&self, mark: Mark) -> bool {
+        let same_number = |own: Mark| own.number == mark.number && own.chain != mark.chain;
+        self.mark.is_some_and(|own| own.epoch != mark.epoch || same_number(own))
     }
 
     /// Moves the watermark over what is linked to it. `false` if the next message is linked to something else.

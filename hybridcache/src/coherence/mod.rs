@@ -37,7 +37,7 @@ use crate::key::{Prehashed, Stored};
 pub(crate) type FlightId = u64;
 
 /// The flights and writes of one stripe of a cache's keys. `W` is however the caller reaches a waiter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table<K, W> {
     attached: HashMap<Stored<K>, Flight<W>, Prehashed>,
     detached: HashMap<FlightId, Flight<W>>,
@@ -61,7 +61,7 @@ pub(crate) struct Start {
     pub(crate) blocking: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Flight<W> {
     start: Start,
     /// How many callers run their bodies for this flight now.
@@ -71,14 +71,14 @@ struct Flight<W> {
     waiters: VecDeque<Waiter<W>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Waiter<W> {
     who: W,
     /// Waits in a plain function: a thread is parked.
     blocking: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Writers {
     newest: u64,
     open: usize,
@@ -373,5 +373,7 @@ impl<W> Flight<W> {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

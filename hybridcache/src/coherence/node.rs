@@ -63,7 +63,7 @@ const IDLE_INTERVALS: u64 = 10;
 pub(crate) struct Ticket {
     asked: u64,
     generation: u64,
-    /// The watermarks at that time.
+    /// The newest numbers known at that time.
     numbers: [u64; 2],
 }
 
@@ -192,7 +192,7 @@ impl Node {
         Ticket {
             asked: now,
             generation: self.generation,
-            numbers: self.buses.each_ref().map(|bus| bus.history.number()),
+            numbers: self.buses.each_ref().map(|bus| bus.history.newest()),
         }
     }
 
@@ -284,9 +284,9 @@ impl Node {
         effects
     }
 
-    /// The server acknowledged an invalidation of this node's own that was sent in `generation` (R9). `None`: the answer is of a
-    /// server that may not be the one of now; it counts for nothing, send it again (R12). To be followed by nothing that awaits
-    /// before the effects are done.
+    /// The server acknowledged an invalidation of this node's own that was sent in `generation` (R9). `false`: the answer is of a
+    /// server that is not, or may not be, the one of now; it counts for nothing, send it again (R12). The effects are to be done
+    /// either way, and before anything else is awaited.
     pub(crate) fn acknowledged(
         &mut self,
         generation: u64,
@@ -294,20 +294,22 @@ impl Node {
         mark: Mark,
         body: &Body,
         now: u64,
-    ) -> Option<Vec<Effect>> {
-        if generation != self.generation {
-            return None;
-        }
+    ) -> (bool, Vec<Effect>) {
         let mut effects = Vec::new();
-        let ours = self.buses[partition as usize].history.acknowledge(mark, body, now);
+        if generation != self.generation {
+            return (false, effects);
+        }
         // Whatever the numbers: what is in memory or under way may have been read before.
         self.apply(mark, body, &mut effects);
-        if !ours {
+        // Interleaving that this defeats: executed, its server dies, another message of the new one takes its number and is heard
+        // here without a hole, then the answer comes.
+        let counts = self.buses[partition as usize].history.acknowledge(mark, body, now);
+        if !counts {
             self.leave(partition, &mut effects);
             effects.extend(self.ask(now));
         }
         self.tell(&mut effects);
-        Some(effects)
+        (counts, effects)
     }
 
     /// An invalidation could not be sent, or nobody knows whether it was executed. Memory is to be rid of it already.
@@ -325,12 +327,11 @@ impl Node {
         acknowledged: Option<(Partition, Mark, &Body)>,
         now: u64,
     ) -> Vec<Effect> {
-        let effects = acknowledged.and_then(|(at, mark, body)| self.acknowledged(generation, at, mark, body, now));
-        self.owed.settle(effects.is_some());
+        let (counts, mut effects) = acknowledged
+            .map_or((false, Vec::new()), |(at, mark, body)| self.acknowledged(generation, at, mark, body, now));
+        self.owed.settle(counts);
         // One that failed waits for the next heartbeat.
-        let failed = effects.is_none();
-        let mut effects = effects.unwrap_or_default();
-        if !failed {
+        if counts {
             self.replay(now, &mut effects);
         }
         effects
@@ -368,11 +369,13 @@ impl Node {
     }
 
     /// Whether memory may be served at `now`, as the clock of a hit shows it (R6).
+    #[cfg(test)]
     pub(crate) fn is_synced(&self, now: u64) -> bool {
         self.told != 0 && now <= (self.told + self.timing.fresh_for).saturating_sub(self.timing.lag)
     }
 
     /// R8: a flight may be joined if it began at this instant or later.
+    #[cfg(test)]
     pub(crate) fn horizon(&self, now: u64) -> u64 {
         if self.is_synced(now) { 0 } else { now.saturating_sub(self.timing.fresh_for) }
     }
@@ -380,7 +383,10 @@ impl Node {
     /// When a record is born whose lease is requested now (R14); `None` if it would be dead wherever it is read, as nothing is known
     /// of the meta partition yet.
     pub(crate) fn born(&self) -> Option<Born> {
-        self.meta().mark().or_else(|| self.floors.as_ref().map(Floors::mark)).map(Born::at)
+        let floors = self.floors.as_ref().map(Floors::mark);
+        let newer =
+            |meta: &Mark| floors.is_none_or(|floors| floors.epoch != meta.epoch || floors.number <= meta.number);
+        self.meta().mark().filter(newer).or(floors).map(Born::at)
     }
 
     /// R14: whether a record may be used that a remote tier holds.

@@ -1,5 +1,25 @@
 use super::*;
 
+impl<K: Eq + Hash + Copy + Ord, W> Table<K, W> {
+    /// Everything that decides what it does, in one order.
+    pub(crate) fn canonical(&self) -> (Vec<(Option<K>, Start)>, Vec<(K, u64, usize)>) {
+        let attached = self.attached.iter().map(|(key, flight)| (Some(key.key), flight.start));
+        let detached = self.detached.values().map(|flight| (None, Start { began: 0, ..flight.start }));
+        let mut flights: Vec<_> = attached.chain(detached).collect();
+        flights.sort_unstable_by_key(|(key, start)| (*key, start.id));
+        let mut writers: Vec<_> = self.writers.iter().map(|(key, w)| (key.key, w.newest, w.open)).collect();
+        writers.sort_unstable();
+        (flights, writers)
+    }
+
+    /// Lets every flight have begun `by` earlier, but never earlier than at `oldest`.
+    pub(crate) fn age(&mut self, by: u64, oldest: u64) {
+        for flight in self.attached.values_mut().chain(self.detached.values_mut()) {
+            flight.start.began = flight.start.began.saturating_sub(by).max(oldest);
+        }
+    }
+}
+
 type Flights = Table<u64, &'static str>;
 
 fn key(k: u64) -> Stored<u64> {

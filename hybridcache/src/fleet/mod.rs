@@ -258,10 +258,7 @@ impl Fleet {
             match send(nonce()).await {
                 Ok((mark, answer)) => {
                     let acknowledged = self.act_on(&mut unsent.doomed, |node, now| {
-                        match node.acknowledged(generation, partition, mark, body, now) {
-                            Some(effects) => (true, effects),
-                            None => (false, Vec::new()),
-                        }
+                        node.acknowledged(generation, partition, mark, body, now)
                     });
                     if acknowledged {
                         let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };

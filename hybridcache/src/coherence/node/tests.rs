@@ -33,6 +33,50 @@ impl Node {
             age(at);
         }
     }
+
+    /// Forgets what only paces it, unless records are `judged` the age of the floors, and counts generations from 0 again: so states
+    /// that behave alike are alike. Returns what the generation was.
+    pub(crate) fn canonicalize(&mut self, judged: bool) -> u64 {
+        if !judged {
+            self.floors.iter_mut().for_each(|floors| floors.age(u64::MAX, 0));
+        }
+        for bus in &mut self.buses {
+            bus.history.age(u64::MAX, 0);
+        }
+        (self.repeat_at, self.last_replay, self.last_fence, self.last_read) = (0, 0, 0, 0);
+        std::mem::replace(&mut self.generation, 0)
+    }
+
+    /// Whether something that others sent is to be repeated unless they do.
+    pub(crate) fn is_waiting_to_repeat(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Where it stands, if it knows of nothing beyond.
+    pub(crate) fn newest(&self, partition: Partition) -> Option<Mark> {
+        self.mark(partition).filter(|mark| mark.number == self.buses[partition as usize].history.newest())
+    }
+
+    pub(crate) fn mark(&self, partition: Partition) -> Option<Mark> {
+        self.buses[partition as usize].history.mark()
+    }
+}
+
+impl Ticket {
+    pub(crate) fn age(&mut self, by: u64, oldest: u64) {
+        self.asked = self.asked.saturating_sub(by).max(oldest);
+    }
+
+    /// Ages of a ticket count from here: R5 broken.
+    pub(crate) fn asked_at(self, asked: u64) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// The same in a count of generations that starts at `generation`.
+    pub(crate) fn since(self, generation: u64) -> Self {
+        let generation = if self.generation == generation { 0 } else { u64::MAX };
+        Self { generation, ..self }
+    }
 }
 
 const SECOND: u64 = 1_000;
@@ -207,12 +251,12 @@ fn r9_an_acknowledged_eviction_kills_and_its_own_message_does_not_kill_again() {
     let mut node = joined(&fleet);
     let message = fleet.send(Partition::Keys, true, keys("mine"));
     let effects = node.acknowledged(node.generation(), Partition::Keys, message.mark, &message.body, START + 10);
-    assert_eq!(effects, Some(vec![kill("mine")]));
+    assert_eq!(effects, (true, vec![kill("mine")]));
     assert_eq!(node.message(Partition::Keys, &message, START + 11), []);
     let early = fleet.send(Partition::Keys, true, keys("early"));
     assert_eq!(node.message(Partition::Keys, &early, START + 12), [kill("early")], "its message came first");
     let effects = node.acknowledged(node.generation(), Partition::Keys, early.mark, &early.body, START + 13);
-    assert_eq!(effects, Some(vec![kill("early")]), "whatever was loaded in between");
+    assert_eq!(effects, (true, vec![kill("early")]), "whatever was loaded in between");
     assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
 }
 
@@ -263,6 +307,19 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
 }
 
 #[test]
+fn r12_an_own_eviction_whose_message_was_lost_with_its_server_is_sent_again() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let promoted = fleet.replica();
+    let mine = fleet.send(Partition::Keys, true, keys("mine"));
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 10);
+    node.down();
+    node.up(START + 20);
+    let effects = fence(&mut node, &promoted, START + 30);
+    assert!(effects.contains(&Effect::Replay(keys("mine"))), "the watermark alone would not tell: {effects:?}");
+}
+
+#[test]
 fn r12_a_fork_of_the_same_length_is_seen_by_its_links() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
@@ -290,7 +347,19 @@ fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
     let sent_in = node.generation();
     let lost = fleet.send(Partition::Keys, true, keys("mine"));
     fence(&mut node, &promoted, START + 500);
-    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), None);
+    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), (false, vec![]));
+}
+
+#[test]
+fn r12_an_acknowledgement_whose_number_another_message_has_acknowledges_nothing() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    let lost = fleet.send(Partition::Keys, true, keys("mine"));
+    node.message(Partition::Keys, &promoted.evict("other"), START + 10);
+    let generation = node.generation();
+    let (counts, effects) = node.acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 11);
+    assert!(!counts && effects.contains(&Effect::RaiseFloor), "{effects:?}");
 }
 
 #[test]
