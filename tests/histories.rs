@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hybridcache_tests::history::harness::{Plan, run};
+use hybridcache_tests::history::nemesis::Fault;
 
 /// How long faults are inflicted, in seconds, by `HYBRIDCACHE_HISTORIES_SECONDS`; 60 if it says nothing. And their seed, by
 /// `HYBRIDCACHE_HISTORIES_SEED`; another one each time if it says nothing.
@@ -13,6 +14,7 @@ fn plan() -> Plan {
     Plan {
         seed: number("HYBRIDCACHE_HISTORIES_SEED").unwrap_or_else(clock),
         length: Duration::from_secs(number("HYBRIDCACHE_HISTORIES_SECONDS").unwrap_or(60)),
+        faults: Fault::ALL.to_vec(),
         nodes: 4,
         node: PathBuf::from(env!("CARGO_BIN_EXE_histories")),
         broken: None,
@@ -25,4 +27,39 @@ fn nothing_that_is_promised_is_broken_by_any_fault() {
     println!("{report}");
     assert!(report.violations().is_empty(), "promises were broken: {report}");
     assert!(report.shortcomings().is_empty(), "the run shows too little: {:?}", report.shortcomings());
+}
+
+/// That the judge would have noticed: each of these rules, broken alone, breaks a promise. In a build with
+/// `RUSTFLAGS="--cfg hybridcache_faults"`.
+#[cfg(hybridcache_faults)]
+#[test]
+fn each_rule_that_is_broken_breaks_a_promise() {
+    let rules: [(&str, &[Fault]); 10] = [
+        ("Lease", &[Fault::ScriptFlush]),
+        ("Fill", &[Fault::ScriptFlush]),
+        ("Log", &[Fault::CutBus, Fault::ClientKill]),
+        ("FenceTime", &[Fault::Delay]),
+        ("Fence", &[Fault::DeafBus, Fault::HoldDown]),
+        ("Join", &[Fault::DeafBus]),
+        ("OwnAnswer", &[Fault::DeafBus]),
+        ("OwnQueue", &[Fault::DumbData]),
+        ("Floor", &[Fault::EmptyRedis]),
+        ("Born", &[Fault::ScriptFlush]),
+    ];
+    let only = std::env::var("HYBRIDCACHE_HISTORIES_RULE").ok();
+    let mut unnoticed = Vec::new();
+    for (rule, faults) in rules.into_iter().filter(|(rule, _)| only.as_ref().is_none_or(|only| only == rule)) {
+        let noticed = (0..6).find_map(|more| {
+            let plan = plan();
+            let length = Duration::from_secs(15);
+            let broken = Plan { seed: plan.seed + more, length, faults: faults.to_vec(), broken: Some(rule), ..plan };
+            let report = run(&broken);
+            report.violations().first().map(|violation| format!("{}: {}", violation.promise, violation.story))
+        });
+        println!("{rule}: {noticed:?}");
+        if noticed.is_none() {
+            unnoticed.push(rule);
+        }
+    }
+    assert!(unnoticed.is_empty(), "nobody noticed: {unnoticed:?}");
 }

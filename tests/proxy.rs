@@ -25,16 +25,18 @@ pub struct Proxy {
 /// What a connection is for, by what its client says on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Everything that never subscribed.
+    /// Everything else.
     Data,
+    /// It sent a large value.
+    Large,
     /// Subscribed.
     Bus,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Of [`Lane::Data`] and of [`Lane::Bus`].
-    lanes: [Weather; 2],
+    /// In the order of [`Lane`].
+    lanes: [Weather; 3],
     refuse: AtomicBool,
     accepted: AtomicU64,
     connections: AtomicU64,
@@ -83,7 +85,7 @@ impl Proxy {
     /// Keeps back what clients say (`up`) and what the server says (`down`): neither side learns that the other is gone. Kept bytes
     /// go on their way when it is lifted.
     pub fn blackhole(&self, up: bool, down: bool) {
-        for lane in [Lane::Data, Lane::Bus] {
+        for lane in [Lane::Data, Lane::Large, Lane::Bus] {
             self.blackhole_lane(lane, up, down);
         }
     }
@@ -98,7 +100,7 @@ impl Proxy {
 
     /// Ends all connections with RST.
     pub fn cut(&self) {
-        for lane in [Lane::Data, Lane::Bus] {
+        for lane in [Lane::Data, Lane::Large, Lane::Bus] {
             self.cut_lane(lane);
         }
     }
@@ -168,7 +170,7 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     let server_spoke = AtomicBool::new(true);
     let lane = AtomicUsize::new(Lane::Data as usize);
-    let cuts = [0, 1].map(|lane| shared.lanes[lane].cuts.load(SeqCst));
+    let cuts = [0, 1, 2].map(|lane| shared.lanes[lane].cuts.load(SeqCst));
     tokio::select! {
         () = pump(from_client, to_server, &shared, &lane, |weather| &weather.hold_up, |bytes| {
             if server_spoke.swap(false, SeqCst) {
@@ -176,6 +178,8 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
             }
             if bytes.windows(SUBSCRIBE.len()).any(|part| part == SUBSCRIBE) {
                 lane.store(Lane::Bus as usize, SeqCst);
+            } else if bytes.len() == PIECE {
+                lane.store(Lane::Large as usize, SeqCst);
             }
         }) => {}
         () = pump(from_server, to_client, &shared, &lane, |weather| &weather.hold_down, |_| {
@@ -189,6 +193,8 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     shared.connections.fetch_sub(1, SeqCst);
 }
 
+/// How much is carried at once, at most.
+const PIECE: usize = 64 * 1024;
 /// How a client says that a connection is one of the bus.
 const SUBSCRIBE: &[u8] = b"\r\nSUBSCRIBE\r\n";
 
@@ -214,7 +220,7 @@ async fn pump(
     hold: impl Fn(&Weather) -> &AtomicBool,
     spoke: impl Fn(&[u8]),
 ) {
-    let mut bytes = vec![0; 64 * 1024];
+    let mut bytes = vec![0; PIECE];
     loop {
         let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
         spoke(&bytes[..read]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hybridcache_tests::history::nemesis::Fault;
 use hybridcache_tests::history::{harness, node};
 
 fn main() {
@@ -14,6 +15,7 @@ fn main() {
             let plan = harness::Plan {
                 seed: seed.parse().expect("--seed is a number"),
                 length,
+                faults: Fault::ALL.to_vec(),
                 nodes: 4,
                 node: std::env::current_exe().expect("this runs"),
                 broken: None,

@@ -120,9 +120,14 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, mut random: Random) -> io:
     }
 }
 
-/// One key in four is slow: up to half as long again as a lease.
+/// One key in four is slow: slower than a lease lasts, at times, and slower than an answer may be old.
 fn latency(key: u64, random: &mut Random) -> Duration {
-    Duration::from_micros(if key % 4 == 3 { random.below(300_000) } else { random.below(3_000) })
+    let most = match key % 8 {
+        3 => 300_000,
+        7 => 600_000,
+        _ => 3_000,
+    };
+    Duration::from_micros(random.below(most))
 }
 
 /// A connection to the database.

@@ -12,32 +12,54 @@ use crate::proxy::Lane;
 
 /// A fault. Each begins and ends by itself; afterwards the fleet may be as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub enum Fault {
+    /// The connection of the bus ends.
     CutBus,
+    /// The other connections end.
     CutData,
+    /// Nothing of what a node says arrives.
     HoldUp,
+    /// Nothing of what Redis says arrives.
     HoldDown,
+    /// Nothing arrives on the connection of the bus.
     DeafBus,
+    /// Small commands do not arrive.
     DumbData,
+    /// Everything takes up to two bounds longer.
     Delay,
+    /// A node is stopped, and goes on.
     StopNode,
+    /// A node is killed, and another takes its place.
     KillNode,
+    /// A node is killed between a commit and its evict.
     KillWriter,
+    /// The server is stopped, and goes on.
     StopRedis,
+    /// The server is killed, and comes back empty.
     EmptyRedis,
+    /// The server is killed, and comes back as it was some time before.
     StaleRedis,
+    /// Everything is removed.
     FlushAll,
+    /// The scripts are removed.
     ScriptFlush,
+    /// The server ends connections.
     ClientKill,
+    /// The server ends subscribers that are slow.
     TinyBuffers,
+    /// The server evicts what was not used for long.
     EvictLru,
+    /// The server evicts what ends soonest, which leases do.
     EvictTtl,
+    /// The server refuses what takes memory.
     NoMemory,
+    /// The server does nothing for a while.
     DebugSleep,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 21] = [
+    /// All there are.
+    pub const ALL: [Self; 21] = [
         Self::CutBus,
         Self::CutData,
         Self::HoldUp,
@@ -71,7 +93,10 @@ impl Fleet {
         let last = || sleep(some_time);
         match fault {
             Fault::CutBus => proxy.cut_lane(Lane::Bus),
-            Fault::CutData => proxy.cut_lane(Lane::Data),
+            Fault::CutData => {
+                proxy.cut_lane(Lane::Data);
+                proxy.cut_lane(Lane::Large);
+            }
             Fault::HoldUp => {
                 proxy.blackhole(true, false);
                 last();

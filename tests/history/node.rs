@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::database::Client;
 use super::operation::{Log, Operation, What};
-use super::{CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LEASE, STALENESS_BOUND, now, ttl};
+use super::{CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, STALENESS_BOUND, now, ttl};
 use crate::Random;
 
 /// How many callers there are in a process.
@@ -65,14 +65,15 @@ impl Orders {
     }
 }
 
-/// What is cached: the key, its version, which load brought it, and when that began.
-type Value = (u64, u64, u64, u64);
+/// What is cached: the key, its version, which load brought it, when that began; and what makes it large.
+type Value = (u64, u64, u64, u64, Arc<str>);
 
 struct Node {
     orders: Orders,
     manager: CacheManager,
     /// For even keys, and for odd ones.
     caches: [Cache<u64, Value>; 2],
+    large: Arc<str>,
     log: Log,
     loads: AtomicU64,
     quiet: AtomicBool,
@@ -130,6 +131,7 @@ impl Node {
         Self {
             caches,
             manager,
+            large: "x".repeat(300_000).into(),
             log: Log::create(&orders.log).unwrap(),
             orders,
             loads: AtomicU64::new(0),
@@ -162,8 +164,9 @@ impl Node {
                 _ if self.quiet.load(SeqCst) => self.read(key, &client).await,
                 0..80 => self.write(key, &client, false).await,
                 80..84 => self.write(key, &client, true).await,
+                84..100 => self.put(key, &client).await,
                 // A caller that hangs up.
-                84..100 => {
+                100..116 => {
                     let patience = Duration::from_micros(random.below(20_000));
                     let _ = tokio::time::timeout(patience, self.read(key, &client)).await;
                 }
@@ -180,18 +183,17 @@ impl Node {
         let start = now();
         let fetched = self.caches[key as usize % 2].fetch(&key).load(Share::none(), |context| {
             let client = Arc::clone(client);
-            let load = self.orders.process << 32 | self.loads.fetch_add(1, SeqCst);
+            let padding = self.padding(key);
+            let load = self.next_load();
             async move {
                 let loaded_at = now();
                 context.ttl(ttl(key));
-                match client.lock().await.load(key, load).await {
-                    Ok(version) => (key, version, load, loaded_at),
-                    Err(_) => gone(),
-                }
+                let Ok(version) = client.lock().await.load(key, load).await else { gone() };
+                (key, version, load, loaded_at, padding)
             }
         });
         let fetched = fetched.await;
-        let (of, version, load, loaded_at) = fetched.result;
+        let (of, version, load, loaded_at, _) = fetched.result;
         let what = match (fetched.outcome, fetched.tier) {
             (Outcome::Hit, Tier::Memory) => What::Memory,
             (Outcome::Hit, Tier::Redis) => What::Redis,
@@ -215,12 +217,35 @@ impl Node {
         let cache = &self.caches[key as usize % 2];
         let evicted = if clear { cache.clear().await } else { cache.evict(&key).await };
         let what = match evicted.unwrap() {
-            Evicted::Acknowledged => What::Acknowledged,
+            Evicted::Acknowledged if clear => What::Cleared,
+            Evicted::Acknowledged => What::Evicted,
             Evicted::Deferred => What::Deferred,
             other => panic!("no evict here ends so: {other:?}"),
         };
+        self.note_write(what, key, start, version);
+    }
+
+    /// Commits under a write lease, and puts what it committed.
+    async fn put(&self, key: u64, client: &Mutex<Client>) {
+        let (start, load) = (now(), self.next_load());
+        let write = self.caches[key as usize % 2].write(&key).await.unwrap();
+        let loaded_at = now();
+        let Ok(version) = client.lock().await.commit(key).await else { gone() };
+        write.put((key, version, load, loaded_at, self.padding(key))).await.unwrap();
+        self.note_write(What::Put, key, start, version);
+    }
+
+    fn note_write(&self, what: What, key: u64, start: u64, version: u64) {
         let process = self.orders.process;
         self.log.append(&Operation { process, what, key, start, end: now(), version, load: 0, loaded_at: 0 });
+    }
+
+    fn next_load(&self) -> u64 {
+        self.orders.process << 32 | self.loads.fetch_add(1, SeqCst)
+    }
+
+    fn padding(&self, key: u64) -> Arc<str> {
+        if key == LARGE_KEY { Arc::clone(&self.large) } else { "".into() }
     }
 }
 

@@ -40,20 +40,33 @@ pub enum What {
     /// A read that waited for another one's load.
     Shared,
     /// A commit with an evict that was acknowledged.
-    Acknowledged,
-    /// A commit with an evict that waits for Redis to come back.
+    Evicted,
+    /// A commit with a clear that was acknowledged.
+    Cleared,
+    /// A commit with an evict or a clear that waits for Redis to come back.
     Deferred,
+    /// A commit whose value was put under a write lease. Whether that was acknowledged is not told.
+    Put,
 }
 
-const WHATS: [What; 7] =
-    [What::Memory, What::Redis, What::Loaded, What::Uncached, What::Shared, What::Acknowledged, What::Deferred];
+const WHATS: [What; 9] = [
+    What::Memory,
+    What::Redis,
+    What::Loaded,
+    What::Uncached,
+    What::Shared,
+    What::Evicted,
+    What::Cleared,
+    What::Deferred,
+    What::Put,
+];
 const SIZE: usize = 64;
 
 impl Operation {
     /// Whether it is a read.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        !matches!(self.what, What::Acknowledged | What::Deferred)
+        !matches!(self.what, What::Evicted | What::Cleared | What::Deferred | What::Put)
     }
 
     fn encode(&self) -> [u8; SIZE] {

@@ -25,6 +25,7 @@ use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
+use crate::rt::broken::{Rule, is_broken};
 use crate::time::{Clock, nanos};
 use leases::Leases;
 use members::Members;
@@ -123,7 +124,7 @@ impl Fleet {
     /// Whether memory may answer for a `bounded` cache at `now`, as the coarse clock shows it (R6).
     #[inline]
     pub(crate) fn vouches(&self, now: u64) -> bool {
-        now < self.vouched_until.load(Ordering::Acquire)
+        now < self.vouched_until.load(Ordering::Acquire) || is_broken(Rule::Fence)
     }
 
     /// When this process was last known to have heard everything; 0 if never.
@@ -134,7 +135,7 @@ impl Fleet {
     /// Flights that began before this may not be joined (R8).
     pub(crate) fn horizon(&self) -> u64 {
         let now = self.clock.now();
-        if self.vouches(now) { 0 } else { now.saturating_sub(self.fresh_for) }
+        if self.vouches(now) || is_broken(Rule::Join) { 0 } else { now.saturating_sub(self.fresh_for) }
     }
 
     /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
@@ -222,6 +223,9 @@ impl Fleet {
             let generation = self.generation();
             match send(nonce()).await {
                 Ok((mark, answer)) => {
+                    if is_broken(Rule::OwnAnswer) {
+                        doomed.clear();
+                    }
                     let acknowledged = self.act_on(&mut doomed, |node, now| {
                         match node.acknowledged(generation, partition, mark, body, now) {
                             Some(effects) => (true, effects),
@@ -244,9 +248,22 @@ impl Fleet {
         Err(fault)
     }
 
-    /// Queues an invalidation that could not be sent. Memory is rid of what it removes already.
+    /// Queues an invalidation that could not be sent, or was not answered, and rids memory of what it removes.
+    ///
+    /// Interleaving that the second part defeats: memory is rid of a key, and the evict is sent on a connection that has just
+    /// died; a read finds the old value on another one and keeps it; the evict returns unanswered; the next hit is the old value.
     pub(crate) fn defer(&self, body: &Body) {
-        self.act(|node, now| ((), node.defer(body, now)));
+        let mut doomed = if is_broken(Rule::OwnQueue) { Vec::new() } else { self.doomed(body) };
+        let gone = match body {
+            Body::Keys(keys) => Effect::Kill(Arc::clone(keys)),
+            Body::Clear(name) => Effect::Clear(Arc::clone(name)),
+            Body::Floor => Effect::RaiseFloor,
+        };
+        self.act_on(&mut doomed, |node, now| {
+            let mut effects = vec![gone];
+            effects.extend(node.defer(body, now));
+            ((), effects)
+        });
     }
 
     /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
@@ -356,6 +373,7 @@ impl Fleet {
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
                 Effect::Clear(name) => self.members.raise_floor_of([&*name]),
+                Effect::RaiseFloor if is_broken(Rule::Floor) => {}
                 Effect::RaiseFloor => {
                     tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
                     self.members.raise_floor();

@@ -40,7 +40,7 @@ fn what_was_never_committed_is_found() {
 
 #[test]
 fn memory_may_be_as_old_as_the_bound_and_no_older() {
-    let acknowledged = write(1, What::Acknowledged, SECOND, 2);
+    let acknowledged = write(1, What::Evicted, SECOND, 2);
     let after = |lag| operations(&[acknowledged, read(2, What::Memory, SECOND + lag, 1, 0)]);
     assert!(broken(after(D)).is_empty());
     assert_eq!(broken(after(D + 1)), ["G2"]);
@@ -48,8 +48,8 @@ fn memory_may_be_as_old_as_the_bound_and_no_older() {
     assert_eq!(broken(follower), ["G2"]);
     let queued = write(1, What::Deferred, SECOND, 2);
     assert!(broken(operations(&[queued, read(2, What::Memory, 2 * SECOND, 1, 0)])).is_empty(), "not acknowledged");
-    let later = write(1, What::Acknowledged, SECOND, 3);
-    let between = write(3, What::Acknowledged, 2 * SECOND, 2);
+    let later = write(1, What::Evicted, SECOND, 3);
+    let between = write(3, What::Evicted, 2 * SECOND, 2);
     let skipped = operations(&[between, later, read(2, What::Memory, 2 * SECOND, 1, 0)]);
     assert_eq!(broken(skipped), ["G2"], "the first of all newer versions counts");
 }
@@ -57,15 +57,24 @@ fn memory_may_be_as_old_as_the_bound_and_no_older() {
 #[test]
 fn redis_and_loads_are_not_old_at_all() {
     for what in [What::Redis, What::Loaded, What::Uncached] {
-        let history = |start| operations(&[write(1, What::Acknowledged, SECOND, 2), read(2, what, start, 1, 0)]);
+        let history = |start| operations(&[write(1, What::Evicted, SECOND, 2), read(2, what, start, 1, 0)]);
         assert_eq!(broken(history(SECOND + 1)), ["G1"]);
         assert!(broken(history(SECOND)).is_empty(), "it began when the evict ended");
     }
 }
 
 #[test]
+fn a_clear_may_take_as_long_as_the_bound_wherever_it_is_read() {
+    for what in [What::Memory, What::Redis] {
+        let after = |lag| operations(&[write(1, What::Cleared, SECOND, 2), read(2, what, SECOND + lag, 1, 0)]);
+        assert!(broken(after(D)).is_empty());
+        assert_eq!(broken(after(D + 1)), ["G7"]);
+    }
+}
+
+#[test]
 fn who_wrote_reads_it_though_the_evict_is_queued() {
-    for what in [What::Acknowledged, What::Deferred] {
+    for what in [What::Evicted, What::Cleared, What::Deferred, What::Put] {
         let history = |reader| operations(&[write(1, what, SECOND, 2), read(reader, What::Memory, SECOND + 1, 1, 0)]);
         assert_eq!(broken(history(1)), ["G3"]);
         assert!(broken(history(2)).is_empty());
@@ -125,7 +134,7 @@ fn what_redis_lost_counts_again_once_it_was_repeated() {
     let lapse = Lapse { saved: SECOND, killed: 2 * SECOND, healed: 3 * SECOND };
     let with = |written, start, version| History {
         lapses: vec![lapse],
-        ..operations(&[write(1, What::Acknowledged, written, 2), read(2, What::Redis, start, version, version)])
+        ..operations(&[write(1, What::Evicted, written, 2), read(2, What::Redis, start, version, version)])
     };
     let lost = SECOND + SECOND / 2;
     assert_eq!(broken(with(lost, lost + 1, 1)), ["G1"], "before it is lost");
