@@ -26,7 +26,7 @@ pub const LEASE: Duration = Duration::from_millis(200);
 /// The keys, hot ones first. The odd ones are in a cache with one load at a time in the fleet.
 pub const KEYS: u64 = 16;
 /// The key whose values are large, so that they have a connection of their own.
-pub const LARGE_KEY: u64 = 8;
+pub const LARGE_KEY: u64 = 4;
 /// Less than each of the two caches has keys.
 pub const CAPACITY: u64 = 6;
 

@@ -114,7 +114,8 @@ impl Fleet {
             }
             Fault::DumbData => {
                 proxy.blackhole_lane(Lane::Data, true, false);
-                last();
+                // Longer than an evict waits for its answer.
+                sleep(some_time + Duration::from_millis(500));
                 proxy.blackhole_lane(Lane::Data, false, false);
             }
             Fault::Delay => {

@@ -1,5 +1,7 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
+mod queued;
+
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
