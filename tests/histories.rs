@@ -29,8 +29,16 @@ fn nothing_that_is_promised_is_broken_by_any_fault() {
     assert!(report.shortcomings().is_empty(), "the run shows too little: {:?}", report.shortcomings());
 }
 
-/// That the judge would have noticed: each of these rules, broken alone, breaks a promise. In a build with
-/// `RUSTFLAGS="--cfg hybridcache_faults"`.
+/// That the judge would have noticed: each of these rules, broken alone, breaks a promise. In a build with `--cfg hybridcache_faults`:
+///
+/// ```text
+/// RUSTC_WORKSPACE_WRAPPER=$PWD/tests/with-faults cargo test -p hybridcache-tests --test histories each_rule
+/// ```
+///
+/// Not here, because no fault holds their windows open or because what they break is not promised to be noticed from outside:
+/// that an own message is not applied twice (R9), that a new load retires the past (R10), that a refused fill is not joined
+/// (R11), that answers of an earlier connection do not count and what was lost is repeated (R12: what such an answer could
+/// acknowledge wrongly falls into the time in which nothing is promised). Those are the model's.
 #[cfg(hybridcache_faults)]
 #[test]
 fn each_rule_that_is_broken_breaks_a_promise() {
@@ -42,16 +50,16 @@ fn each_rule_that_is_broken_breaks_a_promise() {
         ("Fence", &[Fault::DeafBus, Fault::HoldDown]),
         ("Join", &[Fault::DeafBus]),
         ("OwnAnswer", &[Fault::DeafBus]),
-        ("OwnQueue", &[Fault::DumbData]),
+        ("OwnQueue", &[Fault::Forbid]),
         ("Floor", &[Fault::EmptyRedis]),
         ("Born", &[Fault::ScriptFlush]),
     ];
     let only = std::env::var("HYBRIDCACHE_HISTORIES_RULE").ok();
     let mut unnoticed = Vec::new();
     for (rule, faults) in rules.into_iter().filter(|(rule, _)| only.as_ref().is_none_or(|only| only == rule)) {
-        let noticed = (0..6).find_map(|more| {
+        let noticed = (0..12).find_map(|more| {
             let plan = plan();
-            let length = Duration::from_secs(15);
+            let length = Duration::from_secs(6);
             let broken = Plan { seed: plan.seed + more, length, faults: faults.to_vec(), broken: Some(rule), ..plan };
             let report = run(&broken);
             report.violations().first().map(|violation| format!("{}: {}", violation.promise, violation.story))

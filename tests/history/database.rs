@@ -120,14 +120,13 @@ fn serve(mut client: TcpStream, state: &Mutex<State>, mut random: Random) -> io:
     }
 }
 
-/// One key in four is slow: slower than a lease lasts, at times, and slower than an answer may be old.
+/// One key in four is slow: slower than a lease lasts, at times. One is slower than an answer may be old.
 fn latency(key: u64, random: &mut Random) -> Duration {
-    let most = match key % 8 {
-        3 => 300_000,
-        7 => 600_000,
-        _ => 3_000,
-    };
-    Duration::from_micros(random.below(most))
+    Duration::from_micros(match key {
+        15 => 400_000 + random.below(600_000),
+        key if key % 4 == 3 => random.below(300_000),
+        _ => random.below(3_000),
+    })
 }
 
 /// A connection to the database.

@@ -51,6 +51,8 @@ pub enum Fault {
     EvictLru,
     /// The server evicts what ends soonest, which leases do.
     EvictTtl,
+    /// The server refuses to remove keys, and goes on to answer reads.
+    Forbid,
     /// The server refuses what takes memory.
     NoMemory,
     /// The server does nothing for a while.
@@ -59,7 +61,7 @@ pub enum Fault {
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::CutBus,
         Self::CutData,
         Self::HoldUp,
@@ -79,6 +81,7 @@ impl Fault {
         Self::TinyBuffers,
         Self::EvictLru,
         Self::EvictTtl,
+        Self::Forbid,
         Self::NoMemory,
         Self::DebugSleep,
     ];
@@ -172,6 +175,11 @@ impl Fleet {
             Fault::EvictLru => self.starve("allkeys-lru", some_time),
             Fault::EvictTtl => self.starve("volatile-ttl", some_time),
             Fault::NoMemory => self.starve("noeviction", some_time),
+            Fault::Forbid => {
+                self.command(&["ACL", "SETUSER", "default", "-unlink"]);
+                last();
+                self.command(&["ACL", "SETUSER", "default", "+unlink"]);
+            }
             Fault::DebugSleep => {
                 self.command(&["DEBUG", "SLEEP", &format!("{:.1}", some_time.as_secs_f64())]);
             }

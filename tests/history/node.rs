@@ -20,7 +20,7 @@ use super::{CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, STALENESS
 use crate::Random;
 
 /// How many callers there are in a process.
-const CALLERS: u64 = 3;
+const CALLERS: u64 = 4;
 /// What a key that is not the one asked for is called in the log: no version is as high.
 const GARBAGE: u64 = u64::MAX;
 

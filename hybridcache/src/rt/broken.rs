@@ -28,6 +28,9 @@ pub(crate) enum Rule {
     Born,
 }
 
+/// For how long some rule is broken that else would be so for a few microseconds.
+pub(crate) const HELD_OPEN: std::time::Duration = std::time::Duration::from_millis(30);
+
 #[cfg(not(hybridcache_faults))]
 #[inline]
 pub(crate) const fn is_broken(_: Rule) -> bool {
