@@ -1,5 +1,6 @@
 //! What the tests share: bodies that are counted and held, waits that end, and a seeded generator.
 
+pub mod history;
 pub mod proxy;
 pub mod redis_server;
 

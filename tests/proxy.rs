@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,22 +22,39 @@ pub struct Proxy {
     runtime: Option<Runtime>,
 }
 
+/// What a connection is for, by what its client says on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything else.
+    Data,
+    /// It sent a large value.
+    Large,
+    /// Subscribed.
+    Bus,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
+    /// In the order of [`Lane`].
+    lanes: [Weather; 3],
+    refuse: AtomicBool,
+    accepted: AtomicU64,
+    connections: AtomicU64,
+    turns: AtomicU64,
+    /// Something in a lane changed.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Weather {
     /// Nothing that a client says reaches the server.
     hold_up: AtomicBool,
     /// Nothing that the server says reaches a client.
     hold_down: AtomicBool,
-    refuse: AtomicBool,
     /// For each piece of bytes, and up to so much more.
     delay: Mutex<(Duration, Duration)>,
-    accepted: AtomicU64,
-    connections: AtomicU64,
-    turns: AtomicU64,
-    /// Something above changed.
-    changed: Notify,
-    /// All connections are to end.
-    cut: Notify,
+    /// How often all connections were to end.
+    cuts: AtomicU64,
 }
 
 impl Proxy {
@@ -63,20 +80,38 @@ impl Proxy {
 
     /// Each piece of bytes takes so long, in either direction, and up to `jitter` longer.
     pub fn delay(&self, by: Duration, jitter: Duration) {
-        *self.shared.delay.lock().unwrap() = (by, jitter);
+        for weather in &self.shared.lanes {
+            *weather.delay.lock().unwrap() = (by, jitter);
+        }
     }
 
     /// Keeps back what clients say (`up`) and what the server says (`down`): neither side learns that the other is gone. Kept bytes
     /// go on their way when it is lifted.
     pub fn blackhole(&self, up: bool, down: bool) {
-        self.shared.hold_up.store(up, SeqCst);
-        self.shared.hold_down.store(down, SeqCst);
+        for lane in [Lane::Data, Lane::Large, Lane::Bus] {
+            self.blackhole_lane(lane, up, down);
+        }
+    }
+
+    /// [`blackhole`](Self::blackhole) of one lane.
+    pub fn blackhole_lane(&self, lane: Lane, up: bool, down: bool) {
+        let weather = &self.shared.lanes[lane as usize];
+        weather.hold_up.store(up, SeqCst);
+        weather.hold_down.store(down, SeqCst);
         self.shared.changed.notify_waiters();
     }
 
     /// Ends all connections with RST.
     pub fn cut(&self) {
-        self.shared.cut.notify_waiters();
+        for lane in [Lane::Data, Lane::Large, Lane::Bus] {
+            self.cut_lane(lane);
+        }
+    }
+
+    /// [`cut`](Self::cut) of one lane.
+    pub fn cut_lane(&self, lane: Lane) {
+        self.shared.lanes[lane as usize].cuts.fetch_add(1, SeqCst);
+        self.shared.changed.notify_waiters();
     }
 
     /// Ends every new connection at once.
@@ -137,37 +172,68 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let server_spoke = AtomicBool::new(true);
+    let lane = AtomicUsize::new(Lane::Data as usize);
+    let cuts = [0, 1, 2].map(|lane| shared.lanes[lane].cuts.load(SeqCst));
     tokio::select! {
-        () = pump(from_client, to_server, &shared, &shared.hold_up, || {
+        () = pump(from_client, to_server, &shared, &lane, |weather| &weather.hold_up, |bytes| {
             if server_spoke.swap(false, SeqCst) {
                 shared.turns.fetch_add(1, SeqCst);
             }
+            if bytes.windows(SUBSCRIBE.len()).any(|part| part == SUBSCRIBE) {
+                lane.store(Lane::Bus as usize, SeqCst);
+            } else if bytes.len() == PIECE {
+                lane.store(Lane::Large as usize, SeqCst);
+            }
         }) => {}
-        () = pump(from_server, to_client, &shared, &shared.hold_down, || server_spoke.store(true, SeqCst)) => {}
-        () = shared.cut.notified() => {}
+        () = pump(from_server, to_client, &shared, &lane, |weather| &weather.hold_down, |_| {
+            server_spoke.store(true, SeqCst);
+        }) => {}
+        () = shared.until(|| {
+            let lane = lane.load(SeqCst);
+            shared.lanes[lane].cuts.load(SeqCst) != cuts[lane]
+        }) => {}
     }
     shared.connections.fetch_sub(1, SeqCst);
 }
 
+/// How much is carried at once, at most.
+const PIECE: usize = 64 * 1024;
+/// How a client says that a connection is one of the bus.
+const SUBSCRIBE: &[u8] = b"\r\nSUBSCRIBE\r\n";
+
+impl Shared {
+    async fn until(&self, so: impl Fn() -> bool) {
+        loop {
+            // Registered before the look, so that a change between the two is not missed.
+            let changed = self.changed.notified();
+            if so() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
 /// Carries bytes in one direction until an end closes.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, hold: &AtomicBool, spoke: impl Fn()) {
-    let mut bytes = vec![0; 64 * 1024];
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    shared: &Shared,
+    lane: &AtomicUsize,
+    hold: impl Fn(&Weather) -> &AtomicBool,
+    spoke: impl Fn(&[u8]),
+) {
+    let mut bytes = vec![0; PIECE];
     loop {
         let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
-        spoke();
-        let (delay, jitter) = *shared.delay.lock().unwrap();
+        spoke(&bytes[..read]);
+        let weather = || &shared.lanes[lane.load(SeqCst)];
+        let (delay, jitter) = *weather().delay.lock().unwrap();
         if !(delay + jitter).is_zero() {
             let more = RandomState::new().hash_one(0) % (jitter.as_nanos() as u64 + 1);
             tokio::time::sleep(delay + Duration::from_nanos(more)).await;
         }
-        loop {
-            // Registered before the look, so that a change between the two is not missed.
-            let changed = shared.changed.notified();
-            if !hold.load(SeqCst) {
-                break;
-            }
-            changed.await;
-        }
+        shared.until(|| !hold(weather()).load(SeqCst)).await;
         if to.write_all(&bytes[..read]).await.is_err() {
             return;
         }

@@ -239,6 +239,11 @@ impl RedisServer {
         assert!(self.run(), "redis-server does not start again: {}", self.log());
     }
 
+    /// Removes what it last saved, so that it starts empty again.
+    pub fn forget(&self) {
+        let _ = fs::remove_file(self.folder.join("dump.rdb"));
+    }
+
     /// Sends a command, as the default user, and returns the answer.
     ///
     /// # Panics

@@ -1,6 +1,8 @@
 //! Running things: the only module that spawns, blocks, or names a runtime.
 
 #[cfg(feature = "redis")]
+pub(crate) mod broken;
+#[cfg(feature = "redis")]
 pub(crate) mod io;
 
 use std::cell::Cell;

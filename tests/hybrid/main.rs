@@ -3,6 +3,7 @@
 mod annotated;
 mod outage;
 mod plain;
+mod queued;
 mod round_trips;
 mod sliding;
 mod writes;

@@ -26,6 +26,7 @@ use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
+use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::{self, io};
 use crate::time::{Clock, nanos};
 use leases::Leases;
@@ -158,7 +159,7 @@ impl Fleet {
     /// Whether memory may answer for a `bounded` cache at `now`, as the coarse clock shows it (R6).
     #[inline]
     pub(crate) fn vouches(&self, now: u64) -> bool {
-        now < self.vouched_until.load(Ordering::Acquire)
+        now < self.vouched_until.load(Ordering::Acquire) || is_broken(Rule::Fence)
     }
 
     /// When this process was last known to have heard everything; 0 if never.
@@ -169,7 +170,7 @@ impl Fleet {
     /// Flights that began before this may not be joined (R8).
     pub(crate) fn horizon(&self) -> u64 {
         let now = self.clock.now();
-        if self.vouches(now) { 0 } else { now.saturating_sub(self.fresh_for) }
+        if self.vouches(now) || is_broken(Rule::Join) { 0 } else { now.saturating_sub(self.fresh_for) }
     }
 
     /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
@@ -244,20 +245,27 @@ impl Fleet {
         self: &Arc<Self>,
         partition: Partition,
         body: Body,
-        doomed: Vec<Box<dyn Doomed>>,
+        mut doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
     ) -> Result<(T, ConsistencyToken), Fault>
     where
         F: Future<Output = Result<(Mark, T), Fault>>,
     {
-        let mut unsent = Unsent { fleet: self, body: Some(body.clone()), doomed };
+        let mut unsent = Unsent { fleet: self, body: Some(body.clone()) };
         let body = &body;
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
             let generation = self.generation();
+            if is_broken(Rule::OwnAnswer) {
+                // It is about what is read meanwhile, which else is a matter of microseconds.
+                io::sleep(HELD_OPEN).await;
+            }
             match send(nonce()).await {
                 Ok((mark, answer)) => {
-                    let acknowledged = self.act_on(&mut unsent.doomed, |node, now| {
+                    if is_broken(Rule::OwnAnswer) {
+                        doomed.clear();
+                    }
+                    let acknowledged = self.act_on(&mut doomed, |node, now| {
                         node.acknowledged(generation, partition, mark, body, now)
                     });
                     if acknowledged {
@@ -277,9 +285,22 @@ impl Fleet {
         Err(fault)
     }
 
-    /// Queues an invalidation that could not be sent. Memory is rid of what it removes already.
+    /// Queues an invalidation that could not be sent, or was not answered, and rids memory of what it removes.
+    ///
+    /// Interleaving that the second part defeats: memory is rid of a key, and the evict is sent on a connection that has just
+    /// died; a read finds the old value on another one and keeps it; the evict returns unanswered; the next hit is the old value.
     pub(crate) fn defer(&self, body: &Body) {
-        self.act(|node, now| ((), node.defer(body, now)));
+        let mut doomed = if is_broken(Rule::OwnQueue) { Vec::new() } else { self.doomed(body) };
+        let gone = match body {
+            Body::Keys(keys) => Effect::Kill(Arc::clone(keys)),
+            Body::Clear(name) => Effect::Clear(Arc::clone(name)),
+            Body::Floor => Effect::RaiseFloor,
+        };
+        self.act_on(&mut doomed, |node, now| {
+            let mut effects = vec![gone];
+            effects.extend(node.defer(body, now));
+            ((), effects)
+        });
     }
 
     /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
@@ -443,6 +464,7 @@ impl Fleet {
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
                 Effect::Clear(name) => self.members.raise_floor_of([&*name]),
+                Effect::RaiseFloor if is_broken(Rule::Floor) => {}
                 Effect::RaiseFloor => {
                     tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
                     self.floors_raised.fetch_add(1, Ordering::Relaxed);
@@ -503,20 +525,12 @@ fn bury(doomed: Vec<Box<dyn Doomed>>) {
 struct Unsent<'f> {
     fleet: &'f Fleet,
     body: Option<Body>,
-    doomed: Vec<Box<dyn Doomed>>,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        let Some(body) = self.body.take() else { return };
-        // First it is owed, then memory is rid of it once more.
-        //
-        // Interleaving that this order defeats: memory is rid of the key; a reader misses, finds the old value in the remote tier, where
-        // the eviction has not arrived, and keeps it; the eviction fails; this process serves what it has evicted.
-        self.fleet.defer(&body);
-        self.doomed.iter_mut().for_each(|doomed| doomed.kill());
-        if let Body::Clear(name) = &body {
-            self.fleet.members.raise_floor_of([&**name]);
+        if let Some(body) = self.body.take() {
+            self.fleet.defer(&body);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
+use crate::rt::broken::{Rule, is_broken};
 use crate::rt::io::{self, Crew, Signal};
 
 /// The tasks of a fleet. The endless ones hold it weakly, and all end with it.
@@ -87,9 +88,14 @@ async fn beat(fleet: Weak<Fleet>, asked: Arc<Signal>, heartbeat: Duration) {
 impl Fleet {
     async fn fence(&self) {
         // Before the first byte is sent: what the answer vouches for is counted from here (R5).
-        let ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
+        let mut ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
         match self.driver.fence().await {
-            Ok(marks) => self.act(|node, now| ((), node.fence_answered(ticket, marks, now))),
+            Ok(marks) => self.act(|node, now| {
+                if is_broken(Rule::FenceTime) {
+                    ticket = node.fence_sent(now);
+                }
+                ((), node.fence_answered(ticket, marks, now))
+            }),
             Err(fault) => self.refused(&fault),
         }
     }
@@ -117,6 +123,9 @@ impl Fleet {
                     })
                     .collect();
                 let mut doomed: Vec<_> = messages.iter().flat_map(|message| self.doomed(&message.body)).collect();
+                if is_broken(Rule::Log) {
+                    doomed.clear();
+                }
                 self.act_on(&mut doomed, |node, now| ((), node.log_answered(partition, &messages, now)));
                 messages.iter().for_each(|message| self.wake(&message.body));
                 bury(doomed);

@@ -15,6 +15,7 @@ use crate::key::text::KeyText;
 use crate::nonce::{Nonce, nonce};
 use crate::observe::{Event, Meter};
 use crate::record::{self, Purpose, Record};
+use crate::rt::broken::{Rule, is_broken};
 use crate::rt::io;
 
 /// How often one call asks anew because what it asked says nothing any more.
@@ -85,7 +86,7 @@ impl<K, V: 'static> Remote<K, V> {
                 return Claim::Outage;
             }
             let Some((generation, born)) = self.reading().await else { return Claim::Outage };
-            let attempt = nonce();
+            let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce() };
             let lease: Arc<[u8]> = self.lease(attempt).encode().into();
             let asked = self.fleet.clock.now_precise();
             // Dropped while this waits, the call may leave a lease behind that no load holds.

@@ -23,6 +23,7 @@ use crate::memory::Removed;
 use crate::observe::Event;
 use crate::record::Stamp;
 use crate::returned::{Returned, Share};
+use crate::rt::broken::{Rule, is_broken};
 use crate::time::{NEVER, deadline, nanos};
 
 /// What became of a fill, for who loaded.
@@ -225,8 +226,9 @@ where
             View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
         };
         let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
-        let stamp =
-            Stamp { version: right.version, ends_at: 0, epoch: right.born.epoch, born: right.born.clock, tags: &[] };
+        let late = if is_broken(Rule::Born) { remote.fleet.reading().1 } else { None };
+        let born = late.unwrap_or(right.born);
+        let stamp = Stamp { version: right.version, ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
         let record = match remote.options.wire.encode(text, value, &stamp) {
             Ok(record) => record,
             Err(why) => {

@@ -1,0 +1,312 @@
+//! Runs a fleet, has the nemesis at it, collects what everybody wrote down, and has it judged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::database::Database;
+use super::judge::{History, Judgement, Lapse, Promises, Violation, judge};
+use super::nemesis::Fault;
+use super::node::Orders;
+use super::operation::{Log, What};
+use super::{KEYS, LEASE, STALENESS_BOUND, nanos, now, ttl};
+use crate::Random;
+use crate::proxy::Proxy;
+use crate::redis_server::RedisServer;
+
+/// The clocks of processes run at one rate; what is added is the lag of the coarse one that hits read. The library takes two ticks
+/// off for it, and again for the age of a load that is joined; a machine with more to do than processors has ticks that come later.
+const SLACK: Duration = Duration::from_millis(10);
+/// After the last fault: what was committed without an evict, because its writer was killed, lives until its lifetime ends.
+const SETTLES: Duration = Duration::from_millis(6_500);
+/// For so long it is judged whether everything is in order again.
+const JUDGED: Duration = Duration::from_secs(2);
+/// What has to happen for the run to count.
+const LEAST_READS: u64 = 20_000;
+const LEAST_MEMORY: f64 = 0.3;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Of every choice.
+    pub seed: u64,
+    /// Of the time with faults. Each of them occurs at least once, however short it is.
+    pub length: Duration,
+    /// Which.
+    pub faults: Vec<Fault>,
+    /// How many processes.
+    pub nodes: usize,
+    /// The program that has the subcommand `node`.
+    pub node: PathBuf,
+    /// The rule that is broken on purpose, in a build that can (`--cfg hybridcache_faults`).
+    pub broken: Option<&'static str>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Report {
+    seed: u64,
+    reads: u64,
+    memory: u64,
+    faults: BTreeMap<String, u64>,
+    counters: BTreeMap<String, u64>,
+    operations: BTreeMap<String, u64>,
+    /// What was promised, and whether it was kept.
+    pub judgement: Judgement,
+}
+
+pub(super) struct Fleet {
+    plan: Plan,
+    folder: PathBuf,
+    database: Database,
+    pub(super) redis: RedisServer,
+    pub(super) nodes: Vec<Node>,
+    pub(super) lapses: Vec<Lapse>,
+    pub(super) random: Random,
+    /// How many were started.
+    processes: u64,
+}
+
+pub(super) struct Node {
+    pub(super) proxy: Proxy,
+    process: u64,
+    child: Child,
+    orders: ChildStdin,
+    says: BufReader<ChildStdout>,
+}
+
+/// Runs a plan.
+///
+/// # Panics
+///
+/// If a process ends that nobody killed.
+#[must_use]
+pub fn run(plan: &Plan) -> Report {
+    let mut fleet = Fleet::start(plan);
+    sleep(Duration::from_secs(1));
+    let mut faults: BTreeMap<String, u64> = plan.faults.iter().map(|fault| (format!("{fault:?}"), 0)).collect();
+    let start = Instant::now();
+    let mut first = true;
+    while std::mem::replace(&mut first, false) || start.elapsed() < plan.length {
+        let mut round = plan.faults.clone();
+        for last in (1..round.len()).rev() {
+            round.swap(last, fleet.random.below(last as u64 + 1) as usize);
+        }
+        for fault in round {
+            fleet.weather();
+            fleet.suffer(fault);
+            *faults.get_mut(&format!("{fault:?}")).expect("all are there") += 1;
+            sleep(Duration::from_millis(fleet.random.below(800)));
+            fleet.is_alive();
+        }
+    }
+    fleet.end(faults)
+}
+
+impl Fleet {
+    fn start(plan: &Plan) -> Self {
+        let name = format!("hybridcache-histories-{}-{}", std::process::id(), plan.seed);
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut fleet = Self {
+            plan: plan.clone(),
+            folder,
+            database: Database::start(),
+            redis: RedisServer::start(),
+            nodes: Vec::new(),
+            lapses: Vec::new(),
+            random: Random::seeded(plan.seed),
+            processes: 0,
+        };
+        for _ in 0..plan.nodes {
+            let proxy = Proxy::before(fleet.redis.port());
+            let node = fleet.launch(proxy);
+            fleet.nodes.push(node);
+        }
+        fleet
+    }
+
+    fn launch(&mut self, proxy: Proxy) -> Node {
+        self.processes += 1;
+        let orders = Orders {
+            process: self.processes,
+            redis: proxy.url(),
+            database: self.database.address(),
+            log: self.folder.join(self.processes.to_string()),
+            seed: self.plan.seed << 16 | self.processes,
+        };
+        let mut command = Command::new(&self.plan.node);
+        command.arg("node").args(orders.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(self.plan.broken.map(|rule| ("HYBRIDCACHE_BREAK", rule)));
+        let mut child = command.spawn().unwrap();
+        let orders = child.stdin.take().expect("it was asked for");
+        let says = BufReader::new(child.stdout.take().expect("it was asked for"));
+        let mut node = Node { proxy, process: self.processes, child, orders, says };
+        assert_eq!(node.says(), "ready");
+        node
+    }
+
+    /// A process that was killed, or is about to kill itself, comes back.
+    pub(super) fn restart(&mut self, node: usize) {
+        let _ = self.nodes[node].child.wait();
+        let proxy = Proxy::before(self.redis.port());
+        self.nodes[node] = self.launch(proxy);
+    }
+
+    /// Something is always in the air.
+    fn weather(&mut self) {
+        for node in &self.nodes {
+            let rough = self.random.below(3) == 0;
+            let delay = Duration::from_millis(if rough { self.random.below(20) } else { 0 });
+            node.proxy.delay(delay / 2, delay);
+        }
+    }
+
+    fn is_alive(&mut self) {
+        for node in &mut self.nodes {
+            let ended = node.child.try_wait().unwrap();
+            assert!(ended.is_none(), "process {} ended: {ended:?}", node.process);
+        }
+    }
+
+    /// Lets all come to rest. Returns since when it has, and who is there.
+    fn settle(&mut self) -> (u64, Vec<u64>) {
+        for node in &mut self.nodes {
+            node.proxy.delay(Duration::ZERO, Duration::ZERO);
+            node.order("quiet");
+        }
+        sleep(SETTLES);
+        let settled = now();
+        sleep(JUDGED);
+        (settled, self.nodes.iter().map(|node| node.process).collect())
+    }
+
+    fn end(mut self, faults: BTreeMap<String, u64>) -> Report {
+        // With a rule broken, it is enough to see what it broke.
+        let (settled, alive) = if self.plan.broken.is_some() { (u64::MAX, Vec::new()) } else { self.settle() };
+        let mut counters = BTreeMap::new();
+        for node in &mut self.nodes {
+            node.order("stop");
+            for word in node.says().split_whitespace() {
+                let (name, count) = word.split_once('=').expect("a name and a count");
+                *counters.entry(name.to_owned()).or_insert(0) += count.parse::<u64>().unwrap();
+            }
+            let _ = node.child.wait();
+        }
+        let logs = (1..=self.processes).map(|process| self.folder.join(process.to_string()));
+        let operations: Vec<_> = logs.filter_map(|log| Log::read(&log).ok()).flatten().collect();
+        let (commits, loads) = self.database.logs();
+        let lapses = std::mem::take(&mut self.lapses);
+        let history = History { operations, commits, loads, lapses, settled, alive };
+        let promises = Promises {
+            // Its clock may run slow by 200 parts in a million.
+            staleness: nanos(STALENESS_BOUND) / 5_000 * 5_001 + nanos(SLACK),
+            // A fill that is on its way takes effect as long as its lease stands.
+            overstay: nanos(LEASE) + nanos(SLACK),
+            lifetime: |key| nanos(ttl(key)),
+        };
+        let judgement = judge(&history, &promises);
+        let mut operations = BTreeMap::new();
+        for operation in &history.operations {
+            *operations.entry(format!("{:?}", operation.what)).or_default() += 1;
+        }
+        if judgement.violations.is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+        Report {
+            seed: self.plan.seed,
+            reads: history.operations.iter().filter(|operation| operation.is_read()).count() as u64,
+            memory: history.operations.iter().filter(|operation| operation.what == What::Memory).count() as u64,
+            faults,
+            counters,
+            operations,
+            judgement,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has a number");
+        kill_process(pid, signal).unwrap();
+    }
+
+    pub(super) fn order(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").unwrap();
+    }
+
+    fn says(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Report {
+    /// What was broken.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.judgement.violations
+    }
+
+    /// Why the run proves too little, if it does.
+    #[must_use]
+    pub fn shortcomings(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.reads < LEAST_READS {
+            all.push(format!("{} reads, fewer than {LEAST_READS}", self.reads));
+        }
+        if self.share() < LEAST_MEMORY {
+            all.push(format!("{:.0} % of them from memory", 100.0 * self.share()));
+        }
+        for (name, count) in self.faults.iter().chain(&self.counters) {
+            if *count == 0 {
+                all.push(format!("never: {name}"));
+            }
+        }
+        for what in ["Memory", "Redis", "Loaded", "Uncached", "Shared", "Evicted", "Cleared", "Deferred", "Put"] {
+            if !self.operations.contains_key(what) {
+                all.push(format!("never: {what}"));
+            }
+        }
+        all
+    }
+
+    fn share(&self) -> f64 {
+        self.memory as f64 / self.reads.max(1) as f64
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = |f: &mut fmt::Formatter<'_>, title: &str, counts: &BTreeMap<String, u64>| {
+            write!(f, "{title}:")?;
+            counts.iter().try_for_each(|(name, count)| write!(f, " {name} {count}"))?;
+            writeln!(f)
+        };
+        writeln!(
+            f,
+            "seed {}: {} reads of {KEYS} keys, {:.0} % from memory",
+            self.seed,
+            self.reads,
+            100.0 * self.share()
+        )?;
+        table(f, "operations", &self.operations)?;
+        table(f, "faults", &self.faults)?;
+        table(f, "counters", &self.counters)?;
+        write!(f, "{}", self.judgement)
+    }
+}

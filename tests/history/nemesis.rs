@@ -1,0 +1,204 @@
+//! What is done to the fleet.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::harness::Fleet;
+use super::judge::Lapse;
+use super::{STALENESS_BOUND, now};
+use crate::proxy::Lane;
+
+/// A fault. Each begins and ends by itself; afterwards the fleet may be as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection of the bus ends.
+    CutBus,
+    /// The other connections end.
+    CutData,
+    /// Nothing of what a node says arrives.
+    HoldUp,
+    /// Nothing of what Redis says arrives.
+    HoldDown,
+    /// Nothing arrives on the connection of the bus.
+    DeafBus,
+    /// Small commands do not arrive.
+    DumbData,
+    /// Everything takes up to two bounds longer.
+    Delay,
+    /// A node is stopped, and goes on.
+    StopNode,
+    /// A node is killed, and another takes its place.
+    KillNode,
+    /// A node is killed between a commit and its evict.
+    KillWriter,
+    /// The server is stopped, and goes on.
+    StopRedis,
+    /// The server is killed, and comes back empty.
+    EmptyRedis,
+    /// The server is killed, and comes back as it was some time before.
+    StaleRedis,
+    /// Everything is removed.
+    FlushAll,
+    /// The scripts are removed.
+    ScriptFlush,
+    /// The server ends connections.
+    ClientKill,
+    /// The server ends subscribers that are slow.
+    TinyBuffers,
+    /// The server evicts what was not used for long.
+    EvictLru,
+    /// The server evicts what ends soonest, which leases do.
+    EvictTtl,
+    /// The server refuses to remove keys, and goes on to answer reads.
+    Forbid,
+    /// The server refuses what takes memory.
+    NoMemory,
+    /// The server does nothing for a while.
+    DebugSleep,
+}
+
+impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 22] = [
+        Self::CutBus,
+        Self::CutData,
+        Self::HoldUp,
+        Self::HoldDown,
+        Self::DeafBus,
+        Self::DumbData,
+        Self::Delay,
+        Self::StopNode,
+        Self::KillNode,
+        Self::KillWriter,
+        Self::StopRedis,
+        Self::EmptyRedis,
+        Self::StaleRedis,
+        Self::FlushAll,
+        Self::ScriptFlush,
+        Self::ClientKill,
+        Self::TinyBuffers,
+        Self::EvictLru,
+        Self::EvictTtl,
+        Self::Forbid,
+        Self::NoMemory,
+        Self::DebugSleep,
+    ];
+}
+
+impl Fleet {
+    /// A fault, from its begin to its end.
+    pub(super) fn suffer(&mut self, fault: Fault) {
+        let node = self.random.below(self.nodes.len() as u64) as usize;
+        let some_time = Duration::from_millis(100 + self.random.below(1_200));
+        let proxy = &self.nodes[node].proxy;
+        let last = || sleep(some_time);
+        match fault {
+            Fault::CutBus => proxy.cut_lane(Lane::Bus),
+            Fault::CutData => {
+                proxy.cut_lane(Lane::Data);
+                proxy.cut_lane(Lane::Large);
+            }
+            Fault::HoldUp => {
+                proxy.blackhole(true, false);
+                last();
+                proxy.blackhole(false, false);
+            }
+            Fault::HoldDown => {
+                proxy.blackhole(false, true);
+                last();
+                proxy.blackhole(false, false);
+            }
+            Fault::DeafBus => {
+                proxy.blackhole_lane(Lane::Bus, false, true);
+                last();
+                proxy.blackhole_lane(Lane::Bus, false, false);
+            }
+            Fault::DumbData => {
+                proxy.blackhole_lane(Lane::Data, true, false);
+                // Longer than an evict waits for its answer.
+                sleep(some_time + Duration::from_millis(500));
+                proxy.blackhole_lane(Lane::Data, false, false);
+            }
+            Fault::Delay => {
+                proxy.delay(Duration::ZERO, 2 * STALENESS_BOUND);
+                last();
+                proxy.delay(Duration::ZERO, Duration::ZERO);
+            }
+            Fault::StopNode => {
+                self.nodes[node].signal(Signal::STOP);
+                sleep(STALENESS_BOUND.mul_f64(0.5 + self.random.below(950) as f64 / 100.0));
+                self.nodes[node].signal(Signal::CONT);
+            }
+            Fault::KillNode => {
+                self.nodes[node].signal(Signal::KILL);
+                self.restart(node);
+            }
+            Fault::KillWriter => {
+                self.nodes[node].order("die");
+                self.restart(node);
+            }
+            Fault::StopRedis => {
+                self.redis.pause();
+                last();
+                self.redis.resume();
+            }
+            Fault::EmptyRedis => {
+                self.redis.kill();
+                self.redis.forget();
+                last();
+                self.redis.restart();
+            }
+            Fault::StaleRedis => {
+                let saved = now();
+                self.redis.ask(&["SAVE"]);
+                last();
+                let killed = now();
+                self.redis.kill();
+                self.redis.restart();
+                // Time to connect again, and to repeat what was lost.
+                sleep(Duration::from_secs(3));
+                self.lapses.push(Lapse { saved, killed, healed: now() });
+                self.redis.forget();
+            }
+            Fault::FlushAll => self.command(&["FLUSHALL"]),
+            Fault::ScriptFlush => self.command(&["SCRIPT", "FLUSH"]),
+            Fault::ClientKill => self.command(&["CLIENT", "KILL", "TYPE", ["normal", "pubsub"][node % 2]]),
+            Fault::TinyBuffers => {
+                self.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 16kb 0 0"]);
+                let junk = "\0".repeat(64 * 1024);
+                self.command(&["PUBLISH", "{hc:histories:0}b0", &junk]);
+                last();
+                self.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60"]);
+            }
+            Fault::EvictLru => self.starve("allkeys-lru", some_time),
+            Fault::EvictTtl => self.starve("volatile-ttl", some_time),
+            Fault::NoMemory => self.starve("noeviction", some_time),
+            Fault::Forbid => {
+                self.command(&["ACL", "SETUSER", "default", "-unlink"]);
+                last();
+                self.command(&["ACL", "SETUSER", "default", "+unlink"]);
+            }
+            Fault::DebugSleep => {
+                self.command(&["DEBUG", "SLEEP", &format!("{:.1}", some_time.as_secs_f64())]);
+            }
+        }
+    }
+
+    /// Leaves the server hardly more memory than it has taken.
+    fn starve(&self, policy: &str, long: Duration) {
+        let info = self.redis.ask(&["INFO", "memory"]).text();
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).expect("it says so").trim();
+        let most = used.parse::<u64>().unwrap() + 2_000;
+        self.command(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        self.command(&["CONFIG", "SET", "maxmemory", &most.to_string()]);
+        sleep(long);
+        self.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    }
+
+    fn command(&self, words: &[&str]) {
+        let reply = self.redis.ask(words);
+        assert!(!matches!(reply, crate::redis_server::Reply::Error(_)), "{words:?}: {reply:?}");
+    }
+}

@@ -1,0 +1,291 @@
+//! One process of the fleet: a manager, two caches, and callers that read, write and clear until they are told to stop.
+//!
+//! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `stop`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Evicted, Outcome, RedisOptions, Share, SingleFlight, Stats, Tier};
+use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::Mutex;
+
+use super::database::Client;
+use super::operation::{Log, Operation, What};
+use super::{CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, STALENESS_BOUND, now, ttl};
+use crate::Random;
+
+/// How many callers there are in a process.
+const CALLERS: u64 = 4;
+/// What a key that is not the one asked for is called in the log: no version is as high.
+const GARBAGE: u64 = u64::MAX;
+
+/// What a process is told on its command line.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Its number; each start of a node has another.
+    pub process: u64,
+    /// Where Redis is, for this node.
+    pub redis: String,
+    /// Where the database is.
+    pub database: SocketAddr,
+    /// Where to write down what it does.
+    pub log: PathBuf,
+    /// For its choices.
+    pub seed: u64,
+}
+
+impl Orders {
+    /// As arguments.
+    #[must_use]
+    pub fn arguments(&self) -> [String; 5] {
+        let log = self.log.display().to_string();
+        [self.process.to_string(), self.redis.clone(), self.database.to_string(), log, self.seed.to_string()]
+    }
+
+    /// From arguments.
+    ///
+    /// # Panics
+    ///
+    /// If they are not what [`arguments`](Self::arguments) made.
+    #[must_use]
+    pub fn read(arguments: &[String]) -> Self {
+        let [process, redis, database, log, seed] = arguments else { panic!("five arguments: {arguments:?}") };
+        Self {
+            process: process.parse().unwrap(),
+            redis: redis.clone(),
+            database: database.parse().unwrap(),
+            log: Path::new(log).to_owned(),
+            seed: seed.parse().unwrap(),
+        }
+    }
+}
+
+/// What is cached: the key, its version, which load brought it, when that began; and what makes it large.
+type Value = (u64, u64, u64, u64, Arc<str>);
+
+struct Node {
+    orders: Orders,
+    manager: CacheManager,
+    /// For even keys, and for odd ones.
+    caches: [Cache<u64, Value>; 2],
+    large: Arc<str>,
+    log: Log,
+    loads: AtomicU64,
+    quiet: AtomicBool,
+    die: AtomicBool,
+    stop: AtomicBool,
+}
+
+/// Runs until it is told to stop, or nobody is there any more to tell it.
+///
+/// # Panics
+///
+/// If it cannot start.
+pub fn run(orders: Orders) {
+    // It may be stopped just when whoever would let it go on is killed.
+    set_parent_process_death_signal(Some(Signal::KILL)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let node = Arc::new(Node::start(orders).await);
+        println!("ready");
+        let callers: Vec<_> = (1..=CALLERS).map(|caller| tokio::spawn(Arc::clone(&node).call(caller))).collect();
+        node.listen().await;
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        println!("{}", counters(&node.manager.total()));
+        node.manager.shutdown().await;
+    });
+}
+
+impl Node {
+    async fn start(orders: Orders) -> Self {
+        // What comes back after a fault comes back while another may be on.
+        let options = RedisOptions::new(&orders.redis).connect_lazily();
+        let manager = CacheManager::builder()
+            .namespace("histories")
+            .redis_options(options)
+            .staleness_bound(STALENESS_BOUND)
+            .heartbeat(HEARTBEAT)
+            .build()
+            .await
+            .unwrap();
+        let cache = |name, single_flight| {
+            Cache::builder(name)
+                .ttl(ttl(0))
+                .capacity(CAPACITY)
+                .hybrid(MsgPack)
+                .lease(LEASE)
+                .degraded_ttl(DEGRADED_TTL)
+                .single_flight(single_flight)
+                .manager(&manager)
+                .build()
+                .unwrap()
+        };
+        let caches = [cache("even", SingleFlight::Process), cache("odd", SingleFlight::Fleet)];
+        Self {
+            caches,
+            manager,
+            large: "x".repeat(300_000).into(),
+            log: Log::create(&orders.log).unwrap(),
+            orders,
+            loads: AtomicU64::new(0),
+            quiet: AtomicBool::new(false),
+            die: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    async fn listen(&self) {
+        let mut orders = BufReader::new(tokio::io::stdin()).lines();
+        while let Ok(Some(order)) = orders.next_line().await {
+            match order.as_str() {
+                "quiet" => self.quiet.store(true, SeqCst),
+                "die" => self.die.store(true, SeqCst),
+                "stop" => break,
+                order => panic!("no such order: {order}"),
+            }
+        }
+        self.stop.store(true, SeqCst);
+    }
+
+    async fn call(self: Arc<Self>, caller: u64) {
+        let mut random = Random::seeded(self.orders.seed << 8 | caller);
+        let client = Arc::new(Mutex::new(Client::new(self.orders.database)));
+        while !self.stop.load(SeqCst) {
+            tokio::time::sleep(Duration::from_micros(random.below(4_000))).await;
+            let key = zipf(&mut random);
+            match random.below(1_000) {
+                _ if self.quiet.load(SeqCst) => self.read(key, &client).await,
+                0..80 => self.write(key, &client, false).await,
+                80..84 => self.write(key, &client, true).await,
+                84..100 => self.put(key, &client).await,
+                // A caller that hangs up.
+                100..116 => {
+                    let patience = Duration::from_micros(random.below(20_000));
+                    let _ = tokio::time::timeout(patience, self.read(key, &client)).await;
+                }
+                _ => {
+                    for _ in 0..=random.below(3) {
+                        self.read(key, &client).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn read(&self, key: u64, client: &Arc<Mutex<Client>>) {
+        let start = now();
+        let fetched = self.caches[key as usize % 2].fetch(&key).load(Share::none(), |context| {
+            let client = Arc::clone(client);
+            let padding = self.padding(key);
+            let load = self.next_load();
+            async move {
+                let loaded_at = now();
+                context.ttl(ttl(key));
+                let Ok(version) = client.lock().await.load(key, load).await else { gone() };
+                (key, version, load, loaded_at, padding)
+            }
+        });
+        let fetched = fetched.await;
+        let (of, version, load, loaded_at, _) = fetched.result;
+        let what = match (fetched.outcome, fetched.tier) {
+            (Outcome::Hit, Tier::Memory) => What::Memory,
+            (Outcome::Hit, Tier::Redis) => What::Redis,
+            (Outcome::Loaded, Tier::Source) => What::Loaded,
+            (Outcome::Uncached, Tier::Source) => What::Uncached,
+            (Outcome::Shared, _) => What::Shared,
+            other => panic!("no read here ends so: {other:?}"),
+        };
+        let version = if of == key { version } else { GARBAGE };
+        let process = self.orders.process;
+        self.log.append(&Operation { process, what, key, start, end: now(), version, load, loaded_at });
+    }
+
+    /// Commits, and then evicts the key, or clears its cache.
+    async fn write(&self, key: u64, client: &Mutex<Client>, clear: bool) {
+        let start = now();
+        let Ok(version) = client.lock().await.commit(key).await else { gone() };
+        if self.die.load(SeqCst) {
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+        let cache = &self.caches[key as usize % 2];
+        let evicted = if clear { cache.clear().await } else { cache.evict(&key).await };
+        let what = match evicted.unwrap() {
+            Evicted::Acknowledged if clear => What::Cleared,
+            Evicted::Acknowledged => What::Evicted,
+            Evicted::Deferred => What::Deferred,
+            other => panic!("no evict here ends so: {other:?}"),
+        };
+        self.note_write(what, key, start, version);
+    }
+
+    /// Commits under a write lease, and puts what it committed.
+    async fn put(&self, key: u64, client: &Mutex<Client>) {
+        let (start, load) = (now(), self.next_load());
+        let write = self.caches[key as usize % 2].write(&key).await.unwrap();
+        let loaded_at = now();
+        let Ok(version) = client.lock().await.commit(key).await else { gone() };
+        write.put((key, version, load, loaded_at, self.padding(key))).await.unwrap();
+        self.note_write(What::Put, key, start, version);
+    }
+
+    fn note_write(&self, what: What, key: u64, start: u64, version: u64) {
+        let process = self.orders.process;
+        self.log.append(&Operation { process, what, key, start, end: now(), version, load: 0, loaded_at: 0 });
+    }
+
+    fn next_load(&self) -> u64 {
+        self.orders.process << 32 | self.loads.fetch_add(1, SeqCst)
+    }
+
+    fn padding(&self, key: u64) -> Arc<str> {
+        if key == LARGE_KEY { Arc::clone(&self.large) } else { "".into() }
+    }
+}
+
+/// The database is, and with it everybody.
+fn gone() -> ! {
+    std::process::exit(1)
+}
+
+/// The first key as often as the second and third together, and so on.
+fn zipf(random: &mut Random) -> u64 {
+    let weight = |key: u64| 1_000 / (key + 1);
+    let mut at = random.below((0..KEYS).map(weight).sum());
+    for key in 0..KEYS {
+        match at.checked_sub(weight(key)) {
+            Some(rest) => at = rest,
+            None => return key,
+        }
+    }
+    0
+}
+
+/// Everything that is to have happened at least once, by name.
+fn counters(stats: &Stats) -> String {
+    let remote = &stats.remote;
+    let counters = [
+        ("hits", stats.hits),
+        ("misses", stats.misses),
+        ("loads", stats.loads),
+        ("waits", stats.waits),
+        ("expired", stats.evictions.expired),
+        ("capacity", stats.evictions.capacity),
+        ("explicit", stats.evictions.explicit),
+        ("redis-hits", remote.hits),
+        ("redis-misses", remote.misses),
+        ("faults", remote.faults),
+        ("fills", remote.fills),
+        ("fills-rejected", remote.fills_rejected),
+        ("fleet-waits", remote.waits),
+        ("unfilled", remote.unfilled),
+        ("degraded", remote.degraded),
+    ];
+    counters.map(|(name, count)| format!("{name}={count}")).join(" ")
+}

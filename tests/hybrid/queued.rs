@@ -1,0 +1,38 @@
+//! An evict that could only be queued is in effect in its own process.
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Evicted, Share, Tier};
+use hybridcache_tests::proxy::{Lane, Proxy};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, until};
+
+async fn read(cache: &Cache<u64, String>, key: u64, letter: &str) -> (String, Tier) {
+    let fetched = cache.fetch(&key).load(Share::none(), |_| async { letter.repeat(300_000) }).await;
+    (fetched.result[..1].to_owned(), fetched.tier)
+}
+
+/// Large values have a connection of their own: there the old one is still to be had while the evict is not answered.
+#[tokio::test]
+async fn what_was_read_while_an_evict_was_not_answered_is_gone_when_it_is_queued() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = async |url| CacheManager::builder().namespace("test").redis(url).build().await.unwrap();
+    let texts = |node| Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap();
+    let (a, b) = (node(proxy.url()).await, node(server.url()).await);
+    let (here, there) = (texts(&a), texts(&b));
+    assert_eq!(read(&there, 7, "a").await.1, Tier::Source);
+    assert_eq!(read(&here, 7, "-").await.1, Tier::Redis, "now it is known here that it is large");
+    assert_eq!(read(&here, 8, "-").await.1, Tier::Source, "now the proxy knows that connection by its large value");
+    until("memory may answer", || here.blocking().peek(&7).is_some()).await;
+
+    proxy.blackhole_lane(Lane::Data, true, false);
+    let (evicted, meanwhile) = tokio::join!(here.evict(&7), read(&here, 7, "-"));
+    assert_eq!(meanwhile, ("a".to_owned(), Tier::Redis), "the evict has not arrived there");
+    assert_eq!(evicted, Ok(Evicted::Deferred));
+    assert_eq!(read(&here, 7, "b").await, ("b".to_owned(), Tier::Source));
+
+    proxy.blackhole_lane(Lane::Data, false, false);
+    until("it is sent", || there.blocking().peek(&7).is_none()).await;
+    a.shutdown().await;
+    b.shutdown().await;
+}
