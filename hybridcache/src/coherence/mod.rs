@@ -360,4 +360,6 @@ impl<W> Flight<W> {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod simulator;
+#[cfg(test)]
 mod tests;
