@@ -66,11 +66,10 @@ impl Floors {
         loaded
     }
 
-    /// A clear was heard of.
-    pub(crate) fn raise(&mut self, name: &Arc<str>, at: Mark) {
-        if self.mark.epoch == at.epoch {
-            self.lift(name, at.number);
-        }
+    /// A clear was heard of. `None` if it is of another epoch.
+    pub(crate) fn raised(mut self, name: &Arc<str>, at: Mark) -> Option<Self> {
+        self.lift(name, at.number);
+        Some(self).filter(|floors| floors.mark.epoch == at.epoch)
     }
 
     fn lift(&mut self, name: &Arc<str>, clock: u64) {

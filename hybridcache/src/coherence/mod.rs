@@ -376,4 +376,6 @@ impl<W> Flight<W> {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod simulator;
+#[cfg(test)]
 mod tests;

@@ -177,9 +177,8 @@ impl Node {
         match body {
             Body::Keys(keys) => effects.push(Effect::Kill(Arc::clone(keys))),
             Body::Clear(name) => {
-                if let Some(floors) = &mut self.floors {
-                    floors.raise(name, mark);
-                }
+                // A clear of another epoch is not on the scale of these floors, and what they judge may be dead by it.
+                self.floors = self.floors.take().and_then(|floors| floors.raised(name, mark));
                 effects.push(Effect::Clear(Arc::clone(name)));
             }
             Body::Floor => effects.push(Effect::RaiseFloor),
@@ -444,6 +443,9 @@ impl Node {
     /// R12: the fleet's past is not, or not provably, this node's.
     fn leave(&mut self, partition: Partition, effects: &mut Vec<Effect>) {
         self.generation += 1;
+        if partition == Partition::Meta {
+            self.floors = None;
+        }
         let bus = &mut self.buses[partition as usize];
         bus.history.leave();
         (bus.synced_at, bus.reading_to, bus.awaited) = (0, None, None);

@@ -12,6 +12,12 @@ impl<K: Eq + Hash + Copy + Ord, W> Table<K, W> {
         (flights, writers)
     }
 
+    /// Everybody who waits.
+    pub(crate) fn waiting(&mut self) -> impl Iterator<Item = &mut W> {
+        let flights = self.attached.values_mut().chain(self.detached.values_mut());
+        flights.flat_map(|flight| flight.waiters.iter_mut().map(|waiter| &mut waiter.who))
+    }
+
     /// Lets every flight have begun `by` earlier, but never earlier than at `oldest`.
     pub(crate) fn age(&mut self, by: u64, oldest: u64) {
         for flight in self.attached.values_mut().chain(self.detached.values_mut()) {

@@ -416,6 +416,15 @@ fn r14_a_record_is_dead_if_its_cache_was_cleared_after_it_was_born() {
 }
 
 #[test]
+fn r14_an_own_clear_of_a_new_epoch_leaves_nothing_to_judge_by() {
+    let mut node = joined(&Fleet::new(7));
+    let born = node.born().unwrap();
+    let clear = Fleet::new(8).send(Partition::Meta, true, Body::Clear("users".into()));
+    node.acknowledged(node.generation(), Partition::Meta, clear.mark, &clear.body, START + 10);
+    assert_eq!(node.judge(born, "users", START + 11), Verdict::Unknown, "by the floors of before it would live");
+}
+
+#[test]
 fn r14_floors_that_are_too_old_judge_nothing_until_they_are_loaded() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);

@@ -1,0 +1,339 @@
+//! One node: what production does around the core, without threads.
+
+use std::collections::BTreeMap;
+
+use super::check::Read;
+use super::server::Record;
+use super::world::{Command, Reply, World};
+use super::{Key, cache_of, caches, eviction, key_of};
+use crate::coherence::deferred::Body;
+use crate::coherence::effect::Effect;
+use crate::coherence::floors::{Born, Verdict};
+use crate::coherence::model::Broken;
+use crate::coherence::node::{Node, Nonce};
+use crate::coherence::{Entered, FlightId, Start, Table};
+use crate::key::Stored;
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) node: Node,
+    pub(super) table: Table<Key, Read>,
+    pub(super) memory: BTreeMap<Key, (u64, u64)>,
+    pub(super) flights: BTreeMap<FlightId, Flight>,
+    /// Invalidations under way, with what each is to cover; none for a replay.
+    pub(super) writes: BTreeMap<u64, Write>,
+}
+
+#[derive(Debug)]
+pub(super) struct Flight {
+    key: Key,
+    leader: Read,
+    generation: u64,
+    lease: Nonce,
+    born: Option<Born>,
+    fill: bool,
+    loaded: u64,
+    tainted: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Write {
+    body: Body,
+    generation: u64,
+    versions: Vec<(Key, u64)>,
+    replay: bool,
+}
+
+impl Process {
+    /// The reads that are under way.
+    pub(super) fn reads(&mut self) -> impl Iterator<Item = &mut Read> {
+        self.flights.values_mut().map(|flight| &mut flight.leader).chain(self.table.waiting())
+    }
+}
+
+fn stored(key: Key) -> Stored<Key> {
+    Stored { hash: u64::from(key), key }
+}
+
+impl World {
+    pub(super) fn read(&mut self, n: usize, key: Key, last: bool) {
+        let now = self.now;
+        let effects = self.processes[n].node.read(now);
+        self.apply(n, effects);
+        let read = self.promises.read(n, key, now).last(last);
+        let process = &self.processes[n];
+        let served = self.broken(Broken::NoFence) || process.node.is_synced(now);
+        match process.memory.get(&key) {
+            Some((version, end)) if served && *end > now => {
+                let version = *version;
+                self.count("hits");
+                self.give(n, read, version, true);
+            }
+            _ => self.enter(n, read),
+        }
+    }
+
+    fn enter(&mut self, n: usize, read: Read) {
+        let (now, key, id) = (self.now, read.key, self.draw());
+        let lease = if self.broken(Broken::TokenPerNode) { 1 << 100 | n as Nonce } else { self.link() };
+        let join_old = self.broken(Broken::JoinOld);
+        let owed_is_read = self.broken(Broken::OwedIsRead);
+        let process = &mut self.processes[n];
+        let horizon = if join_old { 0 } else { process.node.horizon(now) };
+        let start = Start { id, generation: 0, began: now, blocking: false };
+        if let Entered::Wait(_) = process.table.enter(stored(key), start, horizon, |_| true, || read) {
+            return self.count("joins");
+        }
+        // R10: an entry that may not be served now is not served again.
+        process.memory.remove(&key);
+        let owes = process.node.owes(cache_of(key), &[key]) && !owed_is_read;
+        let (generation, born) = (process.node.generation(), process.node.born());
+        let flight = Flight { key, leader: read, generation, lease, born, fill: false, loaded: 0, tainted: false };
+        process.flights.insert(id, flight);
+        if owes {
+            self.count("loads of what is owed");
+            self.load(n, id, false);
+        } else {
+            self.send(n, Command::Get { flight: id, key, lease });
+        }
+    }
+
+    fn load(&mut self, n: usize, id: FlightId, fill: bool) {
+        if let Some(flight) = self.processes[n].flights.get_mut(&id) {
+            flight.fill = fill;
+            self.start_loading(n, id);
+        }
+    }
+
+    /// The source was read; its answer takes a while.
+    pub(super) fn source_read(&mut self, n: usize, id: FlightId) -> bool {
+        let Some(flight) = self.processes[n].flights.get_mut(&id) else { return false };
+        flight.loaded = self.db[&flight.key];
+        true
+    }
+
+    pub(super) fn loaded(&mut self, n: usize, id: FlightId) {
+        let Some(flight) = self.processes[n].flights.get(&id) else { return };
+        let (key, lease, version, born) = (flight.key, flight.lease, flight.loaded, flight.born);
+        let born = if self.broken(Broken::BornAtFill) { self.processes[n].node.born() } else { born };
+        match born.filter(|_| flight.fill) {
+            Some(born) => {
+                self.send(n, Command::Fill { flight: id, key, lease, record: Record::Value { version, born } })
+            }
+            None => self.land(n, id, version, false),
+        }
+    }
+
+    pub(super) fn reply(&mut self, n: usize, reply: Reply) {
+        let now = self.now;
+        match reply {
+            Reply::Got { flight, record: None } => self.load(n, flight, true),
+            Reply::Got { flight, record: Some(Record::Lease(_)) } => {
+                let mine = self.broken(Broken::TokenPerNode);
+                let fill = mine
+                    && self.processes[n]
+                        .flights
+                        .get(&flight)
+                        .is_some_and(|f| Some(Record::Lease(f.lease)) == reply.record());
+                self.load(n, flight, fill);
+            }
+            Reply::Got { flight, record: Some(Record::Value { version, born }) } => {
+                self.found(n, flight, version, born, true)
+            }
+            Reply::Over { flight, granted: true } => self.load(n, flight, true),
+            Reply::Over { flight, granted: false } => self.again(n, flight),
+            Reply::Filled { flight, kept } => {
+                let Some(of) = self.processes[n].flights.get(&flight) else { return };
+                let (version, current) = (of.loaded, of.generation == self.processes[n].node.generation());
+                if !kept {
+                    self.count("rejected fills");
+                }
+                self.land(n, flight, version, kept && current);
+            }
+            Reply::Invalidated { write, mark } => self.invalidated(n, write, Some(mark)),
+            Reply::Floors { asked, mark, table, flight } => {
+                let effects = self.processes[n].node.floors_loaded(asked, mark, table, now);
+                self.apply(n, effects);
+                if let Some((id, version, born)) = flight {
+                    self.found(n, id, version, born, false);
+                }
+            }
+            Reply::Log { partition, messages } => {
+                let effects = self.processes[n].node.log_answered(partition, &messages, now);
+                self.apply(n, effects);
+            }
+            Reply::Failed(command) => match command {
+                Command::Get { flight, .. } | Command::Over { flight, .. } => self.load(n, flight, false),
+                Command::Fill { flight, .. } => {
+                    let Some(version) = self.processes[n].flights.get(&flight).map(|f| f.loaded) else { return };
+                    self.land(n, flight, version, false);
+                }
+                Command::Invalidate { write, .. } => self.invalidated(n, write, None),
+                Command::Floors { flight: Some((id, ..)), .. } => self.load(n, id, false),
+                Command::Log { partition, .. } => {
+                    let effects = self.processes[n].node.log_answered(partition, &[], now);
+                    self.apply(n, effects);
+                }
+                Command::Floors { flight: None, .. } | Command::Fence { .. } => {}
+            },
+        }
+    }
+
+    fn found(&mut self, n: usize, id: FlightId, version: u64, born: Born, may_ask: bool) {
+        let now = self.now;
+        let Some(flight) = self.processes[n].flights.get(&id) else { return };
+        let key = flight.key;
+        if flight.generation != self.processes[n].node.generation() {
+            self.count("replies of a dead generation");
+            return self.again(n, id);
+        }
+        let verdict = self.processes[n].node.judge(born, cache_of(key), now);
+        match verdict {
+            _ if self.broken(Broken::NotJudged) => self.land(n, id, version, true),
+            Verdict::Valid => self.land(n, id, version, true),
+            Verdict::Unknown if may_ask => {
+                self.send(n, Command::Floors { asked: now, flight: Some((id, version, born)) });
+            }
+            Verdict::Unknown => self.load(n, id, false),
+            Verdict::Dead => {
+                self.count("dead records");
+                let process = &mut self.processes[n];
+                let born_now = process.node.born();
+                let Some(flight) = process.flights.get_mut(&id) else { return };
+                flight.born = born_now;
+                let lease = flight.lease;
+                self.send(n, Command::Over { flight: id, key, found: Record::Value { version, born }, lease });
+            }
+        }
+    }
+
+    /// A flight has a value, that may be kept or not.
+    fn land(&mut self, n: usize, id: FlightId, version: u64, keep: bool) {
+        let Some(flight) = self.processes[n].flights.remove(&id) else { return };
+        let end = self.now + 20 + self.random.below(1_000);
+        let landed = self.processes[n].table.land(&stored(flight.key), id, 0);
+        let fill = landed.fill
+            || self.broken(Broken::NoInsertGuard)
+            || (self.broken(Broken::RetiredMayFill) && !flight.tainted);
+        if keep && fill {
+            self.processes[n].memory.insert(flight.key, (version, end));
+        }
+        let counts = keep && (fill || self.broken(Broken::DetachedCounts));
+        let counts = counts || (flight.fill && self.broken(Broken::RejectedReturns));
+        for read in landed.waiters.into_iter().chain([flight.leader]) {
+            self.give(n, read, version, counts);
+        }
+    }
+
+    /// A flight comes to nothing: its callers look again.
+    fn again(&mut self, n: usize, id: FlightId) {
+        let Some(flight) = self.processes[n].flights.remove(&id) else { return };
+        let landed = self.processes[n].table.land(&stored(flight.key), id, 0);
+        for read in landed.waiters.into_iter().chain([flight.leader]) {
+            self.enter(n, read);
+        }
+    }
+
+    /// Commits, or commits to every key of a cache; the invalidation follows.
+    pub(super) fn commit(&mut self, n: usize, key: Key, clear: bool) {
+        let keys: Vec<Key> = if clear { caches(cache_of(key)).collect() } else { vec![key] };
+        let mut versions = Vec::new();
+        for key in keys {
+            let version = self.db.entry(key).or_default();
+            *version += 1;
+            versions.push((key, *version));
+        }
+        let body = if clear { Body::Clear(cache_of(key).into()) } else { eviction(key) };
+        self.after_commit(n, body, versions);
+    }
+
+    pub(super) fn evict(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>) {
+        for (key, _) in &versions {
+            self.kill(n, *key, true);
+        }
+        self.invalidate(n, body, versions, false);
+    }
+
+    fn invalidate(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>, replay: bool) {
+        let (write, generation) = (self.draw(), self.processes[n].node.generation());
+        self.processes[n].writes.insert(write, Write { body: body.clone(), generation, versions, replay });
+        self.send(n, Command::Invalidate { write, body });
+    }
+
+    fn invalidated(&mut self, n: usize, id: u64, mark: Option<super::world::Executed>) {
+        let now = self.now;
+        let Some(Write { body, generation, versions, replay }) = self.processes[n].writes.remove(&id) else { return };
+        let node = &mut self.processes[n].node;
+        if replay {
+            let done = mark.map(|(partition, mark)| (partition, mark, &body));
+            let effects = node.replayed(generation, done, now);
+            return self.apply(n, effects);
+        }
+        let Some((partition, mark)) = mark else {
+            let effects = node.defer(&body, now);
+            self.count("deferred");
+            for (key, version) in versions {
+                self.kill(n, key, true);
+                self.promises.deferred(n, key, version);
+            }
+            return self.apply(n, effects);
+        };
+        let generation =
+            if self.broken(Broken::DeadAcknowledges) { self.processes[n].node.generation() } else { generation };
+        let (counts, mut effects) = self.processes[n].node.acknowledged(generation, partition, mark, &body, now);
+        if self.broken(Broken::OwnEvictSparesFlights) {
+            effects.retain(|effect| !matches!(effect, Effect::Kill(_)));
+        }
+        self.apply(n, effects);
+        if counts {
+            for (key, version) in versions {
+                let covered = self.server.covered.get(&key).copied().unwrap_or(0);
+                self.promises.acknowledged(n, key, version, covered, now);
+            }
+        } else {
+            self.count("acknowledgements that do not count");
+            self.invalidate(n, body, versions, false);
+        }
+    }
+
+    fn kill(&mut self, n: usize, key: Key, by_own: bool) {
+        let spare = by_own && self.broken(Broken::OwnEvictSparesFlights);
+        let number = self.draw();
+        let process = &mut self.processes[n];
+        process.memory.remove(&key);
+        if !spare {
+            process.table.evict(&stored(key), number);
+            process.flights.values_mut().filter(|flight| flight.key == key).for_each(|flight| flight.tainted = true);
+        }
+    }
+
+    pub(super) fn apply(&mut self, n: usize, effects: Vec<Effect>) {
+        self.processes[n].node.validate();
+        for effect in effects {
+            match effect {
+                Effect::Kill(texts) => texts.iter().for_each(|text| self.kill(n, key_of(text), false)),
+                Effect::Clear(name) => caches(&name).for_each(|key| self.kill(n, key, false)),
+                Effect::RaiseFloor => {
+                    self.count("floors raised");
+                    let (number, spare) = (self.draw(), self.broken(Broken::FloorSparesFlights));
+                    let process = &mut self.processes[n];
+                    process.memory.clear();
+                    if !spare {
+                        process.table.clear(number);
+                        process.flights.values_mut().for_each(|flight| flight.tainted = true);
+                    }
+                }
+                Effect::Synced(_) => {}
+                Effect::SendFence => self.fence(n),
+                Effect::LoadFloors => self.send(n, Command::Floors { asked: self.now, flight: None }),
+                Effect::ReadLog(partition, after) => self.send(n, Command::Log { partition, after }),
+                Effect::Replay(body) => {
+                    self.count("replays");
+                    if !self.broken(Broken::NoReplay) {
+                        self.invalidate(n, body, Vec::new(), true);
+                    }
+                }
+            }
+        }
+    }
+}

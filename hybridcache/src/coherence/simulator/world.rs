@@ -1,0 +1,475 @@
+//! Time, the network, the server's turn, and what goes wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::check::{Promises, Read};
+use super::process::Process;
+use super::server::{Numbered, Record, Server};
+use super::{FRESH_FOR, HEARTBEAT, KEYS, Key, NODES, Random};
+use crate::coherence::deferred::Body;
+use crate::coherence::floors::Born;
+use crate::coherence::history::Message;
+use crate::coherence::model::Broken;
+use crate::coherence::node::{Mark, Node, Nonce, Partition, Ticket, Timing};
+use crate::coherence::{FlightId, Table};
+
+/// How long faults go on, and how long the fleet has to recover.
+const FAULTS: u64 = 6_000;
+const PEACE: u64 = 3_000;
+
+/// For how long a command is waited for.
+const TIMEOUT: u64 = 100;
+const LEASE: u64 = 100;
+
+pub(super) type Executed = (Partition, Mark);
+
+#[derive(Clone, Debug)]
+pub(super) enum Command {
+    Get { flight: FlightId, key: Key, lease: Nonce },
+    Over { flight: FlightId, key: Key, found: Record, lease: Nonce },
+    Fill { flight: FlightId, key: Key, lease: Nonce, record: Record },
+    Invalidate { write: u64, body: Body },
+    Floors { asked: u64, flight: Option<(FlightId, u64, Born)> },
+    Log { partition: Partition, after: u64 },
+    Fence { connection: u64, ticket: Ticket },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    Got { flight: FlightId, record: Option<Record> },
+    Over { flight: FlightId, granted: bool },
+    Filled { flight: FlightId, kept: bool },
+    Invalidated { write: u64, mark: Executed },
+    Floors { asked: u64, mark: Mark, table: Vec<(Arc<str>, u64)>, flight: Option<(FlightId, u64, Born)> },
+    Log { partition: Partition, messages: Vec<Message> },
+    Failed(Command),
+}
+
+impl Reply {
+    pub(super) fn record(&self) -> Option<Record> {
+        if let Self::Got { record, .. } = self { *record } else { None }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Pushed {
+    Message(Partition, Message),
+    Fence(Ticket, [Mark; 2]),
+}
+
+#[derive(Debug)]
+enum Event {
+    /// A user of a node does something.
+    Use(usize),
+    Evict(usize, Body, Vec<(Key, u64)>),
+    Tick(usize),
+    Arrive(usize, Command),
+    Reply(usize, Reply),
+    SourceRead(usize, FlightId),
+    Loaded(usize, FlightId),
+    Push(usize, u64, Pushed),
+    Up(usize),
+    Fault,
+    Replicate,
+    LastReads,
+}
+
+/// The connection of a node to the bus: in order while it lasts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bus {
+    connection: u64,
+    up: bool,
+    /// When the newest push arrives.
+    last: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: u64,
+    pub(super) random: Random,
+    pub(super) server: Server,
+    pub(super) db: BTreeMap<Key, u64>,
+    pub(super) processes: Vec<Process>,
+    pub(super) promises: Promises,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+    broken: Option<Broken>,
+    replica: Server,
+    queue: BTreeMap<(u64, u64), Event>,
+    drawn: u64,
+    buses: [Bus; NODES],
+    unreachable_until: [u64; NODES],
+    paused_until: [u64; NODES],
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) broken: Option<String>,
+    pub(super) counts: BTreeMap<&'static str, u64>,
+}
+
+pub(super) fn run(seed: u64, broken: Option<Broken>) -> Outcome {
+    let mut random = Random::new(seed);
+    const START: u64 = 1_000_000;
+    let processes = (0..NODES).map(|_| {
+        let timing = Timing {
+            fresh_for: FRESH_FOR,
+            heartbeat: HEARTBEAT,
+            lag: 0,
+            witness_for: 60_000,
+            replay_others_after: random.below(300),
+        };
+        let node = Node::new(timing, 4, START);
+        Process {
+            node,
+            table: Table::default(),
+            memory: BTreeMap::new(),
+            flights: BTreeMap::new(),
+            writes: BTreeMap::new(),
+        }
+    });
+    let mut world = World {
+        processes: processes.collect(),
+        now: START,
+        random,
+        server: Server::default(),
+        db: (0..KEYS).map(|key| (key, 0)).collect(),
+        promises: Promises::default(),
+        counts: BTreeMap::new(),
+        broken,
+        replica: Server::default(),
+        queue: BTreeMap::new(),
+        drawn: 0,
+        buses: [Bus::default(); NODES],
+        unreachable_until: [0; NODES],
+        paused_until: [0; NODES],
+    };
+    for n in 0..NODES {
+        for event in [Event::Up(n), Event::Tick(n), Event::Use(n)] {
+            world.after(1, event);
+        }
+    }
+    world.after(200, Event::Fault);
+    world.after(50, Event::Replicate);
+    world.after(FAULTS + PEACE, Event::LastReads);
+    while let Some(((at, _), event)) = world.queue.pop_first() {
+        world.now = at;
+        world.happen(event);
+        if world.promises.broken.is_some() || at > START + FAULTS + PEACE + 1_000 {
+            break;
+        }
+    }
+    if world.promises.broken.is_none() {
+        world.promises.finished();
+    }
+    Outcome { broken: world.promises.broken, counts: world.counts }
+}
+
+impl World {
+    pub(super) fn broken(&self, rule: Broken) -> bool {
+        self.broken == Some(rule)
+    }
+
+    pub(super) fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// A number that is never drawn twice.
+    pub(super) fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.drawn
+    }
+
+    pub(super) fn link(&mut self) -> Nonce {
+        Nonce::from(self.draw())
+    }
+
+    pub(super) fn give(&mut self, n: usize, read: Read, version: u64, kept: bool) {
+        self.count("reads");
+        if read.last && version != self.db[&read.key] {
+            let newest = self.db[&read.key];
+            self.promises
+                .fail(format!("G6: node {n} reads version {version} of {}, not {newest}, in the end", read.key));
+        }
+        self.promises.returned(n, read, version, kept, self.now);
+    }
+
+    fn after(&mut self, delay: u64, event: Event) {
+        let seq = self.draw();
+        self.queue.insert((self.now + delay, seq), event);
+    }
+
+    /// Mostly a millisecond or two; now and then longer than anybody waits.
+    fn latency(&mut self) -> u64 {
+        match self.random.below(100) {
+            0 => self.random.below(2 * FRESH_FOR),
+            1..=9 => self.random.below(40),
+            _ => 1 + self.random.below(3),
+        }
+    }
+
+    fn faulty(&self) -> bool {
+        self.now < 1_000_000 + FAULTS
+    }
+
+    pub(super) fn send(&mut self, n: usize, command: Command) {
+        if self.now < self.unreachable_until[n] {
+            return self.after(1, Event::Reply(n, Reply::Failed(command)));
+        }
+        if self.faulty() && self.random.one_in(200) {
+            return self.after(TIMEOUT, Event::Reply(n, Reply::Failed(command)));
+        }
+        let latency = self.latency();
+        self.after(latency, Event::Arrive(n, command));
+    }
+
+    pub(super) fn start_loading(&mut self, n: usize, id: FlightId) {
+        let delay = if self.random.one_in(20) { self.random.below(300) } else { self.random.below(20) };
+        self.after(delay, Event::SourceRead(n, id));
+    }
+
+    pub(super) fn after_commit(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>) {
+        let delay = self.random.below(10);
+        self.after(delay, Event::Evict(n, body, versions));
+    }
+
+    pub(super) fn fence(&mut self, n: usize) {
+        let (now, connection) = (self.now, self.buses[n].connection);
+        let ticket = self.processes[n].node.fence_sent(now);
+        let latency = self.latency();
+        self.after(latency, Event::Arrive(n, Command::Fence { connection, ticket }));
+    }
+
+    fn happen(&mut self, event: Event) {
+        if let Event::Use(n)
+        | Event::Evict(n, ..)
+        | Event::Tick(n)
+        | Event::Reply(n, _)
+        | Event::Push(n, ..)
+        | Event::Up(n)
+        | Event::Loaded(n, _) = event
+            && self.now < self.paused_until[n]
+        {
+            let delay = self.paused_until[n] - self.now;
+            return self.after(delay, event);
+        }
+        match event {
+            Event::Use(n) => self.use_once(n),
+            Event::Evict(n, body, versions) => self.evict(n, body, versions),
+            Event::Tick(n) => {
+                let effects = self.processes[n].node.tick(self.now);
+                self.apply(n, effects);
+                self.after(HEARTBEAT / 2, Event::Tick(n));
+            }
+            Event::Arrive(n, command) => self.arrive(n, command),
+            Event::Reply(n, reply) => self.reply(n, reply),
+            Event::SourceRead(n, id) => {
+                if self.source_read(n, id) {
+                    let delay = self.random.below(30);
+                    self.after(delay, Event::Loaded(n, id));
+                }
+            }
+            Event::Loaded(n, id) => self.loaded(n, id),
+            Event::Push(n, connection, pushed) if connection == self.buses[n].connection => self.pushed(n, pushed),
+            Event::Push(..) => {}
+            Event::Up(n) => {
+                self.buses[n].connection += 1;
+                self.buses[n].up = true;
+                let effects = self.processes[n].node.up(self.now);
+                self.apply(n, effects);
+            }
+            Event::Fault => {
+                if self.faulty() {
+                    self.fault();
+                    let delay = 20 + self.random.below(400);
+                    self.after(delay, Event::Fault);
+                }
+            }
+            Event::Replicate => {
+                self.replica = self.server.clone();
+                let delay = 1 + self.random.below(100);
+                self.after(delay, Event::Replicate);
+            }
+            Event::LastReads => (0..NODES).for_each(|n| (0..KEYS).for_each(|key| self.read(n, key, true))),
+        }
+    }
+
+    fn use_once(&mut self, n: usize) {
+        let key = self.random.below(u64::from(KEYS)) as Key;
+        match self.random.below(100) {
+            0 if self.faulty() => self.commit(n, key, true),
+            1..=8 if self.faulty() => self.commit(n, key, false),
+            9..=11 => {
+                self.processes[n].memory.remove(&key);
+            }
+            _ => self.read(n, key, false),
+        }
+        let delay = 1 + self.random.below(8);
+        self.after(delay, Event::Use(n));
+    }
+
+    fn pushed(&mut self, n: usize, pushed: Pushed) {
+        let node = &mut self.processes[n].node;
+        let effects = match pushed {
+            Pushed::Message(partition, message) => node.message(partition, &message, self.now),
+            Pushed::Fence(mut ticket, mut marks) => {
+                if self.broken == Some(Broken::FenceAtReply) {
+                    ticket = ticket.asked_at(self.now);
+                }
+                if self.broken == Some(Broken::FenceIgnoresMissing) {
+                    for partition in [Partition::Meta, Partition::Keys] {
+                        marks[partition as usize] = node.mark(partition).unwrap_or(marks[partition as usize]);
+                    }
+                }
+                node.fence_answered(ticket, marks, self.now)
+            }
+        };
+        self.apply(n, effects);
+    }
+
+    fn push(&mut self, n: usize, pushed: Pushed) {
+        let latency = self.latency();
+        let bus = &mut self.buses[n];
+        if bus.up {
+            bus.last = bus.last.max(self.now + latency);
+            let (delay, connection) = (bus.last - self.now, bus.connection);
+            self.after(delay, Event::Push(n, connection, pushed));
+        }
+    }
+
+    fn cut(&mut self, n: usize) {
+        if std::mem::replace(&mut self.buses[n].up, false) {
+            self.buses[n].connection += 1;
+            self.processes[n].node.down();
+            let delay = if self.random.one_in(3) { self.random.below(800) } else { 1 + self.random.below(20) };
+            self.after(delay, Event::Up(n));
+        }
+    }
+
+    /// The server's turn.
+    fn arrive(&mut self, n: usize, command: Command) {
+        let now = self.now;
+        let without_leases = self.broken(Broken::NoLease) || self.broken(Broken::FillIfAbsent);
+        let reply = match command.clone() {
+            Command::Get { flight, key, lease } => {
+                let record = self.server.get(key, now);
+                if record.is_none() && !without_leases {
+                    self.server.set(key, Record::Lease(lease), now + LEASE);
+                }
+                Reply::Got { flight, record }
+            }
+            Command::Over { flight, key, found, lease } => {
+                let granted = self.server.get(key, now) == Some(found);
+                if granted && !without_leases {
+                    self.server.set(key, Record::Lease(lease), now + LEASE);
+                }
+                Reply::Over { flight, granted }
+            }
+            Command::Fill { flight, key, lease, record } => {
+                let standing = self.server.get(key, now);
+                let kept = match self.broken {
+                    Some(Broken::NoLease) => true,
+                    Some(Broken::FillIfAbsent) => standing.is_none(),
+                    _ => standing == Some(Record::Lease(lease)),
+                };
+                if kept && let Record::Value { version, .. } = record {
+                    let evicted = self.server.evicted.get(&key).copied().unwrap_or(0);
+                    self.promises.filled(key, version, evicted);
+                    let end = now + 50 + self.random.below(1_000);
+                    self.server.set(key, record, end);
+                }
+                Reply::Filled { flight, kept }
+            }
+            Command::Invalidate { write, body } => {
+                let (partition, Numbered { message, sender }) = self.execute(n, &body);
+                for to in 0..NODES {
+                    let lost = self.faulty() && self.random.one_in(50);
+                    if !lost {
+                        let message = Message { own: to == sender, ..message.clone() };
+                        self.push(to, Pushed::Message(partition, message));
+                    }
+                }
+                Reply::Invalidated { write, mark: (partition, message.mark) }
+            }
+            Command::Floors { asked, flight } => {
+                let mark = self.mark(Partition::Meta);
+                Reply::Floors { asked, mark, table: self.server.floors(), flight }
+            }
+            Command::Log { partition, after } => {
+                let log = self.server.log_after(partition, after);
+                let own = |logged: Numbered| Message { own: logged.sender == n, ..logged.message };
+                Reply::Log { partition, messages: log.into_iter().map(own).collect() }
+            }
+            Command::Fence { connection, ticket } => {
+                let marks = [Partition::Meta, Partition::Keys].map(|partition| self.mark(partition));
+                if connection == self.buses[n].connection {
+                    self.push(n, Pushed::Fence(ticket, marks));
+                }
+                return;
+            }
+        };
+        let lost = self.faulty() && self.random.one_in(200);
+        let (delay, reply) = if lost { (TIMEOUT, Reply::Failed(command)) } else { (self.latency(), reply) };
+        self.after(delay, Event::Reply(n, reply));
+    }
+
+    fn execute(&mut self, n: usize, body: &Body) -> (Partition, Numbered) {
+        let (mut drawn, no_chain) = (self.drawn, self.broken(Broken::NoChain));
+        let link = || {
+            drawn += 1;
+            if no_chain { 1 } else { Nonce::from(drawn) }
+        };
+        let executed = self.server.invalidate(n, body, &self.db, link);
+        self.drawn = drawn;
+        for key in 0..KEYS {
+            let covered = self.server.covered.get(&key).copied().unwrap_or(0);
+            self.promises.executed(key, covered, self.now);
+        }
+        executed
+    }
+
+    fn mark(&mut self, partition: Partition) -> Mark {
+        let mut drawn = self.drawn;
+        let mark = self.server.mark(partition, &mut || {
+            drawn += 1;
+            Nonce::from(drawn)
+        });
+        self.drawn = drawn;
+        mark
+    }
+
+    fn fault(&mut self) {
+        let n = self.random.below(NODES as u64) as usize;
+        let key = self.random.below(u64::from(KEYS)) as Key;
+        match self.random.below(16) {
+            0..=3 => self.cut(n),
+            4 | 5 => self.unreachable_until[n] = self.now + self.random.below(600),
+            6 | 7 => self.paused_until[n] = self.now + self.random.below(5 * FRESH_FOR),
+            8..=11 => self.server.lose(key),
+            12 => {
+                let silently = self.broken(Broken::FloorsLostSilently);
+                let epoch = self.link();
+                self.server.lose_floors((!silently).then_some(epoch));
+            }
+            13 => {
+                self.count("restarts");
+                self.server.lose_everything();
+                (0..NODES).for_each(|n| self.cut(n));
+            }
+            _ => {
+                self.count("failovers");
+                self.server = self.replica.clone();
+                let Self { processes, server, promises, now, .. } = self;
+                let flying = processes.iter_mut().flat_map(Process::reads);
+                promises.failed_over(&server.covered, flying, *now);
+                // Some stand behind something that hides it.
+                for n in 0..NODES {
+                    if !self.random.one_in(4) {
+                        self.cut(n);
+                    }
+                }
+            }
+        }
+    }
+}
