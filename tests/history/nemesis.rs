@@ -112,7 +112,8 @@ impl Fleet {
             }
             Fault::DeafBus => {
                 proxy.blackhole_lane(Lane::Bus, false, true);
-                last();
+                // Longer than its memory may answer.
+                sleep(some_time + 2 * STALENESS_BOUND);
                 proxy.blackhole_lane(Lane::Bus, false, false);
             }
             Fault::DumbData => {
@@ -145,8 +146,13 @@ impl Fleet {
                 self.redis.resume();
             }
             Fault::EmptyRedis => {
+                // What it said last does not arrive everywhere.
+                proxy.blackhole_lane(Lane::Bus, false, true);
+                sleep(STALENESS_BOUND / 2);
                 self.redis.kill();
                 self.redis.forget();
+                proxy.cut_lane(Lane::Bus);
+                proxy.blackhole_lane(Lane::Bus, false, false);
                 last();
                 self.redis.restart();
             }

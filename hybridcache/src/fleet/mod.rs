@@ -170,7 +170,7 @@ impl Fleet {
     /// Flights that began before this may not be joined (R8).
     pub(crate) fn horizon(&self) -> u64 {
         let now = self.clock.now();
-        if self.vouches(now) || is_broken(Rule::Join) { 0 } else { now.saturating_sub(self.fresh_for) }
+        if self.vouches(now) { 0 } else { now.saturating_sub(self.fresh_for) }
     }
 
     /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
@@ -464,7 +464,6 @@ impl Fleet {
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
                 Effect::Clear(name) => self.members.raise_floor_of([&*name]),
-                Effect::RaiseFloor if is_broken(Rule::Floor) => {}
                 Effect::RaiseFloor => {
                     tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
                     self.floors_raised.fetch_add(1, Ordering::Relaxed);

@@ -16,14 +16,10 @@ pub(crate) enum Rule {
     FenceTime,
     /// R6: memory answers while it is vouched for.
     Fence,
-    /// R8: an old load is not joined.
-    Join,
     /// R9: who evicted is rid of what was read before the answer came.
     OwnAnswer,
     /// R9: also if it never came.
     OwnQueue,
-    /// R12: what was loaded before the fleet's past changed is not served after it.
-    Floor,
     /// R14: a value is born when its load begins.
     Born,
 }
