@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hybridcache::{Cache, Key, Share, cached};
-use hybridcache_tests::block_on;
+use hybridcache::{Cache, Key, Policy, Share, cached};
+use hybridcache_tests::{POLICIES, block_on};
 
 struct Counting;
 
@@ -73,9 +73,13 @@ fn value() -> Value {
 
 /// Every way of hitting this key in caches of each kind.
 fn hits_allocate_nothing<Q: Key + Copy>(name: &str, key: Q) {
+    POLICIES.into_iter().for_each(|policy| hits_of_a_policy_allocate_nothing(policy, name, key));
+}
+
+fn hits_of_a_policy_allocate_nothing<Q: Key + Copy>(policy: Policy, name: &str, key: Q) {
     let kinds = ["plain", "ttl", "sliding", "refresh ahead", "weighed", "single flight off"];
     for kind in kinds {
-        let builder = Cache::<Q::Owned, Value>::builder("hits");
+        let builder = Cache::<Q::Owned, Value>::builder("hits").policy(policy);
         let builder = match kind {
             "ttl" => builder.ttl(Duration::from_secs(1_000)),
             "sliding" => builder.sliding(Duration::from_secs(1_000)).max_age(Duration::from_secs(2_000)),
@@ -88,7 +92,7 @@ fn hits_allocate_nothing<Q: Key + Copy>(name: &str, key: Q) {
         let plain = cache.blocking();
         plain.insert(key, value()).unwrap();
         let none = |verb: &str, work: &mut dyn FnMut()| {
-            assert_eq!(allocations(work), 0, "{verb} of {name}, {kind}");
+            assert_eq!(allocations(work), 0, "{verb} of {name}, {kind}, {policy:?}");
         };
         none("get", &mut || assert!(block_in_place(cache.get(key)).is_some()));
         none("peek", &mut || assert!(block_in_place(cache.peek(key)).is_some()));

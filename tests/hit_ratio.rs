@@ -28,20 +28,23 @@ fn stream() -> impl Iterator<Item = u64> {
 
 #[test]
 fn the_hit_ratio_is_that_of_bare_quick_cache() {
-    let quick = QuickCache::<u64, u64>::new(CAPACITY as usize);
-    let cache: Cache<u64, u64> =
-        Cache::builder("hit_ratio").capacity(CAPACITY).ttl(Duration::from_secs(3_600)).build().unwrap();
+    // Which keys share a shard is chance, and differs from one cache to the next: several of each.
+    const EACH: u32 = 4;
     let (mut ours, mut theirs) = (0_u32, 0_u32);
-    for key in stream() {
-        ours += u32::from(cache.blocking().get(&key).is_some());
-        cache.blocking().get_or_load(&key, || key);
-        theirs += u32::from(quick.get(&key).is_some());
-        quick.get_or_insert_with(&key, || Ok::<_, ()>(key)).unwrap();
+    for _ in 0..EACH {
+        let quick = QuickCache::<u64, u64>::new(CAPACITY as usize);
+        let cache: Cache<u64, u64> =
+            Cache::builder("hit_ratio").capacity(CAPACITY).ttl(Duration::from_secs(3_600)).build().unwrap();
+        for key in stream() {
+            ours += u32::from(cache.blocking().get(&key).is_some());
+            cache.blocking().get_or_load(&key, || key);
+            theirs += u32::from(quick.get(&key).is_some());
+            quick.get_or_insert_with(&key, || Ok::<_, ()>(key)).unwrap();
+        }
     }
-    let percent = |hits: u32| 100.0 * f64::from(hits) / REQUESTS as f64;
+    let percent = |hits: u32| 100.0 * f64::from(hits) / (REQUESTS * u64::from(EACH)) as f64;
     let (ours, theirs) = (percent(ours), percent(theirs));
     println!("hybridcache {ours:.2} %, quick_cache {theirs:.2} %");
     assert!((20.0..80.0).contains(&theirs), "the stream tells caches apart");
-    // Which keys share a shard is chance, and differs between the two.
-    assert!((ours - theirs).abs() < 0.5, "hybridcache {ours:.2} %, quick_cache {theirs:.2} %");
+    assert!((ours - theirs).abs() <= 0.2, "hybridcache {ours:.2} %, quick_cache {theirs:.2} %");
 }

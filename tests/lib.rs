@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Scope, ScopedJoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use hybridcache::Cache;
+use hybridcache::{Cache, Policy};
 
 /// The longest any test waits for something that has to happen: then it fails instead of hanging.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -25,6 +25,10 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// The least a clock can move.
 pub const INSTANT: Duration = Duration::from_nanos(1);
+
+/// All there are.
+pub const POLICIES: [Policy; 7] =
+    [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
 /// Counts how often a body ran. Clones count together.
 #[derive(Clone, Debug, Default)]

@@ -45,10 +45,13 @@ impl Proxy {
     #[must_use]
     pub fn before(port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        // Without waiting for it, so that a test that runs on a runtime may make one.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        runtime.spawn(accept(listener, port, Arc::clone(&shared)));
+        let accepting = Arc::clone(&shared);
+        runtime.spawn(async move { accept(TcpListener::from_std(listener).unwrap(), port, accepting).await });
         Self { address, shared, runtime: Some(runtime) }
     }
 

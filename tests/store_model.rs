@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hybridcache::{Cache, Clock};
-use hybridcache_tests::block_on;
+use hybridcache::{Cache, Clock, Policy};
+use hybridcache_tests::{POLICIES, block_on};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 const MILLI: u64 = 1_000_000;
 
@@ -64,12 +65,15 @@ struct Config {
     max_age: Option<u64>,
     cache_none: bool,
     weighed: bool,
+    policy: Policy,
 }
 
 fn configs() -> impl Strategy<Value = Config> {
     let life = || proptest::option::of(1..6_000_u64);
-    (life(), life(), life(), any::<bool>(), any::<bool>()).prop_map(|(ttl, sliding, max_age, cache_none, weighed)| {
-        Config { ttl, sliding, max_age: max_age.filter(|_| sliding.is_some()), cache_none, weighed }
+    let lives = (life(), life(), life());
+    (lives, any::<bool>(), any::<bool>(), select(&POLICIES)).prop_map(|(lives, cache_none, weighed, policy)| {
+        let (ttl, sliding, max_age) = lives;
+        Config { ttl, sliding, max_age: max_age.filter(|_| sliding.is_some()), cache_none, weighed, policy }
     })
 }
 
@@ -81,7 +85,7 @@ fn weight(value: u64) -> u64 {
 }
 
 fn build(config: &Config, bound: u64, clock: &Clock) -> Cache<u8, u64> {
-    let mut builder = Cache::builder("model").cache_none(config.cache_none).clock(clock.clone());
+    let mut builder = Cache::builder("model").policy(config.policy).cache_none(config.cache_none).clock(clock.clone());
     builder = builder.sweep_interval(Duration::from_secs(1));
     if let Some(ttl) = config.ttl {
         builder = builder.ttl(Duration::from_millis(ttl));

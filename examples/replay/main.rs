@@ -3,12 +3,13 @@
 //! ```text
 //! cargo run --release --example replay                          # a generated Zipf stream
 //! cargo run --release --example replay -- requests.trace.xz --capacity 2000 --ttl 5m
+//! cargo run --release --example replay -- --redis redis://localhost:6379 --nodes 3
 //! ```
 
 mod catalogue;
 mod measure;
+mod nodes;
 mod report;
-mod stream;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -23,14 +24,15 @@ use indicatif::HumanCount;
 
 use catalogue::{Catalogue, CatalogueError, Product};
 use measure::{BoxError, interrupts, measure};
+use nodes::{Nodes, product_of_a_node};
+use replays::stream::{Source, StreamError};
 use report::Report;
-use stream::{Source, StreamError};
 
 /// Replays a stream of requests for products, with a cache in front of the database and without it.
 #[derive(Parser)]
 struct Flags {
     /// The recorded stream: big-endian u32 keys (.trace, .bin) or text with one key a line (.txt), each as it is or
-    /// packed (.xz); without it, a Zipf stream is generated
+    /// packed (.xz, .zst); without it, a Zipf stream is generated
     path: Option<PathBuf>,
     /// How many products the cache may hold
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = capacity, allow_hyphen_values = true)]
@@ -42,6 +44,13 @@ struct Flags {
     #[arg(long, value_name = "N", default_value_t = 8, allow_hyphen_values = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
+    /// A Redis server, redis://localhost:6379 say: the stream goes through several nodes with a hybrid cache each
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// How many nodes; each holds as much in memory as `--capacity` says
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "redis")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: u16,
 }
 
 fn capacity(text: &str) -> Result<u64, String> {
@@ -68,6 +77,7 @@ fn ttl(text: &str) -> Result<Duration, String> {
 struct Shop {
     catalogue: Catalogue,
     products: Cache<u32, Arc<Product>>,
+    nodes: Option<Nodes>,
 }
 
 static SHOP: OnceLock<Shop> = OnceLock::new();
@@ -99,7 +109,7 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> Result<(), BoxError> {
     let source = match flags.path {
-        Some(path) => Source::Recorded(path),
+        Some(path) => Source::recorded(path),
         None => Source::Zipf { requests: 500_000, products: 50_000, exponent: 0.99 },
     };
     let products = match flags.ttl {
@@ -107,15 +117,22 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
         None => Cache::builder("products"),
     };
     let products = products.capacity(flags.capacity).build()?;
+    let nodes = match &flags.redis {
+        Some(redis) => Some(Nodes::connect(redis, flags.nodes, flags.capacity, flags.ttl).await?),
+        None => None,
+    };
 
     // Removed again when this function ends, however it ends.
     let folder = tempfile::Builder::new().prefix("replay-").tempdir()?;
     let place = folder.path().to_path_buf();
     let (source, requests, catalogue) = tokio::task::spawn_blocking(move || prepare(source, place)).await??;
-    SHOP.get_or_init(|| Shop { catalogue, products });
+    SHOP.get_or_init(|| Shop { catalogue, products, nodes });
 
     let report = compare(&source, requests, flags.concurrency).await;
     shop().catalogue.close();
+    if let Some(nodes) = &shop().nodes {
+        nodes.shutdown().await;
+    }
     // Not `println!`, which panics when whoever reads the output has gone away.
     writeln!(io::stdout(), "{}", report?)?;
     Ok(())
@@ -125,7 +142,7 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
 fn prepare(source: Source, folder: PathBuf) -> Result<(Source, u64, Catalogue), BoxError> {
     let named = |error: StreamError| format!("{source}: {error}");
     let (mut requests, mut ids) = (0, BTreeSet::new());
-    for id in source.keys().map_err(named)? {
+    for id in source.small_keys().map_err(named)? {
         ids.insert(id.map_err(named)?);
         requests += 1;
         if interrupts() > 0 {
@@ -142,11 +159,14 @@ fn prepare(source: Source, folder: PathBuf) -> Result<(Source, u64, Catalogue), 
 
 /// The whole stream through the cache, then a sample of what was replayed without it.
 async fn compare(source: &Source, requests: u64, concurrency: u16) -> Result<Report, BoxError> {
-    let cached = measure(source.keys()?, requests, concurrency, product).await?;
-    let (stats, queries) = (product::stats(), shop().catalogue.queries());
+    let (cached, stats) = match &shop().nodes {
+        Some(nodes) => (measure(source.small_keys()?, requests, concurrency, product_of_a_node).await?, nodes.stats()),
+        None => (measure(source.small_keys()?, requests, concurrency, product).await?, vec![product::stats()]),
+    };
+    let queries = shop().catalogue.queries();
 
     let stride = cached.requests.div_ceil(SAMPLE).max(1);
-    let sample = source.keys()?.take(cached.requests as usize).step_by(stride as usize);
+    let sample = source.small_keys()?.take(cached.requests as usize).step_by(stride as usize);
     let uncached = measure(Box::new(sample), cached.requests.div_ceil(stride), concurrency, product::uncached).await?;
     Ok(Report { stopped: cached.requests < requests, cached, uncached, stats, queries })
 }

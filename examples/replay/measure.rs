@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use replays::stream::Keys;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{CatalogueError, Product};
-use crate::stream::Keys;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -36,7 +36,12 @@ pub(crate) struct Measured {
 }
 
 /// Lets `concurrency` clients share the keys of a stream, and times what each of them `ask`s for.
-pub(crate) async fn measure<F, A>(keys: Keys, expected: u64, concurrency: u16, ask: F) -> Result<Measured, BoxError>
+pub(crate) async fn measure<F, A>(
+    keys: Keys<u32>,
+    expected: u64,
+    concurrency: u16,
+    ask: F,
+) -> Result<Measured, BoxError>
 where
     F: Fn(u32) -> A + Copy + Send + 'static,
     A: Future<Output = Result<Arc<Product>, CatalogueError>> + Send + 'static,
@@ -65,7 +70,7 @@ where
 
 /// Asks for one product after the other until the stream ends or somebody presses Ctrl-C once more.
 async fn client<F, A>(
-    keys: Arc<Mutex<Keys>>,
+    keys: Arc<Mutex<Keys<u32>>>,
     bar: ProgressBar,
     interrupts_before: usize,
     ask: F,

@@ -16,8 +16,8 @@ pub(crate) struct Report {
     pub(crate) cached: Measured,
     /// A sample of the stream, straight to the database.
     pub(crate) uncached: Measured,
-    /// The cache's own count.
-    pub(crate) stats: Stats,
+    /// What the cache has counted, or that of each node.
+    pub(crate) stats: Vec<Stats>,
     /// The database's own count, during the cached run.
     pub(crate) queries: u64,
 }
@@ -30,17 +30,26 @@ impl fmt::Display for Report {
         }
         let served = HumanBytes(cached.bytes);
         writeln!(out, "{} requests in {:.2?}, {served} served\n", HumanCount(cached.requests), cached.elapsed)?;
+        let sum = |of: fn(&Stats) -> u64| stats.iter().map(of).sum::<u64>();
         for (what, count) in [
-            ("hits", stats.hits),
-            ("loads", stats.loads),
-            ("coalesced waits", stats.waits),
-            ("evicted for room", stats.evictions.capacity),
-            ("expired", stats.evictions.expired),
+            ("hits", sum(|stats| stats.hits + stats.remote.hits)),
+            ("loads", sum(|stats| stats.loads)),
+            ("coalesced waits", sum(|stats| stats.waits)),
+            ("evicted for room", sum(|stats| stats.evictions.capacity)),
+            ("expired", sum(|stats| stats.evictions.expired)),
             ("database queries", self.queries),
             ("database queries saved", cached.requests.saturating_sub(self.queries)),
         ] {
             let percent = 100.0 * count as f64 / cached.requests.max(1) as f64;
             writeln!(out, "{what:<24}{:>14}{percent:>12.2} %", HumanCount(count).to_string())?;
+        }
+        if sum(|stats| stats.remote.hits + stats.remote.misses) > 0 {
+            writeln!(out, "\n{:<24}{:>14}{:>14}{:>14}", "", "L1 hits", "L2 hits", "loads")?;
+            for (node, stats) in stats.iter().enumerate() {
+                let [l1, l2, loads] =
+                    [stats.hits, stats.remote.hits, stats.loads].map(|count| HumanCount(count).to_string());
+                writeln!(out, "{:<24}{l1:>14}{l2:>14}{loads:>14}", format!("node {}", node + 1))?;
+            }
         }
         writeln!(out, "\n{:<24}{:>14}{:>14}", "", "with cache", "without")?;
         for (what, quantile) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {

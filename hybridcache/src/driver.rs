@@ -148,8 +148,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited>;
 
     /// Lets the value whose version is `version` live for `lives` from now, if it is that one that stands there, and not past
-    /// its [`Lives::at_most`].
-    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, bool>;
+    /// its [`Lives::at_most`]. Returns how long it lives from now on; `None` if another stands there, or none.
+    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, Option<Duration>>;
 
     /// Removes the keys (up to 1 000) or, with `instead`, puts that record in the place of each for so long; then takes the next
     /// number, then publishes. In this order.
@@ -185,7 +185,7 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// number get a new epoch first.
     fn fence(&self) -> Answer<'_, [Mark; 2]>;
 
-    /// The floors of the meta partition (cache name → number of its last clear), with the epoch they belong to. A table that is lost
+    /// The floors of the meta partition (on the connection of commands: they are no fence; cache name → number of its last clear), with the epoch they belong to. A table that is lost
     /// gets a new epoch of the meta partition first.
     fn floors(&self) -> Answer<'_, (Mark, Vec<(String, u64)>)>;
 

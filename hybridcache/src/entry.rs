@@ -98,6 +98,8 @@ pub(crate) struct Movement {
     pub(crate) idle_deadline: u64,
     /// A background reload is due from here on; [`NEVER`] if it is not refreshed ahead.
     pub(crate) refresh_at: u64,
+    /// Of a sliding entry that a remote tier has too: what is renewed there. 0 if hits renew it here.
+    pub(crate) version: u128,
 }
 
 /// What few entries have: a lifetime that moves, or an error for a value.
@@ -110,19 +112,22 @@ pub(crate) struct Side {
     refresh_at: AtomicU64,
     /// Somebody has taken the reload on.
     refreshing: AtomicBool,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier is renewed by it"))]
+    pub(crate) version: u128,
     pub(crate) failure: Option<Failure>,
 }
 
 impl Side {
     pub(crate) fn new(deadline: u64, moving: Option<Movement>, failure: Option<Failure>) -> Self {
-        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER };
-        let Movement { idle, idle_deadline, refresh_at } = moving.unwrap_or(still);
+        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, version: 0 };
+        let Movement { idle, idle_deadline, refresh_at, version } = moving.unwrap_or(still);
         Self {
             deadline,
             idle_deadline: AtomicU64::new(idle_deadline),
             idle,
             refresh_at: AtomicU64::new(refresh_at),
             refreshing: AtomicBool::new(false),
+            version,
             failure,
         }
     }
@@ -146,6 +151,14 @@ impl Side {
     /// Whether the caller is the one to reload this entry now.
     pub(crate) fn take_refresh(&self, now: u64) -> bool {
         now >= self.refresh_at.load(Ordering::Relaxed) && !self.refreshing.swap(true, Ordering::Relaxed)
+    }
+
+    /// The remote tier renewed it: it lives until `until`, and is renewed again from `refresh_at` on.
+    #[cfg(feature = "redis")]
+    pub(crate) fn renewed(&self, until: u64, refresh_at: u64) {
+        self.idle_deadline.store(until, Ordering::Relaxed);
+        self.refresh_at.store(refresh_at, Ordering::Relaxed);
+        self.refreshing.store(false, Ordering::Relaxed);
     }
 
     /// The reload failed, or never ran: the next is due after half of what is left of the life.

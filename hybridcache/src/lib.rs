@@ -34,6 +34,15 @@
 //! A call looks in the memory tier (one lookup in [quick_cache](https://docs.rs/quick_cache), by borrowed key), and on
 //! a miss enters a *flight*: it leads, or waits for who does. The leader looks once more, runs the body, and fills only
 //! if nothing was evicted, put or cleared meanwhile. Time is read from the kernel's coarse clock ([`Clock`]).
+//!
+//! # Tiers
+//!
+//! A cache is in memory, unless its builder says otherwise. With the feature `redis`, `Builder::hybrid` puts a tier below the
+//! memory that all processes share, and `Builder::redis` has that tier alone; its server is the [`CacheManager`]'s. A leader
+//! then asks Redis before it runs the body, and takes the right to fill in the same round trip; an evict takes that right away
+//! again and is heard by every process. Memory answers only while the process is known to have heard everything: how old an
+//! answer may be, in each mode and in an outage, is written at `Consistency`. A `Fetched` says where its answer came from
+//! ([`Tier`]), [`Stats::remote`] counts.
 
 #[cfg(feature = "redis")]
 mod bus;
@@ -49,6 +58,7 @@ mod fleet;
 mod key;
 mod manager;
 mod memory;
+#[cfg(any(test, feature = "redis"))]
 mod nonce;
 mod observe;
 #[cfg(feature = "redis")]
@@ -69,7 +79,8 @@ pub mod __private;
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use crate::redis::RedisOptions;
 pub use cache::{
-    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Policy, SingleFlight, Tier, Write,
+    Blocking, Builder, Cache, Evicted, Fetch, Fetched, LoadContext, Outcome, Recorded, Recorder, SingleFlight, Tier,
+    Write,
 };
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -83,6 +94,7 @@ pub use error::Error;
 pub use fleet::RemoteHealth;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
+pub use memory::Policy;
 pub use observe::{Evictions, Latency, Remote, RemovalReason, Stats};
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;
@@ -91,6 +103,6 @@ pub use time::Clock;
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use hybridcache_macros::{cache_evict, cache_put, cached};
 
-#[cfg(all(doctest, feature = "macros"))]
+#[cfg(all(doctest, feature = "macros", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

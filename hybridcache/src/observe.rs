@@ -1,6 +1,5 @@
 //! Counting what happens, at the price of next to nothing on a hit.
 
-use std::array;
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,13 +46,17 @@ impl Default for Rest {
 
 /// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
 const BUCKETS: usize = 65;
+/// See [`Meter::times_next_load`].
+const TIMED: u64 = 1_024;
+const TIMED_OF: u64 = 8;
 const EVENTS: usize = Event::Degraded as usize + 1;
 
-/// What is counted beside hits and loads.
+/// What is counted beside hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 
 pub(crate) enum Event {
     Miss,
+    Load,
     LoadFailure,
     Wait,
     WaitTimeout,
@@ -101,11 +104,21 @@ impl Meter {
         add(&rest.events[event as usize], 1, stripe);
     }
 
-    /// A load returned after so long.
-    pub(crate) fn loaded(&self, nanos: u64) {
+    /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], then one in [`TIMED_OF`]. A
+    /// load that often is a quick one, and reading the precise clock twice would be a good part of it.
+    pub(crate) fn times_next_load(&self) -> bool {
+        let loads = self.rest().0.events[Event::Load as usize].load(Ordering::Relaxed);
+        loads < TIMED || loads.is_multiple_of(TIMED_OF)
+    }
+
+    /// A load returned, after so long if it was timed.
+    pub(crate) fn loaded(&self, nanos: Option<u64>) {
         let (rest, stripe) = self.rest();
-        add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
-        add(&rest.latency_sum, nanos, stripe);
+        add(&rest.events[Event::Load as usize], 1, stripe);
+        if let Some(nanos) = nanos {
+            add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
+            add(&rest.latency_sum, nanos, stripe);
+        }
     }
 
     fn rest(&self) -> (&Rest, usize) {
@@ -114,21 +127,19 @@ impl Meter {
     }
 
     pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
-        let sum = |of: &dyn Fn(&Rest) -> u64| {
-            self.stripes
-                .iter()
-                .filter_map(|stripe| stripe.rest.get())
-                .fold(0_u64, |sum, rest| sum.wrapping_add(of(rest)))
-        };
-        let count = |event: Event| sum(&|rest| rest.events[event as usize].load(Ordering::Relaxed));
-        let load_latency = Latency {
-            buckets: array::from_fn(|i| sum(&|rest| rest.latency[i].load(Ordering::Relaxed))),
-            sum: sum(&|rest| rest.latency_sum.load(Ordering::Relaxed)),
-        };
+        let mut events = [0_u64; EVENTS];
+        let mut load_latency = Latency::default();
+        for rest in self.stripes.iter().filter_map(|stripe| stripe.rest.get()) {
+            let add = |sum: &mut u64, count: &AtomicU64| *sum = sum.wrapping_add(count.load(Ordering::Relaxed));
+            events.iter_mut().zip(&rest.events).for_each(|(sum, count)| add(sum, count));
+            load_latency.buckets.iter_mut().zip(&rest.latency).for_each(|(sum, count)| add(sum, count));
+            add(&mut load_latency.sum, &rest.latency_sum);
+        }
+        let count = |event: Event| events[event as usize];
         Stats {
             hits: self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add),
             misses: count(Event::Miss),
-            loads: load_latency.count(),
+            loads: count(Event::Load),
             load_failures: count(Event::LoadFailure),
             waits: count(Event::Wait),
             wait_timeouts: count(Event::WaitTimeout),
@@ -179,11 +190,10 @@ fn add(counter: &AtomicU64, n: u64, stripe: usize) {
 }
 
 /// The stripe of this thread.
+#[inline]
 fn stripe() -> usize {
-    if STRIPE.get() == UNASSIGNED {
-        Owner::assign();
-    }
-    STRIPE.get()
+    let stripe = STRIPE.get();
+    if stripe == UNASSIGNED { Owner::assign() } else { stripe }
 }
 
 const UNASSIGNED: usize = usize::MAX;
@@ -201,7 +211,8 @@ static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
 struct Owner(usize);
 
 impl Owner {
-    fn assign() {
+    #[cold]
+    fn assign() -> usize {
         let free = {
             let mut free = FREE.lock();
             let stripe = free.iter().position(|&free| free);
@@ -218,6 +229,7 @@ impl Owner {
                 STRIPE.set(stripe);
             }
         }
+        STRIPE.get()
     }
 }
 
@@ -259,7 +271,7 @@ pub struct Stats {
     pub entries: u64,
     /// The weight of the entries held now; equal to `entries` without a weigher.
     pub weight: u64,
-    /// How long loads took.
+    /// How long loads took: each of the first thousand of a thread, then one in eight.
     pub load_latency: Latency,
 }
 
@@ -442,7 +454,7 @@ mod tests {
                         (0..1_000).for_each(|i| {
                             meter.hit();
                             meter.count(Event::Miss);
-                            meter.loaded(i);
+                            meter.loaded(Some(i));
                         });
                     });
                 }
@@ -459,17 +471,27 @@ mod tests {
         let latency = || meter.read(0, 0).load_latency;
         assert_eq!(latency().quantile(0.5), Duration::ZERO);
         for micros in 1..=1_000_u64 {
-            meter.loaded(micros * 1_000);
+            meter.loaded(Some(micros * 1_000));
         }
         assert_eq!(latency().count(), 1_000);
         assert_eq!(latency().mean(), Duration::from_nanos(500_500));
         let p50 = latency().quantile(0.5).as_nanos();
         assert!((500_000..1_000_000).contains(&p50), "{p50}");
         assert!(latency().quantile(1.0) >= Duration::from_millis(1));
-        meter.loaded(u64::MAX);
-        meter.loaded(0);
+        meter.loaded(Some(u64::MAX));
+        meter.loaded(Some(0));
         assert_eq!(latency().quantile(1.0), Duration::from_nanos(u64::MAX));
         assert_eq!(latency().quantile(0.0), Duration::from_nanos(0));
+    }
+
+    #[test]
+    fn of_many_loads_one_in_eight_is_timed_and_all_are_counted() {
+        let meter = Meter::default();
+        for _ in 0..TIMED + 800 {
+            meter.loaded(meter.times_next_load().then_some(7));
+        }
+        let stats = meter.read(0, 0);
+        assert_eq!((stats.loads, stats.load_latency.count()), (TIMED + 800, TIMED + 100));
     }
 
     #[test]

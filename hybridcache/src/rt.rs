@@ -100,6 +100,15 @@ pub(crate) fn guarded<T>(what: &str, work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| tracing::error!(what, "user code of the cache panicked")).ok()
 }
 
+/// Does something on the library's own thread, because it may run user code where this thread has others waiting for it.
+#[cfg(feature = "redis")]
+pub(crate) fn aside(work: impl FnOnce() + Send + 'static) {
+    match background() {
+        Some(handle) => drop(handle.spawn(async { work() })),
+        None => work(),
+    }
+}
+
 /// Lets other tasks of this executor run.
 pub(crate) async fn yield_now() {
     let mut yielded = false;

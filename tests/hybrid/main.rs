@@ -1,6 +1,10 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
+mod annotated;
 mod outage;
+mod plain;
+mod round_trips;
+mod sliding;
 mod writes;
 
 use std::time::Duration;

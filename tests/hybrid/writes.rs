@@ -168,3 +168,26 @@ async fn for_a_settling_time_after_an_evict_nothing_is_filled() {
     .await;
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_guarded_write_keeps_everybody_from_filling_until_it_has_ended() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    let written = here
+        .guarded_write([&7, &8], || async {
+            // The old row, as far as this reader can see.
+            assert_eq!(load(&there, 7, &runs).await, (2, Tier::Source));
+            assert_eq!(there.stats().remote.fills, 0);
+            "written"
+        })
+        .await;
+    assert_eq!(written, Ok("written"));
+    until("the eviction arrived", || there.is_empty()).await;
+    assert_eq!(load(&there, 7, &runs).await, (3, Tier::Source));
+    assert_eq!(there.stats().remote.fills, 1, "and from here on it is kept");
+    a.shutdown().await;
+    b.shutdown().await;
+}

@@ -140,7 +140,6 @@ impl CachedArgs {
             "policy" => {
                 let known = ["s3fifo", "lru", "lfu", "fifo", "mru", "clock", "adaptive"];
                 let policy = assigned(input, name, "policy = s3fifo", |input| word(input, name, &known))?;
-                self.refuse(policy.span(), later::policy(&policy));
                 set(&mut self.policy, name, policy)
             }
             "jitter" => set(&mut self.jitter, name, assigned(input, name, "jitter = \"10%\"", value::fraction)?),
@@ -348,10 +347,10 @@ mod tests {
     fn options_of_later_versions_are_read_and_refused() {
         let (args, errors) = parse(quote! {
             tier = MyDriver::new(), tags("user", "tenant:{tenant}"), stale_while_revalidate = "30s", stale_if_error = "1h",
-            soft_timeout = "50ms", hard_timeout = "2s", policy = lru
+            soft_timeout = "50ms", hard_timeout = "2s"
         });
         assert_eq!(errors, [""; 0]);
-        assert_eq!(args.later.len(), 7);
+        assert_eq!(args.later.len(), 6);
         assert!(args.later[0].1.contains("`tier = redis`"));
         assert!(args.later.iter().all(|(_, sentence)| sentence.contains("this version of hybridcache")));
     }

@@ -38,9 +38,3 @@ pub(crate) const OPTIONS: [&str; 5] =
 
 /// A tier that is an expression.
 pub(crate) const TIER: &str = "drivers of your own are not in this version of hybridcache yet: use `tier = memory` (the default), `tier = hybrid` or `tier = redis`";
-
-pub(crate) fn policy(policy: &Ident) -> Option<String> {
-    (policy != "s3fifo").then(|| {
-        format!("`policy = {policy}` is not in this version of hybridcache yet: use `policy = s3fifo` (the default), which resists scans and needs no tuning")
-    })
-}

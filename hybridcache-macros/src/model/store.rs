@@ -128,7 +128,20 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
     each("capacity", written(&args.capacity));
     each("max_weight", written(&args.max_weight));
     each("weigher", written(&args.weigh));
-    each("policy", args.policy.as_ref().map(|policy| (&policy.name, quote!(#root::Policy::S3Fifo))));
+    let variant = |policy: &Ident| {
+        let name = match policy.to_string().as_str() {
+            "lru" => "Lru",
+            "lfu" => "Lfu",
+            "fifo" => "Fifo",
+            "mru" => "Mru",
+            "clock" => "Clock",
+            "adaptive" => "Adaptive",
+            _ => "S3Fifo",
+        };
+        let name = format_ident!("{name}", span = policy.span());
+        quote!(#root::Policy::#name)
+    };
+    each("policy", args.policy.as_ref().map(|policy| (&policy.name, variant(&policy.value))));
     each("version", written(&args.version));
     each("store_if", written(&args.store_if));
     let negative = |flag, lifetime| wanted(flag).or(lifetime).map(|name| (name, quote!(true)));
@@ -207,6 +220,22 @@ mod tests {
         assert_eq!(calls(quote!(ttl = "1h", sliding = "5m")), ".ttl(from_secs(3600)).sliding(from_secs(300))");
         assert_eq!(calls(quote!(sliding = "5m", max_age = "1h")), ".sliding(from_secs(300)).max_age(from_secs(3600))");
         assert_eq!(calls(quote!(ttl = "forever")), ".forever()");
+    }
+
+    #[test]
+    fn each_policy_has_its_name() {
+        for (word, variant) in [
+            ("s3fifo", "S3Fifo"),
+            ("lru", "Lru"),
+            ("lfu", "Lfu"),
+            ("fifo", "Fifo"),
+            ("mru", "Mru"),
+            ("clock", "Clock"),
+            ("adaptive", "Adaptive"),
+        ] {
+            let word = format_ident!("{word}");
+            assert_eq!(calls(quote!(policy = #word)), format!(".policy(Policy::{variant})"));
+        }
     }
 
     #[test]

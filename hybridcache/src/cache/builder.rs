@@ -5,18 +5,19 @@ mod remote;
 
 use std::borrow::Cow;
 use std::hash::Hash;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
 use super::flight::Flights;
+use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::{Cache, Inner};
 use crate::error::Error;
-use crate::memory::{Bound, Listener, Memory};
+use crate::memory::{Bound, Listener, Memory, Policy};
 use crate::observe::{Meter, RemovalReason};
 use crate::sync::AtomicU32;
 use crate::time::{Clock, NEVER, nanos};
@@ -29,15 +30,6 @@ pub use remote::{Consistency, OnOutage};
 const CAPACITY: u64 = 10_000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which entry makes room for a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Policy {
-    /// quick_cache's modified Clock-PRO, close to S3-FIFO: scan-resistant, with a memory of what it gave up lately.
-    #[default]
-    S3Fifo,
-}
 
 /// Who may run the body for one key while another already does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -311,13 +303,14 @@ where
         let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
-            expires: AtomicBool::new(false),
+            watched: AtomicU8::new(0),
+            recording: Recording::default(),
             sweep_interval: self.sweep_interval,
             hasher: DefaultHashBuilder::default(),
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            memory: Memory::new(bound, nanos(self.sweep_interval), self.listener, Arc::clone(&meter)),
-            flights: Flights::new(),
+            memory: Memory::new(self.policy, bound, self.listener, Arc::clone(&meter)),
+            flights: Flights::new(nanos(self.sweep_interval)),
             meter,
             rules,
             tasks: Arc::clone(&registry.tasks),

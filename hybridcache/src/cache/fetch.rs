@@ -113,9 +113,8 @@ where
             return Fetched::new(Answered::here(result, Outcome::Bypassed));
         }
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served();
         if want == Want::Fresh
-            && let Some(value) = inner.memory.hit(hash, &key, generation, now)
+            && let Some(value) = inner.hit(hash, &key)
         {
             let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
             if let Some(result) = R::join(Ok(value)) {

@@ -14,6 +14,7 @@ use crate::coherence::waits::Waits;
 use crate::coherence::{Entered, FlightId, Start, Succession, Table};
 use crate::entry::Kept;
 use crate::key::Stored;
+use crate::memory::Wheel;
 use crate::rt::Within;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, thread_local};
 
@@ -31,8 +32,14 @@ pub(crate) struct Flights<K, V> {
 #[repr(align(128))]
 struct Stripe<K, V>(Mutex<Locked<K, V>>);
 
-/// The table of one stripe: what is done while it is borrowed is one step to all others.
-pub(crate) type Locked<K, V> = Table<K, Arc<Seat<V>>>;
+/// What one lock guards: what is done while it is held is one step to all others of the stripe's keys.
+pub(crate) struct Locked<K, V> {
+    pub(crate) table: Flying<K, V>,
+    pub(crate) wheel: Wheel,
+}
+
+/// The flights and writes of a stripe.
+pub(crate) type Flying<K, V> = Table<K, Arc<Seat<V>>>;
 
 /// The flights that depend on one another. Touched only by calls from inside a body of another cached function.
 static WAITS: parking_lot::Mutex<Option<Waits>> = parking_lot::Mutex::new(None);
@@ -53,11 +60,14 @@ pub(crate) enum Entry<'f, K: Eq + Hash, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Flights<K, V> {
-    pub(crate) fn new() -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| Stripe(Mutex::new(Table::default()))).collect(),
-            period: AtomicU64::new(0),
-        }
+    /// `sweep_interval` is between two sweeps of the wheels.
+    pub(crate) fn new(sweep_interval: u64) -> Self {
+        let stripe = |_| {
+            // Buckets half as wide: so what ends is freed within two intervals.
+            let locked = Locked { table: Table::default(), wheel: Wheel::new(sweep_interval / 2) };
+            Stripe(Mutex::new(locked))
+        };
+        Self { stripes: (0..STRIPES).map(stripe).collect(), period: AtomicU64::new(0) }
     }
 
     /// A caller missed `now`: it leads, waits, or is on its own. A flight that began before `horizon` is not joined.
@@ -74,7 +84,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         let own = key.clone();
         let mut seat = None;
         let mut edge = None;
-        let entered = self.lock(key.hash).enter(
+        let entered = self.lock(key.hash).table.enter(
             key,
             Start { id, generation, began: now, blocking },
             horizon,
@@ -97,7 +107,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     /// Leads a new flight, whoever led before.
     pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, now: u64, blocking: bool) -> Leader<'_, K, V> {
         let id = new_id();
-        self.lock(key.hash).enter_anew(key.clone(), Start { id, generation, began: now, blocking });
+        self.lock(key.hash).table.enter_anew(key.clone(), Start { id, generation, began: now, blocking });
         self.leader(key, id, Edge::add(current_flight(), id))
     }
 
@@ -110,12 +120,13 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         blocking: bool,
     ) -> Option<Leader<'_, K, V>> {
         let id = new_id();
-        let free = self.lock(key.hash).enter_if_free(key.clone(), Start { id, generation, began: now, blocking });
+        let start = Start { id, generation, began: now, blocking };
+        let free = self.lock(key.hash).table.enter_if_free(key.clone(), start);
         free.then(|| self.leader(key, id, None))
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {
-        Leader { flights: self, key, id, absent: false, done: false, _edge: edge }
+        Leader { flights: self, key, id, done: false, _edge: edge }
     }
 }
 
@@ -125,8 +136,8 @@ impl<K: Eq + Hash, V> Flights<K, V> {
         self.stripes[(hash >> 16) as usize % STRIPES].0.lock()
     }
 
-    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Locked<K, V>>> {
-        self.stripes.iter().map(|stripe| stripe.0.lock())
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Mutex<Locked<K, V>>> {
+        self.stripes.iter().map(|Stripe(stripe)| stripe)
     }
 
     /// The period of a write that is made now.
@@ -142,7 +153,7 @@ impl<K: Eq + Hash, V> Flights<K, V> {
 
     /// A leader is gone: the first waiter that is still there takes its place.
     fn hand_over(&self, key: &Stored<K>, id: FlightId) {
-        let succession = self.lock(key.hash).abandon(key, id);
+        let succession = self.lock(key.hash).table.abandon(key, id);
         self.tell(key, id, succession);
     }
 
@@ -287,15 +298,7 @@ impl<'f, K: Eq + Hash, V> Future for Waiting<'f, K, V> {
         Poll::Ready(match state {
             State::Landed(kept) => Called::Landed(kept),
             State::Promoted => {
-                let edge = this.edge.take();
-                Called::Lead(Leader {
-                    flights: this.flights,
-                    key,
-                    id: this.id,
-                    absent: false,
-                    done: false,
-                    _edge: edge,
-                })
+                Called::Lead(Leader { flights: this.flights, key, id: this.id, done: false, _edge: this.edge.take() })
             }
             State::Again | State::Gone | State::Waiting(_) => Called::Again(key),
         })
@@ -317,7 +320,7 @@ impl<K: Eq + Hash, V> Waiting<'_, K, V> {
         match state {
             State::Promoted => self.flights.hand_over(key, self.id),
             State::Waiting(_) => {
-                self.flights.lock(key.hash).withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
+                self.flights.lock(key.hash).table.withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
             }
             State::Landed(_) | State::Again | State::Gone => {}
         }
@@ -336,9 +339,6 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
     flights: &'f Flights<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) id: FlightId,
-    /// The memory tier has no entry of the key, dead or alive: this leader has looked, and while its flight is attached
-    /// nobody else puts one in.
-    pub(crate) absent: bool,
     done: bool,
     _edge: Option<Edge>,
 }
@@ -352,14 +352,14 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     pub(crate) fn land<T>(
         mut self,
         generation: u32,
-        settle: impl FnOnce(Option<Stored<K>>) -> T,
+        settle: impl FnOnce(Option<Stored<K>>, &mut Wheel) -> T,
         kept: impl FnOnce() -> Kept<V>,
     ) -> T {
         self.done = true;
         let (settled, waiters) = {
-            let mut table = self.flights.lock(self.key.hash);
-            let landed = table.land(&self.key, self.id, generation);
-            (settle(landed.key.filter(|_| landed.fill)), landed.waiters)
+            let mut stripe = self.flights.lock(self.key.hash);
+            let landed = stripe.table.land(&self.key, self.id, generation);
+            (settle(landed.key.filter(|_| landed.fill), &mut stripe.wheel), landed.waiters)
         };
         if !waiters.is_empty() {
             let mut crew = Crew(waiters.into_iter());
@@ -375,7 +375,7 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     /// Ends this leader's part with an error that it cannot share.
     pub(crate) fn fail(mut self) {
         self.done = true;
-        let succession = self.flights.lock(self.key.hash).fail(&self.key, self.id);
+        let succession = self.flights.lock(self.key.hash).table.fail(&self.key, self.id);
         self.flights.tell(&self.key, self.id, succession);
     }
 }

@@ -6,6 +6,7 @@ mod context;
 mod fetch;
 mod flight;
 pub(crate) mod read;
+mod record;
 mod refresh;
 pub(crate) mod registry;
 #[cfg(feature = "redis")]
@@ -20,19 +21,20 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
 pub use blocking::Blocking;
-pub use builder::{Builder, Policy, SingleFlight};
+pub use builder::{Builder, SingleFlight};
 #[cfg(feature = "redis")]
 pub use builder::{Consistency, OnOutage};
 pub use context::LoadContext;
 pub use fetch::{Fetch, Fetched, Tier};
 pub use read::Outcome;
+pub use record::{Recorded, Recorder};
 pub(crate) use refresh::Due;
 pub(crate) use write::Ticket;
 pub use write::{Evicted, Write};
@@ -40,15 +42,18 @@ pub use write::{Evicted, Write};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
-use crate::memory::Memory;
+use crate::memory::{Expiry, Memory, Removed};
 use crate::observe::{Event, Meter, Stats};
 use crate::returned::{Returned, Share};
 use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
+#[cfg(feature = "redis")]
+use crate::time::NEVER;
 use context::Said;
 use flight::Flights;
 use read::{Miss, Want};
+use record::Recording;
 use registry::{Erased, Going};
 use rules::Rules;
 
@@ -105,13 +110,19 @@ pub(crate) struct Inner<K, V> {
     pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
-    /// Set before the first entry that has a deadline is put in.
-    expires: AtomicBool,
+    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`].
+    watched: AtomicU8,
+    recording: Recording,
     sweep_interval: Duration,
     me: Weak<Self>,
     pub(crate) name: String,
     version: u32,
 }
+
+/// Some entries have deadlines. Set before the first of them is put in.
+const EXPIRES: u8 = 1;
+/// Requests are being recorded.
+const RECORDS: u8 = 2;
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
@@ -258,6 +269,34 @@ where
         Write::begin(self.clone(), self.inner.stored(&key)).await
     }
 
+    /// Runs `write`, a transaction of the source that changes these keys, and evicts them. From before it begins until it has ended no
+    /// load may fill them, here or, with a remote tier, in any process: should this process die in between, nothing old stays,
+    /// provided that the transaction ends within 30 s. Two round trips.
+    ///
+    /// The keys are evicted whatever `write` returns, and in the background if this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails.
+    pub async fn guarded_write<Q, F, Fut>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        write: F,
+    ) -> Result<Fut::Output, Error>
+    where
+        Q: Key<Owned = K>,
+        F: FnOnce() -> Fut,
+        Fut: Future,
+    {
+        let keys: Vec<Stored<K>> = keys.into_iter().map(|key| self.inner.stored(&key)).collect();
+        let guards = Write::begin_all(self, &keys).await?;
+        let returned = write().await;
+        keys.iter().for_each(|key| self.inner.evict(&&key.key));
+        self.inner.evict_elsewhere(|| keys).await?;
+        guards.into_iter().for_each(Write::evicted);
+        Ok(returned)
+    }
+
     /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
     /// back.
     ///
@@ -288,7 +327,7 @@ where
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
         let cleared = self.inner.clear_elsewhere().await;
-        while self.inner.memory.drain(1_024) == 1_024 {
+        while self.inner.drain(1_024) == 1_024 {
             rt::yield_now().await;
         }
         cleared
@@ -356,13 +395,28 @@ where
     /// The time to compare deadlines with. The clock is not read while no entry has one.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        if self.expires.load(Ordering::Relaxed) { self.clock.now() } else { 0 }
+        if self.watched.load(Ordering::Relaxed) & EXPIRES != 0 { self.clock.now() } else { 0 }
+    }
+
+    /// The same, for a read that counts as a request for the key with this hash.
+    #[inline]
+    pub(crate) fn asked(&self, hash: u64) -> u64 {
+        let watched = self.watched.load(Ordering::Relaxed);
+        if watched & RECORDS != 0 {
+            self.note(hash);
+        }
+        if watched & EXPIRES != 0 { self.clock.now() } else { 0 }
     }
 
     /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
     #[inline]
     pub(crate) fn served(&self) -> (u32, u64) {
-        let (generation, now) = (self.generation(), self.now());
+        self.served_at(self.now())
+    }
+
+    #[inline]
+    pub(crate) fn served_at(&self, now: u64) -> (u32, u64) {
+        let generation = self.generation();
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
             return (remote.served(generation, now), now);
@@ -377,6 +431,19 @@ where
             return remote.fleet.clock.now();
         }
         0
+    }
+
+    /// What memory answers.
+    #[inline]
+    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
+        let (generation, now) = self.served_at(self.asked(hash));
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote
+            && self.rules.idle != NEVER
+        {
+            return self.hit_sliding(remote, hash, key, generation, now);
+        }
+        self.memory.hit(hash, key, generation, now)
     }
 
     /// A flight that began before this may not be joined.
@@ -429,8 +496,7 @@ where
     }
 
     fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let (generation, now) = self.served();
-        let value = self.memory.hit(self.hash(key), key, generation, now).flatten();
+        let value = self.hit(self.hash(key), key).flatten();
         match &value {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),
@@ -491,21 +557,47 @@ where
         // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
         let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
         let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        for mut table in self.flights.each() {
-            let keys = table.clear(self.flights.period());
-            drop(table);
+        for stripe in self.flights.each() {
+            let keys = stripe.lock().table.clear(self.flights.period());
             drop(keys);
         }
     }
 
+    /// Removes up to `most` entries; returns how many it found.
+    fn drain(&self, most: usize) -> usize {
+        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
+    }
+
+    /// Frees what has expired.
     pub(crate) fn sweep(&self) {
-        self.memory.sweep(self.clock.now());
+        let now = self.clock.now();
+        for stripe in self.flights.each() {
+            loop {
+                let batch = stripe.lock().wheel.pop(now);
+                if batch.is_empty() {
+                    break;
+                }
+                for (hash, place) in batch {
+                    match self.memory.expire(hash, place, now) {
+                        Expiry::Dead(removed) => self.release_guarded(removed),
+                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
+                        Expiry::Gone => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// For one of many: a `Drop` that panics must not keep the others from their end.
+    fn release_guarded(&self, removed: Removed<K, V>) {
+        rt::guarded("drop of a value", || self.release(removed));
     }
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
     /// background.
     fn expect_expiry(&self) {
-        if self.expires.load(Ordering::Relaxed) || self.expires.swap(true, Ordering::Relaxed) {
+        let expires = |watched: u8| watched & EXPIRES != 0;
+        if expires(self.watched.load(Ordering::Relaxed)) || expires(self.watched.fetch_or(EXPIRES, Ordering::Relaxed)) {
             return;
         }
         if self.clock.is_real() && self.sweep_interval != Duration::MAX {
@@ -557,7 +649,7 @@ where
 
     fn clear_now(&self) {
         self.begin_clear();
-        while self.memory.drain(1_024) == 1_024 {}
+        while self.drain(1_024) == 1_024 {}
     }
 
     fn clearing(&self) -> Option<Going> {

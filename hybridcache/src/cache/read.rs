@@ -5,13 +5,15 @@ use std::hash::Hash;
 use std::mem;
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::Inner;
 use super::context::{LoadContext, Said};
 use super::fetch::Tier;
-use super::flight::{Called, Entry as Entered, Leader, Led};
-use crate::entry::{Entry, Kept, Movement, Terms, View};
+use super::flight::{Called, Entry as Entered, Leader, Led, Locked};
+use crate::entry::{Entry, Kept, Movement, Side, Terms, View};
 use crate::key::Stored;
-use crate::memory::{Look, Removed};
+use crate::memory::{Removed, Wheel};
 use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
@@ -108,7 +110,7 @@ where
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
         if inner.rules.cache_err
-            && let Look::Hit(kept, _) = inner.look(&key)
+            && let Some((kept, _)) = inner.look(&key)
             && let Some(negative) = kept.into_returned(&share)
         {
             inner.meter.hit();
@@ -127,23 +129,19 @@ where
         let mut waited = false;
         loop {
             let leader = match inner.flights.enter(key, inner.generation(), inner.began(), inner.horizon(), blocking) {
-                Entered::Lead(mut leader) => {
+                Entered::Lead(leader) => {
                     // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
                     // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
                     // second look.)
-                    match inner.look(&leader.key) {
-                        Look::Hit(kept, _) => {
-                            let outcome = kept.outcome(Outcome::Hit);
-                            if let Some(found) = kept.clone().into_returned(&share) {
-                                if !waited {
-                                    inner.meter.hit();
-                                }
-                                leader.land(inner.generation(), |_| (), || kept);
-                                return Answered::here(found, outcome);
+                    if let Some((kept, _)) = inner.look(&leader.key) {
+                        let outcome = kept.outcome(Outcome::Hit);
+                        if let Some(found) = kept.clone().into_returned(&share) {
+                            if !waited {
+                                inner.meter.hit();
                             }
+                            leader.land(inner.generation(), |_, _| (), || kept);
+                            return Answered::here(found, outcome);
                         }
-                        Look::Dead => {}
-                        Look::Absent => leader.absent = true,
                     }
                     if !waited {
                         inner.meter.count(Event::Miss);
@@ -209,7 +207,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    fn look(&self, key: &Stored<K>) -> Look<V> {
+    fn look(&self, key: &Stored<K>) -> Option<(Kept<V>, Option<Arc<Side>>)> {
         let (generation, now) = self.served();
         self.memory.look(key.hash, &&key.key, generation, now)
     }
@@ -253,9 +251,10 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let start = self.clock.now_precise();
-        let returned = Led::new(flight, body).await;
-        self.meter.loaded(self.clock.now_precise().saturating_sub(start));
+        let timed = self.meter.times_next_load();
+        let start = if timed { self.clock.now_precise() } else { self.clock.now() };
+        let returned = Led::new(flight, body).instrument(tracing::debug_span!("load", cache = %self.name)).await;
+        self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
         if failed(&returned) {
             self.meter.count(Event::LoadFailure);
         }
@@ -305,10 +304,9 @@ where
         let entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
-        let absent = leader.absent;
-        let fill = |right| match right {
+        let fill = |right, wheel: &mut Wheel| match right {
             // A reload that failed leaves what was there.
-            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, absent, &mut removed),
+            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, wheel, &mut removed),
             _ => {}
         };
         leader.land(generation, fill, kept);
@@ -316,19 +314,30 @@ where
         R::join(parts).expect("what was taken apart fits together")
     }
 
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. `absent` says that
-    /// nothing is. Under the stripe's lock.
-    pub(crate) fn replace(&self, key: Stored<K>, entry: Option<Entry<V>>, absent: bool, removed: &mut Removed<K, V>) {
+    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
+    /// lock, with its wheel.
+    pub(crate) fn replace(
+        &self,
+        key: Stored<K>,
+        entry: Option<Entry<V>>,
+        wheel: &mut Wheel,
+        removed: &mut Removed<K, V>,
+    ) {
         match entry {
-            Some(entry) => self.memory.insert(key, entry, absent, removed),
-            None if absent => {}
-            None => self.memory.displace(&key, removed),
+            Some(entry) => self.memory.insert(key, entry, wheel, removed),
+            None => self.memory.displace(&key, wheel, removed),
         }
     }
 
     /// Where no lock is held.
     pub(crate) fn release(&self, removed: Removed<K, V>) {
-        self.memory.release(removed, || (self.generation(), self.now()));
+        self.release_at(removed, || self.now());
+    }
+
+    /// [`release`](Self::release) of what was replaced at a time that is known.
+    pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
+        let forget = |hash, place| self.flights.lock(hash).wheel.forget(place);
+        self.memory.release(removed, || (self.generation(), now()), forget);
     }
 
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
@@ -365,13 +374,14 @@ where
     /// `ticket` and `generation` were read.
     pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Option<Entry<V>>, ticket: u64, generation: u32) {
         let mut removed = Removed::default();
-        let mut table = self.flights.lock(key.hash);
+        let mut stripe = self.flights.lock(key.hash);
+        let Locked { table, wheel } = &mut *stripe;
         if !table.written_since(ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
-            self.replace(key, entry, false, &mut removed);
+            self.replace(key, entry, wheel, &mut removed);
         }
-        drop(table);
+        drop(stripe);
         self.release(removed);
     }
 

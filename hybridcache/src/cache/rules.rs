@@ -60,6 +60,9 @@ impl<K, V> Rules<K, V> {
             View::Nothing => self.none_ttl,
             View::Failed => self.err_ttl,
         };
+        if self.jitter <= 0.0 && self.idle == NEVER && self.refresh_ahead.is_none() {
+            return (deadline(start, lifetime, lag), None);
+        }
         let random = if self.jitter > 0.0 { random() } else { 0 };
         let lifetime = jittered(lifetime, self.jitter, random);
         let ends = deadline(start, lifetime, lag);
@@ -78,7 +81,7 @@ impl<K, V> Rules<K, V> {
             return (ends, None);
         }
         let idle_deadline = if idle == 0 { NEVER } else { start.saturating_add(idle) };
-        (ends, Some(Movement { idle, idle_deadline, refresh_at }))
+        (ends, Some(Movement { idle, idle_deadline, refresh_at, version: 0 }))
     }
 }
 

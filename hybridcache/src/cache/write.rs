@@ -3,6 +3,7 @@
 use std::hash::Hash;
 
 use super::context::Said;
+use super::flight::{Flying, Locked};
 use super::registry::Going;
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
@@ -26,21 +27,24 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// First the flight loses its right to fill, then the entry goes: a fill that got in before is removed, one that
-    /// comes after is refused.
+    /// The flight loses its right to fill and the entry goes, in one step: a fill that got in before is removed, one
+    /// that comes after is refused.
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, key: &Q) {
         let hash = self.hash(key);
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
-        let mut table = self.flights.lock(hash);
-        if table.is_idle() {
-            table.note_write(self.flights.period());
-            drop(table);
+        let mut removed = Removed::default();
+        let mut stripe = self.flights.lock(hash);
+        if stripe.table.is_idle() {
+            stripe.table.note_write(self.flights.period());
         } else {
-            drop(table);
+            drop(stripe);
             let key = Stored { hash, key: key.to_owned_key() };
-            self.flights.lock(hash).evict(&key, self.flights.period());
+            stripe = self.flights.lock(hash);
+            stripe.table.evict(&key, self.flights.period());
         }
-        self.memory.evict(hash, key);
+        self.memory.evict(hash, key, &mut stripe.wheel, &mut removed);
+        drop(stripe);
+        self.release(removed);
     }
 
     /// Evicts in the remote tier, if there is one, what memory is rid of already.
@@ -115,7 +119,7 @@ where
         key: Stored<K>,
         value: V,
         said: Said,
-        admit: impl FnOnce(&mut super::flight::Locked<K, V>, &Stored<K>, u64) -> bool,
+        admit: impl FnOnce(&mut Flying<K, V>, &Stored<K>, u64) -> bool,
     ) {
         let generation = self.generation();
         // The clock that lags: a life that begins a little early ends a little early.
@@ -124,19 +128,18 @@ where
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let mut removed = Removed::default();
         let refused = {
-            let mut table = self.flights.lock(key.hash);
-            let period = self.flights.period();
-            if admit(&mut table, &key, period) {
-                self.replace(key, entry, false, &mut removed);
+            let Locked { table, wheel } = &mut *self.flights.lock(key.hash);
+            if admit(table, &key, self.flights.period()) {
+                self.replace(key, entry, wheel, &mut removed);
                 None
             } else {
-                self.replace(key, None, false, &mut removed);
+                self.replace(key, None, wheel, &mut removed);
                 entry
             }
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.release(removed);
+        self.release_at(removed, || start);
     }
 }
 
@@ -188,6 +191,23 @@ where
         Ok(write)
     }
 
+    /// [`begin`](Self::begin) of several keys, at once.
+    pub(crate) async fn begin_all(cache: &Cache<K, V>, keys: &[Stored<K>]) -> Result<Vec<Self>, Error> {
+        #[cfg(feature = "redis")]
+        if cache.inner.remote.is_some() {
+            let begun = keys.iter().map(|key| Self::begin(cache.clone(), key.clone()));
+            return futures_util::future::join_all(begun).await.into_iter().collect();
+        }
+        Ok(keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect())
+    }
+
+    /// The key was evicted by other means.
+    pub(crate) fn evicted(mut self) {
+        if let Some(key) = self.key.take() {
+            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
+        }
+    }
+
     /// [`begin`](Self::begin), though the remote tier refuses: then what is put evicts.
     pub(crate) async fn begin_anyway(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let again = (cache.clone(), key.clone());
@@ -203,9 +223,7 @@ where
     fn begin_here(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let own = key.clone();
         let flights = &cache.inner.flights;
-        let mut table = flights.lock(key.hash);
-        let number = table.begin_write(key, flights.period());
-        drop(table);
+        let number = flights.lock(key.hash).table.begin_write(key, flights.period());
         Self {
             cache,
             key: Some(own),
@@ -224,7 +242,7 @@ where
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
             // Whether it is the newest is for the remote tier to say, where writers of other processes are seen too.
-            self.cache.inner.flights.lock(key.hash).end_write(key, self.number);
+            self.cache.inner.flights.lock(key.hash).table.end_write(key, self.number);
             self.cache.inner.evict(&&key.key);
             let intent = self.intent.take();
             let (key, cache) = (self.key.take().expect("it was there"), &self.cache);
@@ -257,7 +275,7 @@ where
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
             #[cfg(feature = "redis")]
             if let (Some(remote), Some(intent)) = (&self.cache.inner.remote, self.intent.take()) {
                 remote.withdraw(&key.key, intent);
@@ -273,7 +291,7 @@ where
 {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).end_write(&key, self.number);
+            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
             self.cache.inner.evict_later(&key.key);
         }

@@ -23,28 +23,36 @@ pub(crate) struct Wire<V> {
 }
 
 /// Why a value was not made a record.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Unsent {
     /// It is longer than it may be, or has more than 255 tags.
+    #[error("it is too large")]
     TooLarge,
     /// The codec failed, or panicked.
+    #[error("codec: {0}")]
     Codec(BoxError),
 }
 
 /// Why a record is not a value. It is a miss, and to be overwritten.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Unusable {
     /// Written under another schema version.
+    #[error("another schema version")]
     OtherSchema,
     /// Written by another codec.
+    #[error("another codec")]
     OtherCodec,
     /// The check fails: it is the record of another key, or damaged.
+    #[error("damaged, or the value of another key")]
     OtherKey,
     /// Longer than a value may be.
+    #[error("it is too large")]
     TooLarge,
     /// It does not decompress to what it says, or this build does not have the feature of its compression.
+    #[error("it does not decompress")]
     Compression,
     /// The codec failed, or panicked.
+    #[error("codec: {0}")]
     Codec(BoxError),
 }
 

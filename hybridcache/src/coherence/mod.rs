@@ -345,6 +345,10 @@ impl<W> Flight<W> {
     }
 
     fn into_waiters(self) -> Vec<W> {
+        // Most have none.
+        if self.waiters.is_empty() {
+            return Vec::new();
+        }
         self.waiters.into_iter().map(|waiter| waiter.who).collect()
     }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::Fleet;
 use crate::coherence::node::Nonce;
+use crate::rt::io::{self, Signal};
 use crate::time::nanos;
 
 /// How often the leases that are held are looked at. The shortest lease a cache may have is several times as long.
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     held: Mutex<HashMap<Nonce, Held>>,
-    first: Notify,
+    first: Signal,
 }
 
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Leases {
 
     /// The fleet is gone: whoever waits for the first lease looks at that.
     pub(super) fn end(&self) {
-        self.first.notify_one();
+        self.first.notify();
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
             });
         }
         drop(alive);
-        tokio::time::sleep(LOOK).await;
+        io::sleep(LOOK).await;
     }
 }
 
@@ -142,7 +142,7 @@ impl Lease {
         let due = fleet.clock.now().saturating_add(nanos(lives) / 3);
         let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
         fleet.leases.held.lock().insert(nonce, held);
-        fleet.leases.first.notify_one();
+        fleet.leases.first.notify();
         Self { fleet, nonce, key, record, wake, spent: false }
     }
 

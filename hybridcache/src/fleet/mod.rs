@@ -26,7 +26,7 @@ use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{BusEvent, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
-use crate::rt::io;
+use crate::rt::{self, io};
 use crate::time::{Clock, nanos};
 use leases::Leases;
 use members::Members;
@@ -242,20 +242,20 @@ impl Fleet {
         self: &Arc<Self>,
         partition: Partition,
         body: Body,
-        mut doomed: Vec<Box<dyn Doomed>>,
+        doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
     ) -> Result<(T, ConsistencyToken), Fault>
     where
         F: Future<Output = Result<(Mark, T), Fault>>,
     {
-        let unsent = Unsent { fleet: self, body: Some(body.clone()) };
+        let mut unsent = Unsent { fleet: self, body: Some(body.clone()), doomed };
         let body = &body;
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
             let generation = self.generation();
             match send(nonce()).await {
                 Ok((mark, answer)) => {
-                    let acknowledged = self.act_on(&mut doomed, |node, now| {
+                    let acknowledged = self.act_on(&mut unsent.doomed, |node, now| {
                         match node.acknowledged(generation, partition, mark, body, now) {
                             Some(effects) => (true, effects),
                             None => (false, Vec::new()),
@@ -263,8 +263,8 @@ impl Fleet {
                     });
                     if acknowledged {
                         let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
-                        *self.newest.lock() = Some(token);
-                        unsent.sent();
+                        self.note(token);
+                        unsent.body = None;
                         return Ok((answer, token));
                     }
                 }
@@ -291,9 +291,25 @@ impl Fleet {
         }
     }
 
+    /// Does something in the background, on the thread of connections.
+    pub(crate) fn run_later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.steward.run(work);
+    }
+
     /// Whether the invalidation that a token names is in effect here.
     pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
         self.node.lock().has_seen(token)
+    }
+
+    /// Of two answers the older may come last.
+    fn note(&self, token: ConsistencyToken) {
+        let mut newest = self.newest.lock();
+        let older = |known: &ConsistencyToken| {
+            (known.partition, known.epoch) != (token.partition, token.epoch) || known.number < token.number
+        };
+        if newest.as_ref().is_none_or(older) {
+            *newest = Some(token);
+        }
     }
 
     /// The newest invalidation of this process that was acknowledged.
@@ -359,6 +375,7 @@ impl Fleet {
                     let mut doomed = self.doomed(&message.body);
                     self.act_on(&mut doomed, |node, now| ((), node.message(partition, &message, now)));
                     self.wake(&message.body);
+                    bury(doomed);
                 }
                 Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
                 Ok(Message::Probe(_)) => {}
@@ -469,22 +486,32 @@ fn named(text: &Text) -> Option<NamedKey<'_>> {
     Some(NamedKey { name: &text.cache, text: str::from_utf8(&text.key).ok()? })
 }
 
+/// Drops what was removed, and tells its listeners, on another thread than that of the connections: a listener that waits for one of
+/// them would wait for ever.
+fn bury(doomed: Vec<Box<dyn Doomed>>) {
+    if !doomed.is_empty() {
+        rt::aside(move || drop(doomed));
+    }
+}
+
 /// An invalidation that nobody has acknowledged yet. Dropped, it is queued.
 struct Unsent<'f> {
     fleet: &'f Fleet,
     body: Option<Body>,
-}
-
-impl Unsent<'_> {
-    fn sent(mut self) {
-        self.body = None;
-    }
+    doomed: Vec<Box<dyn Doomed>>,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.fleet.defer(&body);
+        let Some(body) = self.body.take() else { return };
+        // First it is owed, then memory is rid of it once more.
+        //
+        // Interleaving that this order defeats: memory is rid of the key; a reader misses, finds the old value in the remote tier, where
+        // the eviction has not arrived, and keeps it; the eviction fails; this process serves what it has evicted.
+        self.fleet.defer(&body);
+        self.doomed.iter_mut().for_each(|doomed| doomed.kill());
+        if let Body::Clear(name) = &body {
+            self.fleet.members.raise_floor_of([&**name]);
         }
     }
 }

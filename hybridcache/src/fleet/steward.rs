@@ -3,10 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::Fleet;
 use super::leases::{self, Leases};
-use tokio::sync::Notify;
-
+use super::{Fleet, bury};
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition};
@@ -20,7 +18,7 @@ pub(super) struct Steward {
     beat: Arc<Signal>,
     crew: Crew,
     /// The node heard of something.
-    heard: Notify,
+    heard: Signal,
 }
 
 /// What the node wants done.
@@ -33,7 +31,7 @@ pub(super) enum Job {
 
 impl Steward {
     pub(super) fn new() -> Self {
-        Self { beat: Arc::default(), crew: Crew::new(), heard: Notify::new() }
+        Self { beat: Arc::default(), crew: Crew::new(), heard: Signal::default() }
     }
 
     pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
@@ -43,7 +41,7 @@ impl Steward {
 
     /// The node heard of something.
     pub(super) fn tell(&self) {
-        self.heard.notify_waiters();
+        self.heard.notify_all();
     }
 
     /// Returns when the node has heard of something more.
@@ -121,6 +119,7 @@ impl Fleet {
                 let mut doomed: Vec<_> = messages.iter().flat_map(|message| self.doomed(&message.body)).collect();
                 self.act_on(&mut doomed, |node, now| ((), node.log_answered(partition, &messages, now)));
                 messages.iter().for_each(|message| self.wake(&message.body));
+                bury(doomed);
             }
             Job::Replay(body) => self.replay(body).await,
         }
@@ -140,6 +139,7 @@ impl Fleet {
         self.act_on(&mut doomed, |node, now| {
             ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
         });
+        bury(doomed);
     }
 
     async fn resend(&self, body: &Body) -> (Partition, Result<(u64, Mark), Fault>) {

@@ -5,11 +5,12 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+
+use crate::rt::io::Signal;
 
 /// The keys that somebody here waits for, each as its cache's name and its text.
 #[derive(Debug, Default)]
-pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Notify>>>);
+pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Signal>>>);
 
 /// A place among those who wait. To be taken before the server is asked to announce the fill: one that is announced in
 /// between is not missed.
@@ -17,7 +18,7 @@ pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Notify>>>);
 pub(crate) struct Awake<'w> {
     wakes: &'w Wakes,
     key: Option<(String, String)>,
-    notify: Arc<Notify>,
+    notify: Arc<Signal>,
 }
 
 impl Wakes {
@@ -35,8 +36,7 @@ impl Wakes {
         }
         if let Some(notify) = waiting.remove(&(name.to_owned(), text.to_owned())) {
             drop(waiting);
-            notify.notify_one();
-            notify.notify_waiters();
+            notify.notify_all();
         }
     }
 
@@ -44,8 +44,7 @@ impl Wakes {
     pub(super) fn wake_all(&self) {
         let waiting = std::mem::take(&mut *self.0.lock());
         for notify in waiting.into_values() {
-            notify.notify_one();
-            notify.notify_waiters();
+            notify.notify_all();
         }
     }
 }

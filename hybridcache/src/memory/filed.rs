@@ -69,7 +69,7 @@ impl Life {
         }
     }
 
-    /// Where the expiry wheel has the entry. It has none from here on: who takes its place answers for it.
+    /// Where the expiry wheel has the entry; from here on it is to be given back by the caller.
     pub(crate) fn take_place(&self) -> Place {
         self.place().swap(NOWHERE, Ordering::Relaxed)
     }
@@ -173,14 +173,12 @@ impl<Q: Key, const HIT: bool> Equivalent<Filed<Q::Owned>> for Live<'_, Q, HIT> {
     }
 }
 
-/// A hit of whatever is kept, errors included, which also notes what there is beside the key, and whether it met an
-/// entry that is dead.
+/// A hit of whatever is kept, errors included, which also notes what there is beside the key.
 pub(crate) struct Closer<'q, Q> {
     pub(crate) any: Any<'q, Q>,
     pub(crate) generation: u32,
     pub(crate) now: u64,
     pub(crate) side: Cell<Option<Arc<Side>>>,
-    pub(crate) dead: Cell<bool>,
 }
 
 impl<Q> Hash for Closer<'_, Q> {
@@ -192,40 +190,11 @@ impl<Q> Hash for Closer<'_, Q> {
 impl<Q: Key> Equivalent<Filed<Q::Owned>> for Closer<'_, Q> {
     #[inline]
     fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
-        if !self.any.equivalent(filed) {
-            return false;
-        }
-        let live = filed.life.is_live_and_renewed(self.generation, self.now);
-        self.dead.set(!live);
+        let live = self.any.equivalent(filed) && filed.life.is_live_and_renewed(self.generation, self.now);
         if live {
             self.side.set(filed.life.side().cloned());
         }
         live
-    }
-}
-
-/// Takes the place of the entry that is there, dead or alive, for the one that is about to replace it.
-pub(crate) struct Heir<'q, Q> {
-    pub(crate) any: Any<'q, Q>,
-    /// The place, and when its owner would have died: it is filed under that, or earlier.
-    pub(crate) inherited: Cell<Option<(Place, u64)>>,
-}
-
-impl<Q> Hash for Heir<'_, Q> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.any.hash(state);
-    }
-}
-
-impl<Q: Key> Equivalent<Filed<Q::Owned>> for Heir<'_, Q> {
-    #[inline]
-    fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
-        let found = self.any.equivalent(filed);
-        if found {
-            let place = filed.life.take_place();
-            self.inherited.set((place != NOWHERE).then(|| (place, filed.life.dies_at())));
-        }
-        found
     }
 }
 

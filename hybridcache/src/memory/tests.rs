@@ -1,10 +1,70 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::entry::{Movement, Terms};
+use crate::entry::{Failure, Movement, Terms};
 
-fn memory(bound: Bound) -> Memory<u64, u64> {
-    Memory::new(bound, 10, None, Arc::default())
+/// A memory tier with what the cache has around it: one stripe.
+struct Tier<V> {
+    memory: Memory<u64, V>,
+    wheel: Mutex<Wheel>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Tier<V> {
+    fn new(policy: Policy, bound: Bound, listener: Option<Listener<u64, V>>) -> Self {
+        Self { memory: Memory::new(policy, bound, listener, Arc::default()), wheel: Mutex::new(Wheel::new(10)) }
+    }
+
+    fn release(&self, removed: Removed<u64, V>, present: (u32, u64)) {
+        self.memory.release(removed, || present, |_, place| self.wheel.lock().unwrap().forget(place));
+    }
+
+    /// Puts an entry in at this generation and time; returns how many were replaced, had expired, were of another
+    /// generation, and made room.
+    fn put_at(&self, key: Stored<u64>, entry: Entry<V>, present: (u32, u64)) -> [u64; 4] {
+        let mut removed = Removed::default();
+        self.memory.insert(key, entry, &mut self.wheel.lock().unwrap(), &mut removed);
+        self.release(removed, present);
+        let evictions = self.memory.meter.read(0, 0).evictions;
+        [evictions.replaced, evictions.expired, evictions.explicit, evictions.capacity]
+    }
+
+    fn evict(&self, k: u64) {
+        let mut removed = Removed::default();
+        self.memory.evict(key(k).hash, &&k, &mut self.wheel.lock().unwrap(), &mut removed);
+        self.release(removed, (0, 0));
+    }
+
+    fn sweep(&self, now: u64) {
+        loop {
+            let batch = self.wheel.lock().unwrap().pop(now);
+            if batch.is_empty() {
+                return;
+            }
+            for (hash, place) in batch {
+                match self.memory.expire(hash, place, now) {
+                    Expiry::Dead(removed) => self.release(removed, (0, now)),
+                    Expiry::Lives(dies_at) => self.wheel.lock().unwrap().put_back(hash, place, dies_at, now),
+                    Expiry::Gone => unreachable!("nobody else is here"),
+                }
+            }
+        }
+    }
+
+    fn finds(&self, k: u64, now: u64) -> bool {
+        self.memory.hit(key(k).hash, &&k, 0, now).is_some()
+    }
+
+    /// How many entries the wheel has.
+    fn filed(&self) -> u64 {
+        self.wheel.lock().unwrap().len() as u64
+    }
+}
+
+const POLICIES: [Policy; 7] =
+    [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
+
+fn tier(policy: Policy, bound: Bound) -> Tier<u64> {
+    Tier::new(policy, bound, None)
 }
 
 fn key(k: u64) -> Stored<u64> {
@@ -21,123 +81,125 @@ fn moving_entry(value: u64, deadline: u64, weight: u32, moving: Option<Movement>
     Entry { kept: Kept::Value(value), terms }
 }
 
-fn put(memory: &Memory<u64, u64>, k: u64, entry: Entry<u64>) {
-    put_at(memory, k, entry, (0, 0));
-}
-
-/// Puts an entry in at this generation and time; returns how many were replaced, had expired, were of another
-/// generation, and made room.
-fn put_at(memory: &Memory<u64, u64>, k: u64, entry: Entry<u64>, present: (u32, u64)) -> [u64; 4] {
-    let mut removed = Removed::default();
-    memory.insert(key(k), entry, false, &mut removed);
-    memory.release(removed, || present);
-    let evictions = memory.meter.read(0, 0).evictions;
-    [evictions.replaced, evictions.expired, evictions.explicit, evictions.capacity]
+fn put(tier: &Tier<u64>, k: u64, entry: Entry<u64>) {
+    tier.put_at(key(k), entry, (0, 0));
 }
 
 /// A life that slides by `idle`.
 fn sliding(idle: u64, idle_deadline: u64) -> Option<Movement> {
-    Some(Movement { idle, idle_deadline, refresh_at: NEVER })
-}
-
-fn finds(memory: &Memory<u64, u64>, k: u64, now: u64) -> bool {
-    memory.hit(key(k).hash, &&k, 0, now).is_some()
+    Some(Movement { idle, idle_deadline, refresh_at: NEVER, version: 0 })
 }
 
 #[test]
 fn small_capacities_hold_exactly_what_they_say() {
-    for capacity in 1..=40_u64 {
-        let memory = memory(Bound::Entries(capacity));
-        for k in 0..10 * capacity {
-            put(&memory, k, entry(k, NEVER, 1));
-            assert!(finds(&memory, k, 0), "what was just put is there, with a capacity of {capacity}");
+    for policy in POLICIES {
+        for capacity in 1..=40_u64 {
+            let tier = tier(policy, Bound::Entries(capacity));
+            for k in 0..10 * capacity {
+                put(&tier, k, entry(k, NEVER, 1));
+                assert!(tier.finds(k, 0), "what was just put is there, with a capacity of {capacity} and {policy:?}");
+            }
+            assert_eq!(tier.memory.len(), capacity);
+            assert_eq!(tier.memory.weight(), capacity);
         }
-        assert_eq!(memory.len(), capacity);
-        assert_eq!(memory.weight(), capacity);
     }
 }
 
 #[test]
 fn a_large_capacity_is_used_but_for_what_chance_leaves_over_in_a_shard() {
-    let memory = memory(Bound::Entries(10_000));
-    (0..100_000).for_each(|k| put(&memory, k, entry(k, NEVER, 1)));
-    assert!((9_900..=10_000).contains(&memory.len()), "{}", memory.len());
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(10_000));
+        (0..40_000).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
+        assert!((9_900..=10_000).contains(&tier.memory.len()), "{}", tier.memory.len());
+    }
 }
 
 #[test]
 fn the_heaviest_entry_that_is_admitted_fits() {
-    for (max, max_entry) in [(1_000, 1_000), (1_000, 62), (1 << 20, 1 << 16), (100, 50), (17, 1), (1, 1)] {
-        let memory = memory(Bound::Weight { max, max_entry });
-        assert!(memory.admits(max_entry));
-        assert!(!memory.admits(max_entry + 1));
-        put(&memory, 1, entry(1, NEVER, u32::try_from(max_entry).unwrap()));
-        assert!(finds(&memory, 1, 0), "an entry of {max_entry} in {max}");
-        (2..500).for_each(|k| put(&memory, k, entry(k, NEVER, 1)));
-        assert!(memory.weight() <= max, "{} of {max}", memory.weight());
+    for policy in POLICIES {
+        for (max, max_entry) in [(1_000, 1_000), (1_000, 62), (1 << 20, 1 << 16), (100, 50), (17, 1), (1, 1)] {
+            let tier = tier(policy, Bound::Weight { max, max_entry });
+            assert!(tier.memory.admits(max_entry));
+            assert!(!tier.memory.admits(max_entry + 1));
+            put(&tier, 1, entry(1, NEVER, u32::try_from(max_entry).unwrap()));
+            assert!(tier.finds(1, 0), "an entry of {max_entry} in {max}");
+            (2..500).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
+            assert!(tier.memory.weight() <= max, "{} of {max}", tier.memory.weight());
+        }
     }
 }
 
 #[test]
 fn the_wheel_remembers_no_more_than_there_is() {
-    let memory = memory(Bound::Entries(100));
-    for k in 0..10_000 {
-        let moving = if k % 2 == 0 { sliding(50, 1_000 + k) } else { None };
-        put(&memory, k, moving_entry(k, 5_000 + k, 1, moving));
-        finds(&memory, k, 2_000 + k);
-        finds(&memory, k / 2, k);
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(100));
+        for k in 0..10_000 {
+            let moving = if k % 2 == 0 { sliding(50, 1_000 + k) } else { None };
+            put(&tier, k, moving_entry(k, 5_000 + k, 1, moving));
+            tier.finds(k, 2_000 + k);
+            tier.finds(k / 2, k);
+        }
+        assert_eq!(tier.filed(), tier.memory.len());
+        tier.sweep(NEVER - 1);
+        assert_eq!(tier.memory.len(), 0);
+        assert_eq!(tier.filed(), 0);
     }
-    assert_eq!(memory.remembered_for_expiry() as u64, memory.len());
-    memory.sweep(NEVER - 1);
-    assert_eq!(memory.len(), 0);
-    assert_eq!(memory.remembered_for_expiry(), 0);
 }
 
 #[test]
 fn a_sweep_frees_the_dead_and_leaves_the_renewed() {
-    let memory = memory(Bound::Entries(1_000));
-    for k in 0..100 {
-        put(&memory, k, moving_entry(k, NEVER, 1, sliding(100, 100)));
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(1_000));
+        for k in 0..100 {
+            put(&tier, k, moving_entry(k, NEVER, 1, sliding(100, 100)));
+        }
+        assert!((0..50).all(|k| tier.finds(k, 90)));
+        tier.sweep(150);
+        assert_eq!(tier.memory.len(), 50, "the others were not hit");
+        tier.sweep(250);
+        assert_eq!(tier.memory.len(), 0, "nor were these, since");
     }
-    assert!((0..50).all(|k| finds(&memory, k, 90)));
-    memory.sweep(150);
-    assert_eq!(memory.len(), 50, "the others were not hit");
-    memory.sweep(250);
-    assert_eq!(memory.len(), 0, "nor were these, since");
 }
 
 #[test]
 fn whatever_comes_and_goes_the_wheel_holds_a_place_for_each_entry_that_expires() {
-    let memory = memory(Bound::Entries(100));
-    let holds = |wanted: u64| assert_eq!(memory.remembered_for_expiry() as u64, wanted);
-    // The same few keys, over and over, with lives that nothing ends meanwhile: longer, shorter, and none.
-    for round in 0..10_000_u64 {
-        put(&memory, round % 7, entry(round, 1_000_000 + round.wrapping_mul(7_919) % 1_000, 1));
-        if round % 3 == 0 {
-            memory.evict(key(round % 5).hash, &&(round % 5));
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(100));
+        let holds = |wanted: u64| assert_eq!(tier.filed(), wanted);
+        // The same few keys, over and over, with lives that nothing ends meanwhile: longer, shorter, and none.
+        for round in 0..10_000_u64 {
+            put(&tier, round % 7, entry(round, 1_000_000 + round.wrapping_mul(7_919) % 1_000, 1));
+            if round % 3 == 0 {
+                tier.evict(round % 5);
+            }
         }
+        holds(tier.memory.len());
+        (0..7).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
+        holds(0);
+        (0..7).for_each(|k| put(&tier, k, entry(k, 500, 1)));
+        holds(7);
+        tier.memory.drain(4).for_each(|removed| tier.release(removed, (0, 0)));
+        holds(3);
+        tier.memory.drain(4).for_each(|removed| tier.release(removed, (0, 0)));
+        holds(0);
     }
-    holds(memory.len());
-    (0..7).for_each(|k| put(&memory, k, entry(k, NEVER, 1)));
-    holds(0);
-    (0..7).for_each(|k| put(&memory, k, entry(k, 500, 1)));
-    holds(7);
-    while memory.drain(3) == 3 {}
-    holds(0);
 }
 
 #[test]
 fn an_entry_that_takes_the_place_of_another_expires_on_its_own_terms() {
-    for (first, second) in [(100, 300), (300, 100), (100, 100), (NEVER, 100), (100, NEVER)] {
-        let memory = memory(Bound::Entries(100));
-        put(&memory, 1, entry(1, first, 1));
-        put(&memory, 1, entry(2, second, 1));
-        for now in (0..500).step_by(10) {
-            memory.sweep(now);
-            // A bucket is ten wide, and popped when it has passed.
-            if now < second {
-                assert_eq!(memory.len(), 1, "{second} at {now}");
-            } else if now >= second + 10 {
-                assert_eq!(memory.len(), 0, "{second} at {now}");
+    for policy in POLICIES {
+        for (first, second) in [(100, 300), (300, 100), (100, 100), (NEVER, 100), (100, NEVER)] {
+            let tier = tier(policy, Bound::Entries(100));
+            put(&tier, 1, entry(1, first, 1));
+            put(&tier, 1, entry(2, second, 1));
+            for now in (0..500).step_by(10) {
+                tier.sweep(now);
+                // A bucket is ten wide, and popped when it has passed.
+                if now < second {
+                    assert_eq!(tier.memory.len(), 1, "{second} at {now}");
+                } else if now >= second + 10 {
+                    assert_eq!(tier.memory.len(), 0, "{second} at {now}");
+                }
             }
         }
     }
@@ -145,55 +207,55 @@ fn an_entry_that_takes_the_place_of_another_expires_on_its_own_terms() {
 
 #[test]
 fn of_two_keys_with_one_hash_each_expires_in_its_time() {
-    let memory = memory(Bound::Entries(100));
-    let alike = |k| Stored { hash: 7, key: k };
-    for (k, dies_at) in [(1, 100), (2, 300), (3, 200)] {
-        let mut removed = Removed::default();
-        memory.insert(alike(k), entry(k, dies_at, 1), false, &mut removed);
-        memory.release(removed, || (0, 0));
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(100));
+        let alike = |k| Stored { hash: 7, key: k };
+        for (k, dies_at) in [(1, 100), (2, 300), (3, 200)] {
+            tier.put_at(alike(k), entry(k, dies_at, 1), (0, 0));
+        }
+        for (now, left) in [(90, 3), (110, 2), (210, 1), (310, 0)] {
+            tier.sweep(now);
+            assert_eq!(tier.memory.len(), left, "at {now}");
+        }
+        assert_eq!(tier.filed(), 0);
     }
-    for (now, left) in [(90, 3), (110, 2), (210, 1), (310, 0)] {
-        memory.sweep(now);
-        assert_eq!(memory.len(), left, "at {now}");
-    }
-    assert_eq!(memory.remembered_for_expiry(), 0);
 }
 
 #[test]
 fn who_leaves_is_counted_by_why() {
-    let memory = memory(Bound::Entries(1));
-    let of = |generation, deadline| {
-        let mut entry = entry(1, deadline, 1);
-        entry.terms.generation = generation;
-        entry
-    };
-    assert_eq!(put_at(&memory, 1, of(0, 100), (0, 0)), [0, 0, 0, 0]);
-    assert_eq!(put_at(&memory, 1, of(0, 100), (0, 50)), [1, 0, 0, 0], "it was alive");
-    assert_eq!(put_at(&memory, 1, of(0, 200), (0, 150)), [1, 1, 0, 0], "it was dead");
-    assert_eq!(put_at(&memory, 1, of(1, 200), (1, 150)), [1, 1, 1, 0], "it was cleared");
-    assert_eq!(put_at(&memory, 2, of(1, 200), (1, 150)), [1, 1, 1, 1], "it made room");
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(1));
+        let of = |generation, deadline| {
+            let mut entry = entry(1, deadline, 1);
+            entry.terms.generation = generation;
+            entry
+        };
+        assert_eq!(tier.put_at(key(1), of(0, 100), (0, 0)), [0, 0, 0, 0]);
+        assert_eq!(tier.put_at(key(1), of(0, 100), (0, 50)), [1, 0, 0, 0], "it was alive");
+        assert_eq!(tier.put_at(key(1), of(0, 200), (0, 150)), [1, 1, 0, 0], "it was dead");
+        assert_eq!(tier.put_at(key(1), of(1, 200), (1, 150)), [1, 1, 1, 0], "it was cleared");
+        assert_eq!(tier.put_at(key(2), of(1, 200), (1, 150)), [1, 1, 1, 1], "it made room");
+    }
 }
 
 #[test]
-fn a_closer_look_tells_what_is_there() {
-    let memory = memory(Bound::Entries(100));
-    let look = |now| memory.look(key(1).hash, &&1, 0, now);
-    assert!(matches!(look(0), Look::Absent));
-    put(&memory, 1, entry(7, 100, 1));
-    assert!(matches!(look(99), Look::Hit(Kept::Value(7), None)));
-    assert!(matches!(look(100), Look::Dead));
-    let mut nothing = entry(0, 100, 1);
-    nothing.kept = Kept::Nothing;
-    put(&memory, 1, nothing);
-    assert!(matches!(look(0), Look::Hit(Kept::Nothing, None)));
-    assert_eq!(memory.hit(key(1).hash, &&1, 0, 0), Some(None));
-    let mut failed = entry(0, 100, 1);
-    failed.kept = Kept::Failed(crate::entry::Failure::new(7_u8));
-    put(&memory, 1, failed);
-    assert!(matches!(look(99), Look::Hit(Kept::Failed(_), Some(_))));
-    assert!(matches!(look(100), Look::Dead));
-    assert_eq!(memory.hit(key(1).hash, &&1, 0, 0), None, "a hit knows nothing of errors");
-    assert_eq!(memory.peek(key(1).hash, &&1, 0, 0), None);
+fn errors_are_found_by_a_closer_look_only() {
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(100));
+        let look = |now| tier.memory.look(key(1).hash, &&1, 0, now);
+        assert!(look(0).is_none());
+        put(&tier, 1, entry(7, 100, 1));
+        assert!(matches!(look(99), Some((Kept::Value(7), None))));
+        assert!(look(100).is_none(), "it is dead");
+        put(&tier, 1, Entry { kept: Kept::Nothing, ..entry(0, 100, 1) });
+        assert!(matches!(look(0), Some((Kept::Nothing, None))));
+        assert_eq!(tier.memory.hit(key(1).hash, &&1, 0, 0), Some(None));
+        put(&tier, 1, Entry { kept: Kept::Failed(Failure::new(7_u8)), ..entry(0, 100, 1) });
+        assert!(matches!(look(99), Some((Kept::Failed(_), Some(_)))));
+        assert!(look(100).is_none());
+        assert_eq!(tier.memory.hit(key(1).hash, &&1, 0, 0), None);
+        assert_eq!(tier.memory.peek(key(1).hash, &&1, 0, 0), None);
+    }
 }
 
 #[test]
@@ -205,37 +267,39 @@ fn an_entry_of_a_number_and_a_pointer_is_a_cache_line() {
 #[test]
 fn values_are_dropped_and_told_of_where_no_lock_is_held() {
     // A value whose `Drop`, and a listener that, use the cache: under a lock either would hang.
-    type Shared = Arc<Mutex<Option<Arc<Memory<u64, Curious>>>>>;
+    type Shared = Arc<Mutex<Option<Arc<Tier<Curious>>>>>;
     #[derive(Clone)]
     struct Curious(Shared);
     impl Drop for Curious {
         fn drop(&mut self) {
-            if let Some(memory) = self.0.lock().unwrap().clone() {
-                (0..20).for_each(|k| memory.evict(key(1_000 + k).hash, &&(1_000 + k)));
+            let tier = self.0.lock().unwrap().clone();
+            if let Some(tier) = tier {
+                (0..20).for_each(|k| tier.evict(1_000 + k));
             }
         }
     }
 
-    let shared: Shared = Arc::default();
-    let told = Arc::new(Mutex::new(0));
-    let listener: Listener<u64, Curious> = {
-        let (shared, told) = (Arc::clone(&shared), Arc::clone(&told));
-        Arc::new(move |k, _, _| {
-            if let Some(memory) = shared.lock().unwrap().clone() {
-                memory.evict(key(k + 5_000).hash, &&(k + 5_000));
-            }
-            *told.lock().unwrap() += 1;
-        })
-    };
-    let memory = Arc::new(Memory::new(Bound::Entries(50), 10, Some(listener), Arc::default()));
-    *shared.lock().unwrap() = Some(Arc::clone(&memory));
-    for k in 0..500 {
-        let terms = Terms { deadline: 100, moving: None, generation: 0, weight: 1 };
-        let mut removed = Removed::default();
-        memory.insert(key(k), Entry { kept: Kept::Value(Curious(Arc::clone(&shared))), terms }, true, &mut removed);
-        memory.release(removed, || (0, 0));
+    for policy in POLICIES {
+        let shared: Shared = Arc::default();
+        let told = Arc::new(Mutex::new(0));
+        let listener: Listener<u64, Curious> = {
+            let (shared, told) = (Arc::clone(&shared), Arc::clone(&told));
+            Arc::new(move |k, _, _| {
+                let tier = shared.lock().unwrap().clone();
+                if let Some(tier) = tier {
+                    tier.evict(k + 5_000);
+                }
+                *told.lock().unwrap() += 1;
+            })
+        };
+        let tier = Arc::new(Tier::new(policy, Bound::Entries(50), Some(listener)));
+        *shared.lock().unwrap() = Some(Arc::clone(&tier));
+        for k in 0..500 {
+            let terms = Terms { deadline: 100, moving: None, generation: 0, weight: 1 };
+            tier.put_at(key(k), Entry { kept: Kept::Value(Curious(Arc::clone(&shared))), terms }, (0, 0));
+        }
+        tier.sweep(200);
+        assert_eq!(*told.lock().unwrap(), 500);
+        *shared.lock().unwrap() = None;
     }
-    memory.sweep(200);
-    assert_eq!(*told.lock().unwrap(), 500);
-    *shared.lock().unwrap() = None;
 }

@@ -1,196 +1,91 @@
 //! Which entries may have expired, without looking at all of them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
-
-/// At most so many entries are taken out under one lock.
+/// At most so many entries are taken out at once, under one lock.
 const BATCH: usize = 1_024;
-const STRIPES: usize = 16;
 
-/// Where in its stripe of the wheel an entry is filed.
+/// Where in its wheel an entry is filed.
 pub(crate) type Place = u32;
 
 /// The place of an entry that is not filed, because it does not expire.
 pub(crate) const NOWHERE: Place = Place::MAX;
 
-/// The entries that expire, in coarse buckets by their deadline: of each its hash, and its place, by which it is told
-/// from others of this hash. A place belongs to its entry, which gives it back when it leaves, or hands it on to the
-/// one that replaces it: so the wheel never holds more than there are entries.
+/// The entries of one stripe of a cache that expire, in coarse buckets by their deadline: of each its hash, and its
+/// place, by which it is told from others of this hash. An entry that leaves gives its place back, so the wheel never
+/// holds more than there are.
 ///
-/// An entry is filed under its deadline or an earlier one. Whoever is popped is looked up: it is removed if it is
-/// dead, and filed anew if it lives. So a deadline that moves on costs nothing when it does.
+/// Whoever is popped is looked up: it is removed if it is dead, and filed anew if it lives. So a deadline that moves on
+/// costs nothing when it does.
+///
+/// It has no lock of its own: whoever puts an entry in, or evicts one, holds that of the key's stripe anyway.
+///
+/// The buckets are lists in one vector: whoever leaves is unlinked at once, wherever it is. The vector grows to the most
+/// places that are needed at once, and goes when the last entry does: places are names, and cannot be moved.
 pub(crate) struct Wheel {
-    stripes: Box<[Stripe]>,
     width: u64,
-    used: AtomicBool,
-}
-
-// Neighbouring cache lines are fetched in pairs: two of them apart.
-#[repr(align(128))]
-#[derive(Default)]
-struct Stripe(Mutex<Filings>);
-
-/// Lists in one vector: whoever leaves is unlinked at once, wherever it is. The vector grows to the most places that
-/// were ever needed at once.
-struct Filings {
     places: Vec<Filing>,
+    /// How many of them are not free.
+    taken: usize,
     /// The first of the places that are free; each names the next.
     free: Place,
     /// The first of each bucket that is not empty.
     buckets: BTreeMap<u64, Place>,
+    /// The place that was filed last. The next one mostly goes to the same bucket, which is then not searched for.
+    latest: Place,
 }
 
 struct Filing {
     hash: u64,
-    state: State,
+    /// In whose list it is; or [`POPPED`] or [`FREE`].
+    bucket: u64,
     before: Place,
     after: Place,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// In the list of this bucket.
-    In(u64),
-    /// Popped by a sweep, which has not looked it up yet.
-    Popped,
-    Free,
-}
-
-impl Default for Filings {
-    fn default() -> Self {
-        Self { places: Vec::new(), free: NOWHERE, buckets: BTreeMap::new() }
-    }
-}
+/// Taken out by a sweep, and not yet given or put back.
+const POPPED: u64 = u64::MAX;
+const FREE: u64 = u64::MAX - 1;
 
 impl Wheel {
-    /// Buckets as wide as the interval between two sweeps: narrower ones would not free anything earlier.
+    /// With buckets so wide: an entry is freed that much after its end, or a sweep later.
     pub(crate) fn new(width: u64) -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
-            width: width.max(1),
-            used: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether anything was ever filed.
-    pub(crate) fn is_used(&self) -> bool {
-        self.used.load(Ordering::Relaxed)
+        let buckets = BTreeMap::new();
+        Self { width: width.max(1), places: Vec::new(), taken: 0, free: NOWHERE, buckets, latest: NOWHERE }
     }
 
     /// Files an entry that is about to be put in.
-    pub(crate) fn add(&self, hash: u64, dies_at: u64) -> Place {
-        if !self.is_used() {
-            self.used.store(true, Ordering::Relaxed);
-        }
-        let bucket = self.bucket(dies_at);
-        self.stripe(hash).lock().add(hash, bucket)
-    }
-
-    /// Gives the place of an entry back.
-    pub(crate) fn forget(&self, hash: u64, place: Place) {
-        self.stripe(hash).lock().forget(place);
-    }
-
-    /// Files the owner of a place under another deadline.
-    pub(crate) fn refile(&self, hash: u64, place: Place, dies_at: u64) {
-        let bucket = self.bucket(dies_at);
-        let mut stripe = self.stripe(hash).lock();
-        stripe.unlink(place);
-        stripe.link(place, bucket);
-    }
-
-    /// Calls `settle` for each place whose bucket has passed, with the hash. It removes the owner if that is dead, and
-    /// returns the deadline of one that lives.
-    pub(crate) fn sweep(&self, now: u64, mut settle: impl FnMut(u64, Place) -> Option<u64>) {
-        let present = self.bucket(now);
-        for Stripe(stripe) in &self.stripes {
-            loop {
-                let batch = stripe.lock().pop(present);
-                if batch.is_empty() {
-                    break;
-                }
-                for (hash, place) in batch {
-                    let lives_until = settle(hash, place);
-                    // Never into a bucket that this sweep still visits, or it would not end. A place whose owner was
-                    // not found is either given back by now or on its way from one entry to the next: for the latter
-                    // the next sweep looks again.
-                    let bucket = lives_until.map_or(present, |dies_at| self.bucket(dies_at).max(present));
-                    stripe.lock().put_back(hash, place, bucket);
-                }
-            }
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        let taken = |filings: &Filings| filings.places.iter().filter(|filing| filing.state != State::Free).count();
-        self.stripes.iter().map(|Stripe(stripe)| taken(&stripe.lock())).sum()
-    }
-
-    fn bucket(&self, at: u64) -> u64 {
-        at / self.width
-    }
-
-    fn stripe(&self, hash: u64) -> &Mutex<Filings> {
-        // Bits that neither the store's shards and tables nor the flights choose by.
-        &self.stripes[(hash >> 48) as usize % STRIPES].0
-    }
-}
-
-impl Filings {
-    fn add(&mut self, hash: u64, bucket: u64) -> Place {
-        let filing = Filing { hash, state: State::Free, before: NOWHERE, after: NOWHERE };
-        let place = self.free;
+    pub(crate) fn add(&mut self, hash: u64, dies_at: u64) -> Place {
+        let filing = Filing { hash, bucket: FREE, before: NOWHERE, after: NOWHERE };
+        self.taken += 1;
+        let mut place = self.free;
         if place == NOWHERE {
-            let place = self.places.len() as Place;
+            place = self.places.len() as Place;
             self.places.push(filing);
-            self.link(place, bucket);
-            return place;
+        } else {
+            self.free = self.at(place).after;
+            *self.at(place) = filing;
         }
-        self.free = self.at(place).after;
-        *self.at(place) = filing;
-        self.link(place, bucket);
+        self.link(place, self.bucket(dies_at));
         place
     }
 
-    fn forget(&mut self, place: Place) {
+    /// Takes a place back from an entry that leaves.
+    pub(crate) fn forget(&mut self, place: Place) {
         self.unlink(place);
         let free = self.free;
         let filing = self.at(place);
-        (filing.state, filing.after) = (State::Free, free);
+        (filing.bucket, filing.after) = (FREE, free);
         self.free = place;
-    }
-
-    /// Puts a place at the head of a bucket's list.
-    fn link(&mut self, place: Place, bucket: u64) {
-        let first = self.buckets.insert(bucket, place);
-        let filing = self.at(place);
-        (filing.state, filing.before, filing.after) = (State::In(bucket), NOWHERE, first.unwrap_or(NOWHERE));
-        if let Some(first) = first {
-            self.at(first).before = place;
+        self.taken -= 1;
+        if self.taken == 0 && self.places.capacity() > BATCH {
+            (self.places, self.free, self.latest) = (Vec::new(), NOWHERE, NOWHERE);
         }
     }
 
-    /// Takes a place out of its list, if it is in one.
-    fn unlink(&mut self, place: Place) {
-        let &mut Filing { state, before, after, .. } = self.at(place);
-        let State::In(bucket) = state else { return };
-        if after != NOWHERE {
-            self.at(after).before = before;
-        }
-        if before != NOWHERE {
-            self.at(before).after = after;
-        } else if after != NOWHERE {
-            self.buckets.insert(bucket, after);
-        } else {
-            self.buckets.remove(&bucket);
-        }
-    }
-
-    /// Takes up to [`BATCH`] places out of the first bucket before `present`.
-    fn pop(&mut self, present: u64) -> Vec<(u64, Place)> {
+    /// Takes some places out of a bucket that has passed; none if no bucket has.
+    pub(crate) fn pop(&mut self, now: u64) -> Vec<(u64, Place)> {
+        let present = self.bucket(now);
         let mut batch = Vec::new();
         let Some((&bucket, &first)) = self.buckets.first_key_value().filter(|(bucket, _)| **bucket < present) else {
             return batch;
@@ -198,7 +93,7 @@ impl Filings {
         let mut next = first;
         while next != NOWHERE && batch.len() < BATCH {
             let filing = self.at(next);
-            filing.state = State::Popped;
+            filing.bucket = POPPED;
             batch.push((filing.hash, next));
             next = filing.after;
         }
@@ -211,12 +106,63 @@ impl Filings {
         batch
     }
 
-    /// Files a place again that was popped, unless its owner has left meanwhile.
-    fn put_back(&mut self, hash: u64, place: Place, bucket: u64) {
-        let filing = self.at(place);
-        if filing.state == State::Popped && filing.hash == hash {
-            self.link(place, bucket);
+    /// Files an entry again that was popped at `now` and lives, unless it has left meanwhile.
+    pub(crate) fn put_back(&mut self, hash: u64, place: Place, dies_at: u64, now: u64) {
+        // With the last entry that left meanwhile, the places may be gone too.
+        if self.places.get(place as usize).is_some_and(|filing| filing.bucket == POPPED && filing.hash == hash) {
+            // Never into a bucket that the sweep still visits, or it would not end.
+            self.link(place, self.bucket(dies_at.max(now)));
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.places.iter().filter(|filing| filing.bucket != FREE).count()
+    }
+
+    /// Puts a place into a bucket's list, behind the one that was filed last or behind the first.
+    fn link(&mut self, place: Place, bucket: u64) {
+        let latest = self.places.get(self.latest as usize).filter(|latest| latest.bucket == bucket);
+        let before = match latest {
+            Some(_) => self.latest,
+            None => *self.buckets.entry(bucket).or_insert(place),
+        };
+        self.latest = place;
+        let filing = self.at(place);
+        filing.bucket = bucket;
+        if before == place {
+            (filing.before, filing.after) = (NOWHERE, NOWHERE);
+            return;
+        }
+        let after = std::mem::replace(&mut self.at(before).after, place);
+        let filing = self.at(place);
+        (filing.before, filing.after) = (before, after);
+        if after != NOWHERE {
+            self.at(after).before = place;
+        }
+    }
+
+    /// Takes a place out of its list, if it is in one.
+    fn unlink(&mut self, place: Place) {
+        let filing = self.at(place);
+        let Filing { bucket, before, after, .. } = *filing;
+        if bucket == POPPED {
+            return;
+        }
+        if after != NOWHERE {
+            self.at(after).before = before;
+        }
+        if before != NOWHERE {
+            self.at(before).after = after;
+        } else if after != NOWHERE {
+            self.buckets.insert(bucket, after);
+        } else {
+            self.buckets.remove(&bucket);
+        }
+    }
+
+    fn bucket(&self, at: u64) -> u64 {
+        (at / self.width).min(FREE - 1)
     }
 
     fn at(&mut self, place: Place) -> &mut Filing {
@@ -228,108 +174,127 @@ impl Filings {
 mod tests {
     use super::*;
 
-    /// As the memory tier does: who is dead gives its place back.
-    fn popped(wheel: &Wheel, now: u64, lives_until: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
+    /// Sweeps as the cache does: who is dead gives its place back.
+    fn popped(wheel: &mut Wheel, now: u64, lives_until: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
         let mut popped = Vec::new();
-        wheel.sweep(now, |hash, place| {
-            popped.push(hash);
-            let dies_at = lives_until(hash);
-            if dies_at.is_none() {
-                wheel.forget(hash, place);
+        loop {
+            let batch = wheel.pop(now);
+            if batch.is_empty() {
+                popped.sort_unstable();
+                return popped;
             }
-            dies_at
-        });
-        popped.sort_unstable();
-        popped
+            for (hash, place) in batch {
+                popped.push(hash);
+                match lives_until(hash) {
+                    Some(dies_at) => wheel.put_back(hash, place, dies_at, now),
+                    None => wheel.forget(place),
+                }
+            }
+        }
     }
 
     #[test]
     fn only_what_has_passed_is_popped_and_what_moved_comes_later() {
-        let wheel = Wheel::new(10);
+        let mut wheel = Wheel::new(10);
         for hash in 0..5_000_u64 {
             wheel.add(hash, 5);
         }
         wheel.add(9_999, 25);
-        assert_eq!(popped(&wheel, 9, |_| None), [0_u64; 0], "the bucket has not passed");
-        assert_eq!(popped(&wheel, 10, |hash| (hash == 7).then_some(40)).len(), 5_000);
+        assert_eq!(popped(&mut wheel, 9, |_| None), [0_u64; 0], "the bucket has not passed");
+        assert_eq!(popped(&mut wheel, 10, |hash| (hash == 7).then_some(40)).len(), 5_000);
         assert_eq!(wheel.len(), 2);
-        assert_eq!(popped(&wheel, 60, |_| None), [7, 9_999]);
+        assert_eq!(popped(&mut wheel, 60, |_| None), [7, 9_999]);
         assert_eq!(wheel.len(), 0);
     }
 
     #[test]
     fn what_leaves_early_leaves_nothing_behind_and_its_place_is_used_again() {
-        let wheel = Wheel::new(10);
-        let places: Vec<Place> = (0..10).map(|i| wheel.add(7, 100 + i)).collect();
+        let mut wheel = Wheel::new(10);
+        let places: Vec<Place> = (0..30).map(|i| wheel.add(7, 100 + i)).collect();
         // From within the lists, from their ends, and the last of a bucket.
-        for i in [3, 0, 9, 5, 1, 2, 4, 8, 7, 6] {
-            wheel.forget(7, places[i]);
+        for i in 0..30 {
+            wheel.forget(places[i * 7 % 30]);
         }
-        assert_eq!(wheel.len(), 0);
+        assert_eq!((wheel.len(), wheel.buckets.len()), (0, 0));
         for i in 0..10_000 {
             let place = wheel.add(7, 100 + i);
-            assert!(place < 10, "no more places than were needed at once");
-            wheel.forget(7, place);
+            assert!(place < 30, "no more places than were needed at once");
+            wheel.forget(place);
         }
-        assert_eq!(popped(&wheel, 1 << 40, |_| None), [0_u64; 0]);
+        assert_eq!(popped(&mut wheel, 1 << 40, |_| None), [0_u64; 0]);
+    }
+
+    #[test]
+    fn whatever_the_order_each_is_popped_in_its_time() {
+        let mut wheel = Wheel::new(10);
+        let mut state = 1_u64;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut filed: Vec<(u64, u64, Place)> = Vec::new();
+        for hash in 0..20_000 {
+            let now = hash / 2;
+            let dies_at = now + random(500);
+            filed.push((hash, dies_at, wheel.add(hash, dies_at)));
+            if random(3) == 0 {
+                let (_, _, place) = filed.swap_remove(random(filed.len() as u64) as usize);
+                wheel.forget(place);
+            }
+            if random(50) == 0 {
+                let due = |dies_at: u64| dies_at / 10 < now / 10;
+                let mut wanted: Vec<u64> = filed.iter().filter(|(_, at, _)| due(*at)).map(|(hash, ..)| *hash).collect();
+                wanted.sort_unstable();
+                assert_eq!(popped(&mut wheel, now, |_| None), wanted);
+                filed.retain(|(_, at, _)| !due(*at));
+                assert_eq!(wheel.len(), filed.len());
+            }
+        }
     }
 
     #[test]
     fn of_two_with_one_hash_each_has_its_own_place() {
-        let wheel = Wheel::new(10);
+        let mut wheel = Wheel::new(10);
         let (first, second) = (wheel.add(1, 5), wheel.add(1, 6));
         assert_ne!(first, second);
-        wheel.forget(1, first);
-        assert_eq!(popped(&wheel, 10, |_| None), [1]);
+        wheel.forget(first);
+        assert_eq!(popped(&mut wheel, 10, |_| None), [1]);
         assert_eq!(wheel.len(), 0);
-    }
-
-    #[test]
-    fn a_place_that_is_filed_earlier_is_popped_earlier() {
-        let wheel = Wheel::new(10);
-        let place = wheel.add(1, 500);
-        wheel.add(2, 500);
-        wheel.refile(1, place, 5);
-        assert_eq!(popped(&wheel, 10, |_| None), [1]);
-        assert_eq!(popped(&wheel, 1_000, |_| None), [2]);
-    }
-
-    #[test]
-    fn who_is_not_found_is_looked_for_again_until_its_place_is_given_back() {
-        let wheel = Wheel::new(10);
-        let place = wheel.add(1, 5);
-        for now in [10, 20, 30] {
-            let mut looks = 0;
-            wheel.sweep(now, |_, _| {
-                looks += 1;
-                None
-            });
-            assert_eq!(looks, 1);
-        }
-        wheel.forget(1, place);
-        assert_eq!(wheel.len(), 0);
-        assert_eq!(popped(&wheel, 1_000, |_| None), [0_u64; 0]);
     }
 
     #[test]
     fn a_place_that_is_given_back_while_it_is_popped_stays_so() {
-        let wheel = Wheel::new(10);
+        let mut wheel = Wheel::new(10);
         let place = wheel.add(1, 5);
-        wheel.sweep(10, |hash, popped| {
-            assert_eq!((hash, popped), (1, place));
-            wheel.forget(1, place);
-            assert_eq!(wheel.add(17, 500), place, "and somebody else has it by now");
-            None
-        });
-        assert_eq!(wheel.len(), 1);
-        assert_eq!(popped(&wheel, 499, |_| None), [0_u64; 0], "whose deadline is its own");
-        assert_eq!(popped(&wheel, 600, |_| None), [17]);
+        assert_eq!(wheel.pop(10), [(1, place)]);
+        wheel.forget(place);
+        assert_eq!(wheel.add(17, 500), place, "and somebody else has it by now");
+        wheel.put_back(1, place, 50, 10);
+        assert_eq!(popped(&mut wheel, 499, |_| None), [0_u64; 0], "whose deadline is its own");
+        assert_eq!(popped(&mut wheel, 600, |_| None), [17]);
     }
 
     #[test]
     fn a_sweep_ends_though_a_deadline_does_not_move_on() {
-        let wheel = Wheel::new(10);
+        let mut wheel = Wheel::new(10);
         wheel.add(1, 5);
-        assert_eq!(popped(&wheel, 10, |_| Some(5)), [1]);
+        assert_eq!(popped(&mut wheel, 10, |_| Some(5)), [1]);
+    }
+
+    #[test]
+    fn the_places_go_with_the_last_entry() {
+        let mut wheel = Wheel::new(10);
+        let places: Vec<Place> = (0..5_000).map(|hash| wheel.add(hash, 5)).collect();
+        let batch = wheel.pop(100);
+        for place in places {
+            wheel.forget(place);
+        }
+        assert_eq!((wheel.len(), wheel.places.capacity()), (0, 0));
+        // Whoever was found alive, and left before it could be put back.
+        let (hash, place) = batch[0];
+        wheel.put_back(hash, place, 200, 100);
+        assert_eq!(popped(&mut wheel, 1_000, |_| None), [0_u64; 0]);
+        assert_eq!(wheel.add(7, 5), 0);
+        assert_eq!(popped(&mut wheel, 1_000, |_| None), [7]);
     }
 }

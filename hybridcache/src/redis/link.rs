@@ -293,7 +293,7 @@ fn hear(link: &Weak<Link>, generation: u64, push: PushInfo) {
 }
 
 fn jitter(most: Duration) -> Duration {
-    most.mul_f64((super::nonce() >> 96) as f64 / f64::from(u32::MAX))
+    most.mul_f64((crate::nonce::nonce() >> 96) as f64 / f64::from(u32::MAX))
 }
 
 /// A command under way.

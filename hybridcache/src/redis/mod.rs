@@ -42,7 +42,7 @@ mod reply;
 mod scripts;
 mod subscriber;
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -50,7 +50,7 @@ use parking_lot::Mutex;
 
 pub use options::RedisOptions;
 
-use crate::coherence::node::{Nonce, Partition};
+use crate::coherence::node::Partition;
 use crate::error::Error;
 use crate::rt::io;
 use link::{Counts, Link};
@@ -102,12 +102,6 @@ const fn at(partition: Partition) -> usize {
         Partition::Meta => 0,
         Partition::Keys => 1,
     }
-}
-
-/// 128 bits that are never drawn twice.
-fn nonce() -> Nonce {
-    let half = || u128::from(RandomState::new().hash_one(0));
-    half() << 64 | half()
 }
 
 impl RedisDriver {

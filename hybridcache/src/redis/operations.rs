@@ -9,9 +9,10 @@ use redis::{Cmd, Pipeline, Value};
 
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
-use super::{LARGE, RedisDriver, at, nonce, reply};
-use crate::coherence::node::{Mark, Nonce, Partition};
+use super::{LARGE, RedisDriver, at, reply};
+use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives};
+use crate::nonce::{Nonce, nonce};
 use crate::rt::io;
 
 /// A script with its keys and arguments.
@@ -243,9 +244,12 @@ impl Driver for RedisDriver {
         })
     }
 
-    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, bool> {
+    fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, Option<Duration>> {
         let call = Call::new(&SCRIPTS.touch).key(key).nonce(version).number(ms(lives));
-        Box::pin(async move { Ok(reply::integer(self.write(call, 0).await?)? == 1) })
+        Box::pin(async move {
+            let granted = u64::try_from(reply::integer(self.write(call, 0).await?)?).unwrap_or_default();
+            Ok((granted > 0).then(|| Duration::from_millis(granted)))
+        })
     }
 
     fn evict<'a>(
@@ -316,7 +320,8 @@ impl Driver for RedisDriver {
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
             for _ in 0..3 {
-                let [obeyed, mark, floors] = self.ask_bus(&commands).await?;
+                let answers = self.small.ask_all(&commands, self.options.write_timeout).await?;
+                let [obeyed, mark, floors] = several(answers)?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
                 let epoch = epoch.and_then(|at| reply::nonce(&floors.swap_remove(at).1));

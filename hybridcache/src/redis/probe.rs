@@ -7,9 +7,10 @@ use redis::{Pipeline, Value};
 
 use super::link::Trouble;
 use super::scripts::SCRIPTS;
-use super::{Names, RedisDriver, nonce};
+use super::{Names, RedisDriver};
 use crate::driver::{Driver, Fault};
 use crate::error::Error;
+use crate::nonce::nonce;
 use crate::rt::io;
 
 /// How often a driver that began without a server looks whether it has one.

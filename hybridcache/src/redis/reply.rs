@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use redis::Value;
 
-use crate::coherence::node::{Mark, Nonce};
+use crate::coherence::node::Mark;
 use crate::driver::Fault;
+use crate::nonce::Nonce;
 
 /// The answer, unless it is a refusal.
 pub(super) fn accepted(value: Value) -> Result<Value, Fault> {

@@ -5,10 +5,9 @@
 
 use std::sync::LazyLock;
 
+use crate::record::{ENDS_AT, FLAG_AT, VERSION_AT};
+
 /// Where the bytes of a record are that scripts look at; see `record`.
-const FLAG_AT: usize = 4;
-const VERSION_AT: usize = 8;
-const ENDS_AT: usize = 32;
 
 /// A script, and the hash by which the server knows it.
 pub(super) struct Script {
@@ -152,7 +151,8 @@ local head = redis.call('GETRANGE', KEYS[1], 0, ENDS + 7)
 if #head ~= ENDS + 8 or head:sub(VERSION + 1, VERSION + 16) ~= ARGV[1] then return 0 end
 local ms, ends = tonumber(ARGV[2]), struct.unpack('>I8', head, ENDS + 1)
 if ends ~= 0 then ms = math.min(ms, ends - now()) end
-return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms))
+if ms < 1 then return 0 end
+return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms)) * ms
 ";
 
 const EVICT: &str = "

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use redis::{PushInfo, PushKind, Value};
 
-use crate::coherence::node::{Nonce, Partition};
+use crate::bus;
+use crate::coherence::node::Partition;
 use crate::driver::{BusEvent, Listener};
-
-/// The first byte of a message with which a driver tests whether it hears itself. No other driver minds it.
-const PROBE: u8 = 3;
+use crate::nonce::{Nonce, nonce};
 
 /// Who hears what comes on the channels of a namespace.
 pub(super) struct Subscriber {
@@ -34,13 +33,7 @@ impl fmt::Debug for Subscriber {
 
 impl Subscriber {
     pub(super) fn new(channels: [String; 2]) -> Self {
-        Self {
-            channels,
-            listener: OnceLock::new(),
-            up: AtomicU64::new(0),
-            echo: super::nonce(),
-            echoed: Default::default(),
-        }
+        Self { channels, listener: OnceLock::new(), up: AtomicU64::new(0), echo: nonce(), echoed: Default::default() }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -71,8 +64,8 @@ impl Subscriber {
             PushKind::Message if self.up.load(SeqCst) == generation => {
                 let [Value::BulkString(channel), Value::BulkString(bytes)] = &push.data[..] else { return };
                 let Some(at) = self.channels.iter().position(|name| name.as_bytes() == channel) else { return };
-                if bytes.first() == Some(&PROBE) {
-                    if bytes[1..] == self.echo.to_be_bytes() {
+                if let Ok(bus::Message::Probe(echo)) = bus::Message::decode(bytes) {
+                    if echo == self.echo {
                         self.echoed[at].store(true, SeqCst);
                     }
                     return;
@@ -100,7 +93,7 @@ impl Subscriber {
 
     /// A message that only this subscriber minds.
     pub(super) fn echo(&self) -> Vec<u8> {
-        [&[PROBE], &self.echo.to_be_bytes()[..]].concat()
+        bus::probe(self.echo)
     }
 
     /// The channels on which it has not come in.

@@ -113,6 +113,12 @@ impl Signal {
         self.0.notify_one();
     }
 
+    /// Wakes all who wait; if nobody does, the next one does not have to.
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_one();
+        self.0.notify_waiters();
+    }
+
     pub(crate) async fn notified(&self) {
         self.0.notified().await;
     }

@@ -15,7 +15,6 @@ use std::ops::Deref;
 use crate::cache::read::{Miss, Want};
 use crate::cache::{Cache, Due as Reload};
 use crate::key::Key;
-use crate::memory::Look;
 use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
@@ -167,8 +166,7 @@ where
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served();
-        let returned = match inner.memory.hit(hash, &key, generation, now) {
+        let returned = match inner.hit(hash, &key) {
             Some(value) => R::join(Ok(value)),
             // A kept error needs to know how errors are shared: it is found on the way of a miss.
             None => None,
@@ -185,8 +183,8 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served();
-        if let Look::Hit(kept, side) = inner.memory.look(hash, &key, generation, now) {
+        let (generation, now) = inner.served_at(inner.asked(hash));
+        if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
             let due = Reload::of(self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();

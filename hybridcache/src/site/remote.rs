@@ -47,7 +47,7 @@ mod present {
         label = "this value would be encoded by `{C}`",
         note = "`MsgPack`, `Json`, `Postcard` and `Bincode` take what derives `serde::Serialize` and `serde::Deserialize`",
         note = "`Protobuf` takes a `prost::Message + Default`",
-        note = "a codec of your own is named by its path, as in `codec = crate::Packed`"
+        note = "a codec of your own is named by its path, as in `codec = path::to::Packed`"
     )]
     pub trait EncodedBy<C> {}
 

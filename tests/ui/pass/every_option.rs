@@ -28,6 +28,36 @@ fn spaced(id: u64) -> u64 {
     id
 }
 
+#[cached(policy = lru)]
+fn lru(id: u64) -> u64 {
+    id
+}
+
+#[cached(policy = lfu)]
+fn lfu(id: u64) -> u64 {
+    id
+}
+
+#[cached(policy = fifo)]
+fn fifo(id: u64) -> u64 {
+    id
+}
+
+#[cached(policy = mru)]
+fn mru(id: u64) -> u64 {
+    id
+}
+
+#[cached(policy = clock)]
+fn clock(id: u64) -> u64 {
+    id
+}
+
+#[cached(policy = adaptive)]
+fn adaptive(id: u64) -> u64 {
+    id
+}
+
 #[cached(max_weight = 1 << 20, weigh = weigh, store_if = keeps)]
 fn weighed(id: u64) -> String {
     "x".repeat(id as usize)
@@ -103,6 +133,7 @@ fn computed(id: u64, list: Vec<&str>) -> usize {
 
 fn main() {
     assert_eq!((lifetimes(1), forever(1), spaced(1)), (1, 1, 1));
+    assert_eq!((lru(1), lfu(1), fifo(1), mru(1), clock(1), adaptive(1)), (1, 1, 1, 1, 1, 1));
     assert_eq!((forever::cache().name(), forever::cache().version()), (NAME, 2));
     assert_eq!((weighed(5).len(), weighed(50).len(), weighed::cache().len()), (5, 50, 1));
     for id in [0, 1, 2] {

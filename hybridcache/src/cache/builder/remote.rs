@@ -28,6 +28,8 @@ const SHORTEST: Duration = Duration::from_millis(1);
 ///
 /// It is about the memory tier: what the remote tier holds is never older than the last evict that was executed there,
 /// in every mode. In the process that evicts, nobody gets the old value once `evict` has returned, in every mode.
+///
+#[doc = include_str!("../../../docs/consistency.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Consistency {
@@ -41,8 +43,8 @@ pub enum Consistency {
     /// heartbeat in the background costs one every `heartbeat`.
     #[default]
     Bounded,
-    /// No answer is older than the last evict that was acknowledged to anybody. A hit in memory costs one round trip,
-    /// which compares versions and carries no value. Needs a manager with a remote tier.
+    /// No answer is older than the last evict that was acknowledged to anybody: nothing is kept in memory, and each read
+    /// costs the round trip of a hit in the remote tier. Needs a manager with a remote tier.
     Strict,
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::Remote;
 use crate::bus;
 use crate::codec::wire::Unusable;
@@ -36,6 +38,7 @@ pub(crate) struct Hit<V> {
     /// When it was asked for, and how much longer it lives from then on; `None` if it has no end.
     pub(crate) asked: u64,
     pub(crate) remaining: Option<Duration>,
+    pub(crate) version: Nonce,
 }
 
 /// The right to fill.
@@ -57,7 +60,7 @@ pub(crate) enum Over {
 
 /// What a record is to the call that found it.
 enum Read<V> {
-    Value(Option<V>),
+    Value(Option<V>, Nonce),
     /// It may be overwritten: cleared, of another schema or codec, damaged, or nobody's any more.
     Dead,
     /// Another load has the right.
@@ -87,7 +90,8 @@ impl<K, V: 'static> Remote<K, V> {
             let asked = self.fleet.clock.now_precise();
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
-            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps()).await;
+            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());
+            let answer = answer.instrument(self.span("get_or_lease")).await;
             let Found { record, remaining } = match answer {
                 Ok(found) => found,
                 // It may have been executed, or may still be: the lease is given back in the background.
@@ -113,8 +117,8 @@ impl<K, V: 'static> Remote<K, V> {
             }
             match self.read(text, &record, meter).await {
                 Read::Value(..) if reload => return Claim::Ours(right(Over::Record(record))),
-                Read::Value(value) => {
-                    return Claim::Found(Hit { value, asked, remaining });
+                Read::Value(value, version) => {
+                    return Claim::Found(Hit { value, asked, remaining, version });
                 }
                 Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
                     Ok(true) => {
@@ -155,12 +159,12 @@ impl<K, V: 'static> Remote<K, V> {
             }
             let (generation, _) = self.reading().await?;
             let asked = self.fleet.clock.now_precise();
-            let found = self.fleet.driver.get(&key, self.keeps()).await;
+            let found = self.fleet.driver.get(&key, self.keeps()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let read = self.read(text, &record?, meter).await;
             if self.fleet.generation() == generation {
-                let Read::Value(value) = read else { return None };
-                return Some(Hit { value, asked, remaining });
+                let Read::Value(value, version) = read else { return None };
+                return Some(Hit { value, asked, remaining, version });
             }
         }
         None
@@ -181,6 +185,8 @@ impl<K, V: 'static> Remote<K, V> {
 
     async fn read(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
         match Record::decode(record) {
+            // Whoever has tagged it knows what ends it; this version does not.
+            Ok(Record::Filled(filled)) if filled.tags().next().is_some() => Read::Dead,
             Ok(Record::Filled(filled)) => {
                 let born = Born { epoch: filled.epoch, clock: filled.born };
                 let mut verdict = self.fleet.judge(born, &self.name);
@@ -191,7 +197,7 @@ impl<K, V: 'static> Remote<K, V> {
                     Verdict::Unknown => Read::Unknown,
                     Verdict::Dead => Read::Dead,
                     Verdict::Valid => match self.options.wire.decode(text, &filled) {
-                        Ok(value) => Read::Value(value),
+                        Ok(value) => Read::Value(value, filled.version),
                         Err(why) => self.unusable(why, meter),
                     },
                 }
@@ -213,9 +219,9 @@ impl<K, V: 'static> Remote<K, V> {
         match &why {
             // The other side of a rolling deploy, or of a change of codec: nothing is wrong.
             Unusable::OtherSchema | Unusable::OtherCodec => {
-                tracing::debug!(cache = %self.name, ?why, "a record of another kind: overwritten");
+                tracing::debug!(cache = %self.name, %why, "a record is a miss, and is overwritten");
             }
-            _ => tracing::warn!(cache = %self.name, ?why, "a record of the remote tier cannot be used: overwritten"),
+            _ => tracing::warn!(cache = %self.name, %why, "a record is a miss, and is overwritten"),
         }
         Read::Dead
     }

@@ -4,13 +4,16 @@ use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::claim::{Claim, Hit, Over, Right};
+use super::slide::granted;
 use super::{DEGRADED, Remote};
 use crate::bus;
 use crate::cache::Inner;
 use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
-use crate::cache::flight::Leader;
+use crate::cache::flight::{Leader, Locked};
 use crate::cache::read::{Answered, Keep, Outcome, Want};
 use crate::driver::{Filled, Lives};
 use crate::entry::{Entry, Kept, Movement, Terms, View};
@@ -63,7 +66,7 @@ where
         };
         let reload = want == Want::Reloaded;
         if !reload {
-            self.retire(&mut leader);
+            self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
         let right = match claim {
@@ -132,8 +135,8 @@ where
         let leader = self.flights.enter_if_free(key, self.generation(), self.began(), blocking);
         let hit = remote.find(&text, &self.meter).await?;
         match leader {
-            Some(mut leader) => {
-                self.retire(&mut leader);
+            Some(leader) => {
+                self.retire(&leader);
                 self.take_over::<Option<V>>(remote, leader, hit, &Share::none()).ok()?.result
             }
             None => {
@@ -147,15 +150,13 @@ where
     ///
     /// Interleaving that this defeats: memory has v0 and nobody vouches for it; this call loads v1 and is superseded before it may keep
     /// it; the fence succeeds; the next hit gets v0 after this one got v1.
-    fn retire(&self, leader: &mut Leader<'_, K, V>) {
-        if !leader.absent {
-            let mut removed = Removed::default();
-            {
-                let _table = self.flights.lock(leader.key.hash);
-                self.memory.displace(&leader.key, &mut removed);
-            }
-            self.release(removed);
+    fn retire(&self, leader: &Leader<'_, K, V>) {
+        let mut removed = Removed::default();
+        {
+            let Locked { wheel, .. } = &mut *self.flights.lock(leader.key.hash);
+            self.memory.displace(&leader.key, wheel, &mut removed);
         }
+        self.release(removed);
     }
 
     /// Ends a flight with what the remote tier has.
@@ -172,12 +173,12 @@ where
         let Some(result) = kept.clone().into_returned(share) else { return Err(leader) };
         self.meter.count(Event::RemoteHit);
         let entry = terms.map(|terms| Entry { kept: kept.clone(), terms });
-        let (mut removed, absent) = (Removed::default(), leader.absent);
+        let mut removed = Removed::default();
         leader.land(
             self.generation(),
-            |right| {
+            |right, wheel| {
                 if let Some(key) = right {
-                    self.replace(key, entry, absent, &mut removed);
+                    self.replace(key, entry, wheel, &mut removed);
                 }
             },
             || kept,
@@ -193,11 +194,13 @@ where
             return None;
         }
         let weight = self.weight(key, hit.value.as_ref().map_or(View::Nothing, View::Value))?;
-        let ends = deadline(hit.asked, hit.remaining.map_or(NEVER, nanos), self.lag);
-        if ends != NEVER {
-            self.expect_expiry();
+        let remaining = hit.remaining.map_or(NEVER, nanos);
+        let generation = self.generation();
+        if self.rules.idle != NEVER && hit.value.is_some() {
+            let moving = Some(granted(hit.asked, remaining, self.lag, hit.version));
+            return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
-        Some(Terms { deadline: ends, moving: None, generation: self.generation(), weight })
+        Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
     }
 
     /// Sends what was loaded, if it is to be kept.
@@ -228,7 +231,7 @@ where
             Ok(record) => record,
             Err(why) => {
                 self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(key), ?why, "a value was not sent");
+                tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
                 return Filling::Unsent(deadline_of(ends, self.lag), moving);
             }
         };
@@ -243,7 +246,8 @@ where
             Over::Lease(lease) => &lease.record[..],
             Over::Record(record) => record,
         };
-        let filled = remote.fleet.driver.fill(&right.key, over, &record, lives, &wake).await;
+        let filled = remote.fleet.driver.fill(&right.key, over, &record, lives, &wake);
+        let filled = filled.instrument(remote.span("fill")).await;
         let of_now = remote.fleet.generation() == right.generation;
         match filled {
             Ok(Filled::Kept) => {
@@ -251,6 +255,10 @@ where
                     lease.spent();
                 }
                 self.meter.count(Event::Filled);
+                // What slides is renewed in the remote tier, and lives here as long as that says.
+                let slides = moving.is_some_and(|moving| moving.idle != 0);
+                let moving =
+                    if slides { Some(granted(now, nanos(lives.now), self.lag, right.version)) } else { moving };
                 if of_now { Filling::Kept(deadline_of(ends, self.lag), moving) } else { Filling::Unknown }
             }
             Ok(Filled::Rejected { .. }) => {

@@ -4,6 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::cache::Inner;
+use crate::cache::flight::Locked;
 use crate::fleet::{Doomed, Member};
 use crate::key::Stored;
 use crate::memory::Removed;
@@ -60,8 +61,9 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn kill(&mut self) {
-        self.cache.flights.lock(self.key.hash).evict(&self.key, self.cache.flights.period());
-        self.cache.memory.remove(&self.key, &mut self.removed);
+        let Locked { table, wheel } = &mut *self.cache.flights.lock(self.key.hash);
+        table.evict(&self.key, self.cache.flights.period());
+        self.cache.memory.evict(self.key.hash, &&self.key.key, wheel, &mut self.removed);
     }
 }
 

@@ -4,6 +4,7 @@ mod claim;
 mod lead;
 mod many;
 mod member;
+mod slide;
 mod write;
 
 use std::sync::Arc;
@@ -69,6 +70,11 @@ impl<K, V> Remote<K, V> {
 
     fn is_strict(&self) -> bool {
         self.options.consistency == Consistency::Strict
+    }
+
+    /// Around an operation on the remote tier.
+    fn span(&self, operation: &'static str) -> tracing::Span {
+        tracing::debug_span!("remote", cache = %self.name, operation)
     }
 
     fn named<'t>(&'t self, text: &'t KeyText) -> NamedKey<'t> {

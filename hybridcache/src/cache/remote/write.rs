@@ -94,7 +94,7 @@ where
             encoded
                 .inspect_err(|why| {
                     cache.meter.count(Event::Unencodable);
-                    tracing::warn!(cache = %cache.name, key = %cache.digest(&key), ?why, "a value was not sent");
+                    tracing::warn!(cache = %cache.name, key = %cache.digest(&key), %why, "a value was not sent");
                 })
                 .ok()
         });

@@ -24,7 +24,7 @@ fn the_driver_outlives_the_runtime_it_was_made_on_and_needs_none() {
 #[test]
 fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     let server = RedisServer::start();
-    let driver = connect(&server.url());
+    let driver = connect_by_default(&server.url());
     let log = listen(&driver);
     let before = block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
     let (attempts, start) = (driver.health().attempts, Instant::now());
@@ -51,7 +51,7 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
 #[test]
 fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
     let server = RedisServer::start();
-    let driver = connect(&server.url());
+    let driver = connect_by_default(&server.url());
     let log = listen(&driver);
     server.pause();
     let start = Instant::now();
@@ -76,7 +76,7 @@ fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
 fn a_network_that_swallows_everything_is_noticed_and_what_was_sent_counts_as_unanswered() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let driver = connect(&proxy.url());
+    let driver = connect_by_default(&proxy.url());
     let log = listen(&driver);
     block_on(driver.evict(&[], None, bump(1))).unwrap();
     proxy.blackhole(false, true);

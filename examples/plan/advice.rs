@@ -1,0 +1,104 @@
+//! What to do, from the curves.
+
+use std::fmt;
+
+use indicatif::{HumanBytes, HumanCount};
+use replays::policies::CONTENDERS;
+
+use crate::curves::{Curve, Curves};
+
+/// The share of the reachable hit ratio that is worth paying for: beyond, each further point costs ever more memory.
+const WORTHWHILE: f64 = 0.9;
+/// Below this reachable hit ratio a cache is not worth its memory.
+const POOR: f64 = 0.05;
+/// Sizes that differ by less are the same: the curves are not more exact than that.
+const ABOUT: f64 = 1.05;
+/// A policy, and a capacity for it.
+pub(crate) struct Advice {
+    pub(crate) policy: &'static str,
+    pub(crate) capacity: u64,
+    pub(crate) hit_ratio: f64,
+    pub(crate) reachable: f64,
+    bytes: u64,
+    entry_bytes: u64,
+}
+
+impl Advice {
+    /// The policy that needs the least memory for nine tenths of what is reachable. `None` if no key came twice.
+    pub(crate) fn of(curves: &Curves, entry_bytes: u64) -> Option<Self> {
+        let (optimum, policies) = curves.curves.split_first()?;
+        let reachable = *optimum.ratios.last()?;
+        if reachable <= 0.0 {
+            return None;
+        }
+        let wanted = WORTHWHILE * reachable;
+        let bytes = |curve: &Curve, capacity: u64| {
+            let overhead = CONTENDERS.iter().find(|it| it.name == curve.name).map_or(0, |it| it.overhead);
+            capacity.saturating_mul(entry_bytes.saturating_add(overhead))
+        };
+        let enough: Vec<_> = policies
+            .iter()
+            .filter_map(|curve| Some((curve, room_for(wanted, &curves.capacities, &curve.ratios)?)))
+            .collect();
+        let least = enough.iter().map(|(curve, (capacity, _))| bytes(curve, *capacity)).min();
+        let (curve, (capacity, hit_ratio)) = match least {
+            // Of those that need about the same the first of the table is the one to take.
+            Some(least) => {
+                *enough.iter().find(|(curve, (capacity, _))| bytes(curve, *capacity) as f64 <= ABOUT * least as f64)?
+            }
+            // Capacities that the caller named may all be too small.
+            None => {
+                let last = |curve: &Curve| Some((*curves.capacities.last()?, *curve.ratios.last()?));
+                policies
+                    .iter()
+                    .filter_map(|curve| Some((curve, last(curve)?)))
+                    .reduce(|best, it| if it.1.1 > best.1.1 { it } else { best })?
+            }
+        };
+        let (policy, bytes) = (curve.name, bytes(curve, capacity));
+        Some(Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes })
+    }
+}
+
+/// The least capacity with this hit ratio, between the steps by a straight line over its logarithm; and the hit ratio
+/// there, which is more at the first step.
+fn room_for(wanted: f64, capacities: &[u64], ratios: &[f64]) -> Option<(u64, f64)> {
+    let at = ratios.iter().position(|ratio| *ratio >= wanted)?;
+    let Some(before) = at.checked_sub(1) else { return Some((capacities[0], ratios[0])) };
+    let part = (wanted - ratios[before]) / (ratios[at] - ratios[before]);
+    let (low, high) = ((capacities[before] as f64).ln(), (capacities[at] as f64).ln());
+    Some(((low + part * (high - low)).exp().round() as u64, wanted))
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes } = self;
+        write!(
+            out,
+            "policy = {policy}, capacity = {capacity}: {:.1} % hits, of {:.1} % that are reachable; {} for {} entries \
+             of {entry_bytes} bytes (--entry-bytes)",
+            100.0 * hit_ratio,
+            100.0 * reachable,
+            HumanBytes(*bytes),
+            HumanCount(*capacity),
+        )?;
+        if *reachable < POOR {
+            write!(out, ". Few keys are asked for twice: a cache will hardly help")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_found_between_the_steps() {
+        let (capacities, ratios) = ([10, 100, 1_000], [0.1, 0.5, 0.9]);
+        assert_eq!(room_for(0.05, &capacities, &ratios), Some((10, 0.1)));
+        assert_eq!(room_for(0.5, &capacities, &ratios), Some((100, 0.5)));
+        assert_eq!(room_for(0.7, &capacities, &ratios), Some((316, 0.7)));
+        assert_eq!(room_for(0.95, &capacities, &ratios), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! The whole program, on good streams and bad ones.
+
+use std::fs;
+
+use hybridcache::Cache;
+use indicatif::HumanCount;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Plans for a file with this name and content; returns the page.
+fn plan_for(name: &str, content: &[u8], flags: &[&str]) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), content).unwrap();
+    plan_in(&folder, name, flags)
+}
+
+fn plan_in(folder: &TempDir, name: &str, flags: &[&str]) -> Result<String, String> {
+    let (path, page) = (folder.path().join(name), folder.path().join("plan.html"));
+    let words = ["plan", path.to_str().unwrap(), "--page", page.to_str().unwrap()];
+    let flags = Flags::try_parse_from(words.iter().chain(flags)).map_err(|error| error.to_string())?;
+    let whole = run(&flags).map_err(|error| error.to_string());
+    let files = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 1 + usize::from(whole.is_ok()), "nothing is left behind");
+    assert!(whole?);
+    Ok(fs::read_to_string(page).unwrap())
+}
+
+#[test]
+fn a_stream_gets_a_page_with_a_recommendation() {
+    let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
+    let page = plan_for("keys.txt", text.as_bytes(), &[]).unwrap();
+    for part in ["<svg", "optimum", "adaptive", "policy = ", "entries held", "3,000 requests", "</html>"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains("http"), "the page needs nothing else");
+}
+
+#[test]
+fn a_stream_of_one_key_and_one_of_none_twice_have_results() {
+    let page = plan_for("one.txt", "7\n".repeat(50).as_bytes(), &[]).unwrap();
+    assert!(page.contains("capacity = 1: 98.0 % hits"), "{page}");
+    let page = plan_for("never.txt", b"1\n2\n3\n", &[]).unwrap();
+    assert!(page.contains("no cache would ever hit"));
+    plan_for("single.txt", b"1\n", &["--capacity", "1,5,5"]).unwrap();
+}
+
+#[test]
+fn bad_streams_are_refused_by_name() {
+    for (name, content, said) in [
+        ("empty.trace", &b""[..], "the stream is empty"),
+        ("cut.bin", b"abcde", "the stream ends inside a key"),
+        ("junk.txt", b"1\nfoo\n", "line 2: `foo` is not a key"),
+        ("keys.csv", b"a,b\n1,2\n", "there is no column `page`"),
+        ("fake.txt.zst", b"1\n", "it does not begin like such a file"),
+    ] {
+        let complaint = plan_for(name, content, &["--column", "page"]).unwrap_err();
+        assert!(complaint.contains(name) && complaint.contains(said), "{complaint}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("folder.trace")).unwrap();
+    assert!(plan_in(&folder, "folder.trace", &[]).unwrap_err().contains("this is a directory"));
+}
+
+#[test]
+fn bad_flags_are_refused() {
+    for flags in [["--capacity", "0"], ["--recorded-share", "0"], ["--recorded-share", "2"], ["--most", "5"]] {
+        assert!(plan_for("keys.txt", b"1\n", &flags).unwrap_err().contains(flags[0]));
+    }
+    assert!(plan_for("keys.txt", b"1\n", &["--page", "/no/such/folder/plan.html"]).is_err());
+}
+
+#[test]
+fn a_recording_of_a_share_stands_for_the_whole() {
+    let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
+    let page = plan_for("keys.txt", text.as_bytes(), &["--recorded-share", "0.1"]).unwrap();
+    assert!(page.contains("30,000 requests for about"), "{page}");
+}
+
+#[test]
+fn names_cannot_break_the_page() {
+    let page = plan_for("<b>&.txt", b"1\n1\n", &[]).unwrap();
+    assert!(page.contains("&lt;b&gt;&amp;.txt") && !page.contains("<b>"));
+}
+
+#[test]
+fn what_a_cache_records_can_be_planned_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("planned").capacity(100).build().unwrap();
+    let recorder = cache.record(folder.path().join("keys.trace"), 0.5).unwrap();
+    for i in 0..20_000_u64 {
+        let key = i * i % 4_001 % 800;
+        let _: Result<u64, std::io::Error> = cache.blocking().get_or_load(&key, || Ok(key));
+    }
+    let recorded = recorder.finish().unwrap();
+    let page = plan_in(&folder, "keys.trace", &["--recorded-share", "0.5"]).unwrap();
+    let stands_for = HumanCount(2 * recorded.requests);
+    assert!(page.contains(&format!("{stands_for} requests for about")), "{page}");
+    assert!(page.contains("policy = "));
+}

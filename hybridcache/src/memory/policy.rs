@@ -1,0 +1,47 @@
+//! Which entry makes room for a new one.
+
+/// Which entry makes room for a new one.
+///
+/// | policy | who leaves | good for | a hit | source |
+/// |---|---|---|---|---|
+/// | `s3fifo` (default) | what was not used again soon after it came | nearly everything: scans pass through, what comes back is known | read lock, counter | Yang et al., *FIFO queues are all you need for cache eviction*, SOSP 2023; in [quick_cache](https://docs.rs/quick_cache)'s form, close to Jiang, Chen, Zhang, *CLOCK-Pro*, USENIX ATC 2005 |
+/// | `lru` | what was not used for longest | sessions and other recency; scans empty it | read lock, note | Mattson et al., IBM Systems Journal 9(2), 1970 |
+/// | `lfu` | what is used least, of those the least recent; old fame fades | a popularity that changes slowly | read lock, note | LFU-DA: Arlitt et al., SIGMETRICS PER 27(4), 2000; lists as in Shah, Mitra, Matani, 2010 |
+/// | `fifo` | what has been there longest | streams in which age is all that counts | read lock, nothing else | Belady, IBM Systems Journal 5(2), 1966 |
+/// | `clock` | as `fifo`, but a hit earns another round | nearly the hits of `lru`, at nearly the cost of `fifo` | read lock, bit | Corbató, *A paging experiment with the Multics system*, 1968 |
+/// | `mru` | what was used last | loops over more than fits: a part of it stays | read lock, note | Chou, DeWitt, VLDB 1985 |
+///
+/// | `adaptive` | what that one of five policies gives up that would have hit most lately, tried out on a sample of the keys | streams nobody knows, or that change | read lock, note; a sample of the hits is tried out | Waldspurger et al., ATC 2017, over LRU, segmented LRU, 2Q and W-TinyLFU |
+///
+/// No hit waits for another, and none allocates: `lru`, `lfu`, `mru` and `adaptive` note it, and the shard's order is
+/// brought up to date by the next write, or after 64 hits by one of them. Where threads race to note, a few hits are
+/// lost.
+///
+/// Every policy ranks within a shard: in a cache of thousands, who leaves is the least recent (or least
+/// used …) of its shard, not of all. A cache below 64 entries has one shard and is exact.
+///
+/// `mru` keeps a newcomer at the cost of the one used last before it; what it holds besides changes only by expiry,
+/// evictions and weight. Give it a `ttl` unless the loop is all there ever is.
+///
+/// Beside its key and value an entry takes at most 75 bytes, with `adaptive` 95 and 200 kB for the trials of the whole
+/// cache, and with `s3fifo` 330, whose slots double and which remembers keys that it gave up; 45 more if it expires.
+/// When entries leave, all but `s3fifo` give their memory back; that keeps it for those who come next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// The default: scan-resistant, with a memory of what it gave up lately.
+    #[default]
+    S3Fifo,
+    /// The least recently used entry leaves.
+    Lru,
+    /// The least frequently used entry leaves; uses count for less as they age.
+    Lfu,
+    /// The entry that has been there longest leaves.
+    Fifo,
+    /// The most recently used entry leaves.
+    Mru,
+    /// The entry that has been there longest leaves, unless it was used since it was last considered.
+    Clock,
+    /// Whichever of four other policies would have hit most lately says who leaves.
+    Adaptive,
+}

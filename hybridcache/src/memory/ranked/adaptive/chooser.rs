@@ -1,0 +1,192 @@
+//! Which expert to follow: each has a small cache of its own, without values, and the best of late is followed.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::expert::Expert;
+use super::segments::Segments;
+use super::{serves, spread};
+
+/// Shadows have at least so many entries if the cache has. Fewer would tell the experts apart too slowly.
+const SHADOW: usize = 256;
+/// Of small caches no more than every fourth key is looked at, so that a hit stays cheap, down to so many entries.
+const SMALL_SHADOW: usize = 16;
+const SMALL_SAMPLE: usize = 4;
+/// What an expert did counts half after so many requests for each entry of a shadow.
+const HALF_LIFE: f64 = 20.0;
+/// Another expert is followed when it is ahead by so many standard deviations of a count of all requests in sight.
+const MARGIN: f64 = 0.5;
+
+/// Chooses for all shards of a cache.
+#[derive(Debug)]
+pub(in crate::memory::ranked) struct Chooser {
+    /// Keys whose spread hash has none of these bits are in the sample.
+    mask: AtomicU64,
+    followed: AtomicU8,
+    /// For how many entries the shadows were made.
+    entries: AtomicUsize,
+    /// None before an entry had to leave: until then all experts do the same.
+    trial: Mutex<Option<Trial>>,
+}
+
+#[derive(Debug)]
+struct Trial {
+    shadows: [Shadow; Expert::ALL.len()],
+    /// What each expert would have hit, the latest weighing most, and the weight of all requests in sight.
+    hits: [f64; Expert::ALL.len()],
+    requests: f64,
+    decay: f64,
+    followed: usize,
+}
+
+impl Default for Chooser {
+    fn default() -> Self {
+        Self {
+            mask: AtomicU64::new(u64::MAX),
+            followed: AtomicU8::new(0),
+            entries: AtomicUsize::new(0),
+            trial: Mutex::new(None),
+        }
+    }
+}
+
+impl Chooser {
+    /// Sees to it that the shadows fit the number of entries in the cache.
+    #[inline]
+    pub(super) fn fit(&self, entries: usize) {
+        if !serves(self.entries.load(Ordering::Relaxed), entries) {
+            self.resize(entries);
+        }
+    }
+
+    #[cold]
+    fn resize(&self, entries: usize) {
+        let mut trial = self.trial.lock();
+        if serves(self.entries.load(Ordering::Relaxed), entries) {
+            return;
+        }
+        let fits = |sample: usize, least: usize| entries / sample >= least;
+        let mut sample = 1;
+        while fits(sample * 2, SHADOW) || (sample < SMALL_SAMPLE && fits(sample * 2, SMALL_SHADOW)) {
+            sample *= 2;
+        }
+        let followed = usize::from(self.followed.load(Ordering::Relaxed));
+        *trial = Some(Trial::new((entries / sample).max(1), followed));
+        self.mask.store((sample as u64 - 1) << 32, Ordering::Relaxed);
+        self.entries.store(entries, Ordering::Relaxed);
+    }
+
+    /// The expert to follow now.
+    pub(super) fn followed(&self) -> Expert {
+        Expert::ALL[usize::from(self.followed.load(Ordering::Relaxed))]
+    }
+
+    /// A key was asked for: it hit, or it missed and is put in. Most keys are not in the sample and cost a
+    /// multiplication.
+    #[inline]
+    pub(super) fn on_request(&self, hash: u64) {
+        if spread(hash, 0x9E37_79B9_7F4A_7C15) & self.mask.load(Ordering::Relaxed) == 0 {
+            self.try_out(hash);
+        }
+    }
+
+    #[inline(never)]
+    fn try_out(&self, hash: u64) {
+        // While another thread tries a key out this one is passed over: all experts miss the same keys, so none is
+        // wronged, and nobody waits.
+        if let Some(mut trial) = self.trial.try_lock()
+            && let Some(trial) = &mut *trial
+        {
+            let followed = trial.request(hash);
+            self.followed.store(followed as u8, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Trial {
+    /// Shadows of so many entries.
+    fn new(capacity: usize, followed: usize) -> Self {
+        Self {
+            shadows: Expert::ALL.map(|expert| Shadow::new(capacity, expert)),
+            hits: [0.0; Expert::ALL.len()],
+            requests: 0.0,
+            decay: 0.5_f64.powf(1.0 / (HALF_LIFE * capacity as f64)),
+            followed,
+        }
+    }
+
+    /// Returns the expert to follow.
+    fn request(&mut self, hash: u64) -> usize {
+        self.requests = self.requests * self.decay + 1.0;
+        for (hits, shadow) in self.hits.iter_mut().zip(&mut self.shadows) {
+            *hits = *hits * self.decay + f64::from(u8::from(shadow.request(hash)));
+        }
+        let ahead = |expert: usize| self.hits[expert] - self.hits[self.followed];
+        let best = (0..Expert::ALL.len()).max_by(|a, b| self.hits[*a].total_cmp(&self.hits[*b])).unwrap_or(0);
+        if ahead(best) > MARGIN * self.requests.sqrt() {
+            self.followed = best;
+        }
+        self.followed
+    }
+}
+
+/// A cache of hashes.
+#[derive(Debug)]
+struct Shadow {
+    segments: Segments,
+    slots: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    hashes: Vec<u64>,
+    capacity: usize,
+}
+
+impl Shadow {
+    fn new(capacity: usize, expert: Expert) -> Self {
+        let mut segments = Segments::default();
+        segments.follow(expert);
+        Self { segments, slots: HashMap::default(), hashes: Vec::new(), capacity }
+    }
+
+    /// Whether it was a hit.
+    fn request(&mut self, hash: u64) -> bool {
+        if let Some(&slot) = self.slots.get(&hash) {
+            self.segments.hit(slot);
+            return true;
+        }
+        self.segments.expect(hash);
+        let slot = if self.hashes.len() < self.capacity {
+            self.hashes.push(hash);
+            self.hashes.len() as u32 - 1
+        } else {
+            self.segments.fit();
+            let victim = self.segments.victim(&|slot| self.hashes[slot as usize]);
+            self.segments.remove(victim);
+            let left = std::mem::replace(&mut self.hashes[victim as usize], hash);
+            self.slots.remove(&left);
+            victim
+        };
+        self.slots.insert(hash, slot);
+        self.segments.insert(slot, hash);
+        false
+    }
+}
+
+/// Keys of the shadows are hashes already; those of a sample have bits in common, so they are spread once more.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a hash is written as one number")
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = spread(hash, 0xC2B2_AE3D_27D4_EB4F).rotate_left(32);
+    }
+}

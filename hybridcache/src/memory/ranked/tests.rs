@@ -1,0 +1,385 @@
+//! Each policy against a model that does the same naively: everybody in one vector, searched from end to end.
+
+use std::collections::HashMap;
+use std::thread;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::entry::{Entry, Kept, Terms};
+use crate::key::Stored;
+use crate::memory::filed::Any;
+use crate::memory::wheel::NOWHERE;
+use crate::time::NEVER;
+
+/// Those with a model.
+const MODELLED: [Policy; 5] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock];
+const POLICIES: [Policy; 6] = [Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
+
+/// Two keys each share a hash.
+fn hash(key: u64) -> u64 {
+    (key / 2).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+fn filed(key: u64, weight: u32) -> Filed<u64> {
+    let terms = Terms { deadline: NEVER, moving: None, generation: 0, weight };
+    Filed::new(Stored { hash: hash(key), key }, Entry { kept: Kept::Value(key), terms }, NOWHERE).0
+}
+
+type Store = Ranked<u64, u64>;
+
+fn get(store: &Store, key: u64) -> Option<u64> {
+    store.get(&Any { hash: hash(key), key: &&key }).map(Option::unwrap)
+}
+
+fn take(store: &Store, key: u64) -> Option<u64> {
+    store.take(&Any { hash: hash(key), key: &&key }).map(|(filed, _)| filed.key.key)
+}
+
+/// Puts an entry in; returns whether one of its key was there, and who made room for it.
+fn put(store: &Store, key: u64, weight: u32) -> (bool, Vec<u64>) {
+    let (mut present, mut left) = (false, Vec::new());
+    store.insert(filed(key, weight), Some(key + 1_000), |filed, _, why| match why {
+        Why::Displaced => present = true,
+        Why::Known(_) => left.push(filed.key.key),
+    });
+    (present, left)
+}
+
+/// Everybody, the one who moved last in front.
+struct Model {
+    policy: Policy,
+    held: Vec<Held>,
+    max_weight: u64,
+    /// The level of the last that left, for `lfu`.
+    age: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    key: u64,
+    weight: u64,
+    /// Since it came; or since the hand passed, for `clock`.
+    uses: u64,
+    level: u64,
+}
+
+impl Model {
+    fn new(policy: Policy, max_weight: u64) -> Self {
+        Self { policy, held: Vec::new(), max_weight, age: 0 }
+    }
+
+    fn place(&self, key: u64) -> Option<usize> {
+        self.held.iter().position(|held| held.key == key)
+    }
+
+    fn take(&mut self, key: u64) -> Option<Held> {
+        self.place(key).map(|place| self.held.remove(place))
+    }
+
+    fn hit(&mut self, key: u64) -> bool {
+        let Some(place) = self.place(key) else { return false };
+        let mut held = self.held.remove(place);
+        held.uses = (held.uses + 1).min(63);
+        held.level = self.age + held.uses;
+        let place = if matches!(self.policy, Policy::Fifo | Policy::Clock) { place } else { 0 };
+        self.held.insert(place, held);
+        true
+    }
+
+    fn put(&mut self, key: u64, weight: u64) -> (bool, Vec<u64>) {
+        let present = self.place(key);
+        if let Some(place) = present {
+            if self.weight() - self.held[place].weight + weight <= self.max_weight {
+                self.held[place].weight = weight;
+                return (self.hit(key), Vec::new());
+            }
+            self.held.remove(place);
+        }
+        let present = present.is_some();
+        if weight > self.max_weight {
+            return (present, vec![key]);
+        }
+        let mut left = Vec::new();
+        while self.weight() + weight > self.max_weight {
+            left.push(self.evict());
+        }
+        let uses = u64::from(self.policy == Policy::Lfu);
+        self.held.insert(0, Held { key, weight, uses, level: self.age + uses });
+        (present, left)
+    }
+
+    fn evict(&mut self) -> u64 {
+        let last = self.held.len() - 1;
+        let place = match self.policy {
+            Policy::Lru | Policy::Fifo => last,
+            Policy::Mru => 0,
+            Policy::Lfu => (0..=last).rev().min_by_key(|&place| self.held[place].level).unwrap(),
+            Policy::Clock => {
+                while self.held[last].uses > 0 {
+                    let mut passed = self.held.remove(last);
+                    passed.uses = 0;
+                    self.held.insert(0, passed);
+                }
+                last
+            }
+            Policy::Adaptive | Policy::S3Fifo => unreachable!("has no model"),
+        };
+        let held = self.held.remove(place);
+        self.age = held.level;
+        held.key
+    }
+
+    fn weight(&self) -> u64 {
+        self.held.iter().map(|held| held.weight).sum()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Get(u64),
+    Peek(u64),
+    Put(u64, u32),
+    Take(u64),
+    Drain(usize),
+}
+
+/// The product of two uniform numbers is skewed to the small ones: some keys are used often.
+fn ops(keys: u64) -> impl Strategy<Value = Op> {
+    let key = move || (0..keys, 0..keys).prop_map(move |(a, b)| a * b / keys);
+    prop_oneof![
+        12 => key().prop_map(Op::Get),
+        2 => key().prop_map(Op::Peek),
+        8 => (key(), 1..5_u32).prop_map(|(key, weight)| Op::Put(key, weight)),
+        2 => key().prop_map(Op::Take),
+        1 => (0..4_usize).prop_map(Op::Drain),
+    ]
+}
+
+fn agree(policy: Policy, max_weight: u64, ops: &[Op]) -> Result<(), TestCaseError> {
+    let store = Store::new(policy, max_weight, 1);
+    let mut model = Model::new(policy, max_weight);
+    for op in ops {
+        match *op {
+            Op::Get(key) => {
+                let found = model.hit(key).then_some(key + 1_000);
+                prop_assert_eq!(get(&store, key), found, "{:?} of {}", policy, key);
+            }
+            Op::Peek(key) => {
+                let found = model.place(key).map(|_| key + 1_000);
+                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &&key }).map(Option::unwrap), found);
+            }
+            Op::Put(key, weight) => {
+                prop_assert_eq!(put(&store, key, weight), model.put(key, weight.into()), "{:?} for {}", policy, key);
+            }
+            Op::Take(key) => {
+                prop_assert_eq!(take(&store, key), model.take(key).map(|held| held.key));
+            }
+            Op::Drain(most) => {
+                let before = model.held.len();
+                let drained = store.drain().take(most);
+                let drained = drained.map(|(filed, _)| model.take(filed.key.key).expect("what is drained was there"));
+                prop_assert_eq!(drained.count(), before.min(most));
+            }
+        }
+        store.validate();
+        prop_assert_eq!((store.len(), store.weight()), (model.held.len(), model.weight()));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn small_shards_do_what_the_model_does(max_weight in 1..40_u64, ops in vec(ops(40), 1..300)) {
+        for policy in MODELLED {
+            agree(policy, max_weight, &ops)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Over the borders of pages, and with more hits between two writes than are noted.
+    #[test]
+    fn larger_shards_do_what_the_model_does(max_weight in 200..900_u64, ops in vec(ops(900), 1_000..3_000)) {
+        for policy in MODELLED {
+            agree(policy, max_weight, &ops)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whoever leaves: it was there, and it is not the newcomer, unless that is too heavy for all of the shard.
+    #[test]
+    fn adaptive_keeps_its_bound_and_the_newcomer(max_weight in 1..200_u64, ops in vec(ops(300), 1..2_000)) {
+        let store = Store::new(Policy::Adaptive, max_weight, 1);
+        let mut held = HashMap::new();
+        for op in ops {
+            match op {
+                Op::Get(key) | Op::Peek(key) => {
+                    prop_assert_eq!(get(&store, key), held.get(&key).map(|_| key + 1_000));
+                }
+                Op::Put(key, weight) => {
+                    let (present, left) = put(&store, key, weight);
+                    prop_assert_eq!(present, held.insert(key, weight).is_some());
+                    for left in left {
+                        prop_assert!(held.remove(&left).is_some());
+                        prop_assert!(left != key || u64::from(weight) > max_weight);
+                    }
+                }
+                Op::Take(key) => prop_assert_eq!(take(&store, key), held.remove(&key).map(|_| key)),
+                Op::Drain(most) => {
+                    for (filed, _) in store.drain().take(most) {
+                        held.remove(&filed.key.key).expect("what is drained was there");
+                    }
+                }
+            }
+            store.validate();
+            let weight: u64 = held.values().map(|&weight| u64::from(weight)).sum();
+            prop_assert_eq!((store.len(), store.weight()), (held.len(), weight));
+        }
+    }
+}
+
+/// The share of hits of a stream of keys, in per cent.
+fn hit_ratio(policy: Policy, keys: impl Iterator<Item = u64>) -> f64 {
+    let store = Store::new(policy, 1_000, 2);
+    let (mut hits, mut requests) = (0_u32, 0_u32);
+    for key in keys {
+        requests += 1;
+        if get(&store, key * 2).is_some() {
+            hits += 1;
+        } else {
+            put(&store, key * 2, 1);
+        }
+    }
+    100.0 * f64::from(hits) / f64::from(requests)
+}
+
+#[test]
+fn adaptive_is_near_the_best_of_the_others_or_above() {
+    // The product of uniform numbers is skewed to the small ones.
+    let skewed = |keys: u64| {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        move || {
+            let mut below = |n: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % n
+            };
+            below(keys) * below(keys) / keys * below(keys) / keys
+        }
+    };
+    const REQUESTS: u64 = 200_000;
+    let a_loop = || (0..REQUESTS).map(|i| i % 1_300);
+    let popular = || std::iter::repeat_with(skewed(20_000)).take(REQUESTS as usize);
+    let with_scans = || {
+        let mut popular = skewed(4_000);
+        (0..REQUESTS).map(move |i| if i / 3_000 % 3 == 2 { 100_000 + i } else { popular() })
+    };
+    // Popular for a while only.
+    let drifting = || {
+        let mut popular = skewed(8_000);
+        (0..REQUESTS).map(move |i| popular() + i / 20)
+    };
+    type Stream<'a> = (&'a str, &'a dyn Fn(Policy) -> f64);
+    let streams: [Stream<'_>; 4] = [
+        ("a loop", &|policy| hit_ratio(policy, a_loop())),
+        ("popular", &|policy| hit_ratio(policy, popular())),
+        ("with scans", &|policy| hit_ratio(policy, with_scans())),
+        ("drifting", &|policy| hit_ratio(policy, drifting())),
+    ];
+    for (name, ratio) in streams {
+        let best =
+            MODELLED.map(|policy| (ratio(policy), policy)).into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        let adaptive = ratio(Policy::Adaptive);
+        println!("{name}: {adaptive:.1} %, the best of the others {best:.1?}");
+        assert!(adaptive > best.0 - 5.0, "{name}: {adaptive:.1} %, the best of the others {best:.1?}");
+    }
+}
+
+#[test]
+fn many_hits_in_a_row_are_all_taken_into_account() {
+    for policy in MODELLED {
+        let ops: Vec<Op> = (0..20)
+            .map(|key| Op::Put(key, 1))
+            .chain((0..1_000).map(|i| Op::Get(i * i % 23)))
+            .chain((20..60).map(|key| Op::Put(key, 1)))
+            .collect();
+        agree(policy, 20, &ops).unwrap();
+    }
+}
+
+#[test]
+fn an_old_favourite_is_overtaken_in_time() {
+    let store = Store::new(Policy::Lfu, 10, 1);
+    put(&store, 0, 1);
+    (0..100_000).for_each(|_| assert!(get(&store, 0).is_some()));
+    let outlived = (1..).take_while(|&key| !put(&store, key, 1).1.contains(&0)).count();
+    assert!((100..2_000).contains(&outlived), "it outlived {outlived} others that nobody asked for twice");
+}
+
+#[test]
+fn a_part_of_a_loop_stays_with_mru() {
+    let store = Store::new(Policy::Mru, 80, 1);
+    let mut hits = 0;
+    for key in (0..10).flat_map(|_| 0..100) {
+        if get(&store, key).is_some() {
+            hits += 1;
+        } else {
+            put(&store, key, 1);
+            assert!(get(&store, key).is_some(), "a newcomer is kept until the next comes");
+        }
+    }
+    assert!(hits > 9 * 75, "{hits} hits in the nine rounds after the first");
+}
+
+#[test]
+fn memory_goes_back_when_entries_leave() {
+    for policy in POLICIES {
+        let mut shard = Shard::<u64, u64>::new(orders(policy, 1)(), 10_000);
+        (0..10_000).for_each(|key| shard.insert(filed(key, 1), Some(key), |_, _, _| unreachable!("all fit")));
+        let full = shard.allocated();
+        while shard.len() > 100 {
+            shard.pop();
+        }
+        shard.validate();
+        assert!(shard.allocated() * 20 < full, "{policy:?}: {} of {full} bytes", shard.allocated());
+    }
+}
+
+#[test]
+fn threads_leave_the_structure_whole() {
+    for policy in POLICIES {
+        let store = Store::new(policy, 64, 2);
+        thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let store = &store;
+                scope.spawn(move || {
+                    for i in 0..20_000_u64 {
+                        let key = (i * (thread + 3)) % 151 * 2 + thread % 2;
+                        match i % 16 {
+                            // Each thread has keys of its own to put: the memory tier lets one at a time.
+                            0..3 => drop(put(store, key * 4 + thread, 1)),
+                            3 => drop(take(store, key * 4 + thread)),
+                            4 if i % 1_024 == 4 => drop(store.drain().nth(4)),
+                            _ => {
+                                let key = key * 4 + i % 4;
+                                assert!(get(store, key).is_none_or(|found| found == key + 1_000));
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        store.validate();
+        assert!(store.weight() <= 64);
+    }
+}

@@ -1,0 +1,121 @@
+//! Annotated functions on remote tiers.
+
+use hybridcache::{cache_evict, cache_put, cached};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{Runs, block_on, until};
+use serde::{Deserialize, Serialize};
+
+use crate::node;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    run: u64,
+}
+
+#[cached(ttl = "60s", tier = hybrid, skip(runs))]
+async fn user(id: u64, runs: &Runs) -> Result<Option<User>, std::io::Error> {
+    Ok((id != 0).then(|| User { id, run: runs.run() }))
+}
+
+#[cached(ttl = "60s", tier = redis, codec = json, compress(lz4, min = 64), skip(runs))]
+fn page(name: &str, runs: &Runs) -> String {
+    format!("{name}{}", "x".repeat(1_000)) + &runs.run().to_string()
+}
+
+#[cache_evict(user(id))]
+async fn rename(id: u64) -> Result<(), std::io::Error> {
+    let _ = id;
+    Ok(())
+}
+
+#[cache_evict(page(name))]
+fn rewrite(name: &str) {
+    let _ = name;
+}
+
+#[cache_put(user(id) = User { id, run: 100 })]
+async fn replace(id: u64) -> Result<(), std::io::Error> {
+    let _ = id;
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_processes_share_what_one_loaded_and_hear_what_one_evicts() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let runs = Runs::default();
+    let one = User { id: 7, run: 1 };
+    assert_eq!(a.scope(user(7, &runs)).await.unwrap(), Some(one.clone()));
+    assert_eq!(b.scope(user(7, &runs)).await.unwrap(), Some(one));
+    a.scope(rename(7)).await.unwrap();
+    until("the eviction arrived", || b.scope_blocking(|| user::cache().is_empty())).await;
+    assert_eq!(b.scope(user(7, &runs)).await.unwrap().unwrap().run, 2);
+    a.scope(user::evict(&7)).await.unwrap();
+    until("the eviction arrived", || b.scope_blocking(|| user::cache().is_empty())).await;
+    assert_eq!(a.scope(user(7, &runs)).await.unwrap().unwrap().run, 3);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_one_puts_the_other_finds() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let runs = Runs::default();
+    a.scope(replace(7)).await.unwrap();
+    assert_eq!(b.scope(user(7, &runs)).await.unwrap().unwrap().run, 100);
+    assert_eq!(runs.count(), 0);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[test]
+fn plain_functions_need_no_runtime() {
+    let server = RedisServer::start();
+    let (a, b) = (block_on(node(&server)), block_on(node(&server)));
+    let runs = Runs::default();
+    let first = a.scope_blocking(|| page("home", &runs));
+    assert_eq!(b.scope_blocking(|| page("home", &runs)), first);
+    b.scope_blocking(|| rewrite("home"));
+    assert_ne!(a.scope_blocking(|| page("home", &runs)), first);
+    assert_eq!(runs.count(), 2);
+    block_on(a.shutdown());
+    block_on(b.shutdown());
+}
+
+#[tokio::test]
+async fn a_writer_that_is_dropped_midway_still_evicts_everywhere() {
+    #[cache_evict(user(id))]
+    async fn slow(id: u64) -> Result<(), std::io::Error> {
+        let _ = id;
+        std::future::pending().await
+    }
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let runs = Runs::default();
+    a.scope(user(7, &runs)).await.unwrap();
+    b.scope(user(7, &runs)).await.unwrap();
+    {
+        let mut writing = Box::pin(a.scope(slow(7)));
+        assert!(hybridcache_tests::poll_once(&mut writing).is_pending());
+    }
+    until("the eviction was sent and arrived", || {
+        !a.remote_health().unwrap().deferred && b.scope_blocking(|| user::cache().is_empty())
+    })
+    .await;
+    assert_eq!(b.scope(user(7, &runs)).await.unwrap().unwrap().run, 2);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_a_manager_that_has_a_server_they_work_in_memory() {
+    let manager = hybridcache::CacheManager::builder().build().await.unwrap();
+    let runs = Runs::default();
+    for _ in 0..3 {
+        assert_eq!(manager.scope(user(7, &runs)).await.unwrap().unwrap().run, 1);
+    }
+    manager.scope(rename(7)).await.unwrap();
+    assert_eq!(manager.scope(user(7, &runs)).await.unwrap().unwrap().run, 2);
+}

@@ -1,0 +1,62 @@
+//! Sliding lifetimes on the remote tier.
+
+use std::time::Duration;
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Tier};
+use hybridcache_tests::redis_server::{RedisServer, Reply};
+use hybridcache_tests::{Runs, until};
+
+use crate::{load, node};
+
+const IDLE: Duration = Duration::from_millis(600);
+
+fn sliding(node: &CacheManager) -> Cache<u64, u64> {
+    Cache::builder("numbers").sliding(IDLE).max_age(20 * IDLE).hybrid(MsgPack).manager(node).build().unwrap()
+}
+
+fn remaining(server: &RedisServer) -> i64 {
+    match server.ask(&["PTTL", "{hc:test:0}numbers:v1:7"]) {
+        Reply::Integer(ms) => ms,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_lives_on_in_redis_and_what_is_not_ends() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = sliding(&node);
+    let runs = Runs::default();
+    load(&cache, 7, &runs).await;
+    for _ in 0..30 {
+        tokio::time::sleep(IDLE / 10).await;
+        assert_eq!(load(&cache, 7, &runs).await.0, 1, "three lifetimes, and it is still the first");
+    }
+    assert!(remaining(&server) > 0);
+    until("nobody asks for it any more", || remaining(&server) < 0).await;
+    assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn it_never_lives_longer_than_its_max_age() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .sliding(IDLE)
+        .max_age(IDLE + IDLE / 2)
+        .hybrid(MsgPack)
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    let began = std::time::Instant::now();
+    load(&cache, 7, &runs).await;
+    while load(&cache, 7, &runs).await.0 == 1 {
+        assert!(began.elapsed() < 3 * IDLE, "it ended though it was asked for all the time");
+        tokio::time::sleep(IDLE / 20).await;
+    }
+    assert!(began.elapsed() >= IDLE, "it was renewed once: {:?}", began.elapsed());
+    node.shutdown().await;
+}
