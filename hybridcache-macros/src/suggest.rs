@@ -12,7 +12,7 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// What an option is called here whose name is known from other libraries.
 pub(crate) fn elsewhere(written: &str) -> Option<&'static str> {
-    const NAMES: [(&str, &[&str]); 8] = [
+    const NAMES: [(&str, &[&str]); 11] = [
         ("ttl", &["expire", "expire_after", "expires", "expiry", "lifetime", "time", "time_to_live"]),
         ("sliding", &["idle", "idle_timeout", "time_to_idle", "tti"]),
         ("capacity", &["limit", "max_capacity", "max_entries", "max_size", "size"]),
@@ -21,6 +21,9 @@ pub(crate) fn elsewhere(written: &str) -> Option<&'static str> {
         ("skip", &["exclude", "ignore", "skip_args"]),
         ("key", &["convert", "key_by"]),
         ("single_flight", &["coalesce", "dedup", "sync_writes"]),
+        ("tier", &["backend", "storage", "store"]),
+        ("codec", &["encoding", "format", "serializer"]),
+        ("compress", &["compression", "compressor"]),
     ];
     NAMES.iter().find(|(_, others)| others.contains(&written)).map(|(here, _)| *here)
 }

@@ -11,7 +11,6 @@ use syn::{GenericParam, Generics, Type, WherePredicate};
 use super::wrapper::conditions;
 use crate::model::key::Part;
 use crate::model::shape::{Shape, is_std, to_owned};
-use crate::model::store::Codec;
 use crate::model::{Cached, Companions};
 
 /// One type, and what it has to be.
@@ -20,11 +19,10 @@ struct Bound<'a> {
     written: &'a Type,
     /// The type that is kept.
     kept: TokenStream,
-    role: Role<'a>,
+    role: Role,
 }
 
-#[derive(Clone, Copy)]
-enum Role<'a> {
+enum Role {
     Key,
     /// A key that is kept in another form, `Path` as `PathBuf`.
     Target,
@@ -32,8 +30,8 @@ enum Role<'a> {
     /// A key that is spelled in a shared tier.
     SpelledKey,
     SpelledTarget,
-    /// A value that this codec encodes.
-    Encoded(&'a Codec),
+    /// A value that a codec of this type encodes.
+    Encoded(TokenStream),
 }
 
 /// The types of a function that may turn out not to fit.
@@ -53,8 +51,8 @@ fn of<'a>(model: &'a Cached<'_>) -> Vec<Bound<'a>> {
         let spelled: Vec<_> = bounds.iter().filter_map(Bound::spelled).collect();
         bounds.extend(spelled);
         // Of a codec of the user's own the builder asks, where the codec is written.
-        if let Codec::Known(_) = remote.codec {
-            bounds.push(Bound { written: value, kept: value.to_token_stream(), role: Role::Encoded(&remote.codec) });
+        if let Some(codec) = remote.codec.ty(&model.krate) {
+            bounds.push(Bound { written: value, kept: value.to_token_stream(), role: Role::Encoded(codec) });
         }
     }
     bounds.retain(|bound| !is_known(bound.written) || matches!(bound.role, Role::Encoded(_)));
@@ -94,7 +92,7 @@ fn asked(model: &Cached<'_>) -> Asked {
     }
 }
 
-impl<'a> Bound<'a> {
+impl Bound<'_> {
     /// What a shared tier asks of a part of a key.
     fn spelled(&self) -> Option<Self> {
         let role = match self.role {
@@ -115,10 +113,7 @@ impl<'a> Bound<'a> {
             Role::Value => quote_spanned!(written.span()=> #private::assert_value::<#kept>()),
             Role::SpelledKey => quote_spanned!(written.span()=> #private::assert_spelled::<#kept>()),
             Role::SpelledTarget => quote_spanned!(written.span()=> #private::assert_spelled_target::<#written>()),
-            Role::Encoded(codec) => {
-                let codec = codec.tokens(&model.krate);
-                quote_spanned!(written.span()=> #private::assert_encoded::<#kept, #codec>())
-            }
+            Role::Encoded(codec) => quote_spanned!(written.span()=> #private::assert_encoded::<#kept, #codec>()),
         }
     }
 
@@ -135,7 +130,6 @@ impl<'a> Bound<'a> {
                 quote_spanned!(written.span()=> #private::SpelledTargeted<#written>: ::core::marker::Sized)
             }
             Role::Encoded(codec) => {
-                let codec = codec.tokens(&model.krate);
                 quote_spanned!(written.span()=> #private::Encoded<#kept, #codec>: ::core::marker::Sized)
             }
         }
@@ -149,10 +143,7 @@ impl<'a> Bound<'a> {
             Role::Key | Role::Target => quote!(for<'hc> #kept: #private::KeyPart),
             Role::Value => quote!(for<'hc> #kept: #private::CacheValue),
             Role::SpelledKey | Role::SpelledTarget => quote!(for<'hc> #kept: #private::SpelledPart),
-            Role::Encoded(codec) => {
-                let codec = codec.tokens(&model.krate);
-                quote!(for<'hc> #codec: #private::Codec<#kept>)
-            }
+            Role::Encoded(codec) => quote!(for<'hc> #codec: #private::Codec<#kept>),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::function::Function;
 /// Where the entries live.
 pub(crate) enum Store {
     /// In a store of the function's own.
-    Own { name: Name, settings: Vec<Setting>, remote: Option<Remote> },
+    Own { name: Name, settings: Vec<Setting>, remote: Option<Box<Remote>> },
     /// In the cache that this expression gives.
     Given(Expr),
 }
@@ -44,11 +44,18 @@ pub(crate) enum Codec {
 }
 
 impl Codec {
-    /// What names it. For one that comes with the runtime that is both its type and its value.
-    pub(crate) fn tokens(&self, krate: &Crate) -> TokenStream {
+    fn value(&self, krate: &Crate) -> TokenStream {
         match self {
             Self::Known(name) => krate.needs(name, &TokenStream::new()),
             Self::Own(own) => own.to_token_stream(),
+        }
+    }
+
+    /// The type of one that comes with the runtime.
+    pub(crate) fn ty(&self, krate: &Crate) -> Option<TokenStream> {
+        match self {
+            Self::Known(name) => Some(krate.needs(name, &quote!(type))),
+            Self::Own(_) => None,
         }
     }
 }
@@ -71,13 +78,15 @@ impl Store {
             None if on_self => Name::OnSelf(own),
             None => Name::InModule(own),
         };
-        let remote = args.tier.as_ref().filter(|_| args.is_remote()).map(|tier| Remote {
-            tier: tier.value.clone(),
-            codec: match args.remote.codec.as_ref().map(|codec| &codec.value) {
-                None => Codec::Known(format_ident!("msgpack", span = tier.value.span())),
-                Some(WrittenCodec::Known(name)) => Codec::Known(name.clone()),
-                Some(WrittenCodec::Own(own)) => Codec::Own(own.clone()),
-            },
+        let remote = args.tier.as_ref().filter(|_| args.is_remote()).map(|tier| {
+            Box::new(Remote {
+                tier: tier.value.clone(),
+                codec: match args.remote.codec.as_ref().map(|codec| &codec.value) {
+                    None => Codec::Known(format_ident!("msgpack", span = tier.value.span())),
+                    Some(WrittenCodec::Known(name)) => Codec::Known(name.clone()),
+                    Some(WrittenCodec::Own(own)) => Codec::Own(own.clone()),
+                },
+            })
         });
         let mut settings = settings(args, krate);
         if let Some(remote) = &remote {
@@ -88,7 +97,7 @@ impl Store {
 
     pub(crate) fn remote(&self) -> Option<&Remote> {
         match self {
-            Self::Own { remote, .. } => remote.as_ref(),
+            Self::Own { remote, .. } => remote.as_deref(),
             Self::Given(_) => None,
         }
     }
@@ -164,7 +173,7 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
 /// What a shared tier is told, in the order of the table in the documentation.
 fn of_remote(remote: &Remote, args: &RemoteArgs, krate: &Crate) -> Vec<Setting> {
     let root = krate.root();
-    let mut settings = vec![Setting { method: remote.tier.clone(), argument: remote.codec.tokens(krate) }];
+    let mut settings = vec![Setting { method: remote.tier.clone(), argument: remote.codec.value(krate) }];
     let mut each = |option: Option<(&Ident, TokenStream)>| {
         if let Some((name, argument)) = option {
             settings.push(Setting { method: name.clone(), argument });

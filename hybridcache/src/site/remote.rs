@@ -4,7 +4,7 @@
 //! in the attribute that asked for it: that is the thing itself, or an error there that names the feature.
 
 #[cfg(not(feature = "redis"))]
-pub use absent::{Codec, EncodedBy, SpelledPart, SpelledTarget, Tierless};
+pub use absent::{Codec, EncodedBy, SpelledPart, SpelledTarget};
 #[cfg(feature = "redis")]
 pub use present::{Codec, EncodedBy, SpelledPart, SpelledTarget};
 
@@ -15,6 +15,7 @@ mod present {
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
+    use crate::codec::BoxError;
     pub use crate::codec::Codec;
 
     /// A type that can be part of a key on a remote tier.
@@ -53,6 +54,19 @@ mod present {
 
     #[diagnostic::do_not_recommend]
     impl<V, C: Codec<V>> EncodedBy<C> for V {}
+
+    #[diagnostic::do_not_recommend]
+    impl<V> Codec<V> for super::Missing {
+        const ID: u8 = 0;
+
+        fn encode(&self, _: &V, _: &mut Vec<u8>) -> Result<(), BoxError> {
+            Err("this build does not have the codec".into())
+        }
+
+        fn decode(&self, _: &[u8]) -> Result<V, BoxError> {
+            Err("this build does not have the codec".into())
+        }
+    }
 }
 
 /// Without a remote tier that is said once, and nothing else is asked.
@@ -77,11 +91,11 @@ mod absent {
     pub trait Codec<V> {}
 
     impl<V, C> Codec<V> for C {}
-
-    /// Stands where a codec would.
-    #[derive(Debug)]
-    pub struct Tierless;
 }
+
+/// Takes the place of a codec that this build does not have, so that this is all that is said about it.
+#[derive(Debug)]
+pub struct Missing;
 
 /// Fails to compile, at the argument, for a type that cannot be spelled.
 #[must_use]
@@ -131,21 +145,16 @@ macro_rules! __redis {
     };
 }
 
-/// A codec: both its type and its value. It names a feature once, if both are missing.
+/// A codec: its value, and with `type` its type. What is missing is told where the value stands, once.
 macro_rules! codec {
     ($dollar:tt $exported:ident $feature:literal $codec:ident) => {
         #[cfg(all(feature = "redis", feature = $feature))]
         #[doc(hidden)]
         #[macro_export]
-        macro_rules! $exported {() => { $dollar crate::codec::$codec }}
+        macro_rules! $exported {($dollar(type)?) => { $dollar crate::codec::$codec }}
 
-        #[cfg(all(feature = "redis", not(feature = $feature)))]
+        #[cfg(not(all(feature = "redis", feature = $feature)))]
         missing!($dollar $exported "codec" $feature);
-
-        #[cfg(not(feature = "redis"))]
-        #[doc(hidden)]
-        #[macro_export]
-        macro_rules! $exported {() => { $dollar crate::__private::Tierless }}
     };
 }
 
@@ -172,18 +181,19 @@ macro_rules! missing {
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $exported {
-            ($dollar($dollar threshold:expr)?) => {
-                ::core::compile_error!(::core::concat!(
-                    "`",
-                    $option,
-                    " = ",
-                    $feature,
-                    "` needs the feature `",
-                    $feature,
-                    "` of hybridcache: add it to `features` in Cargo.toml"
-                ))
-            };
-        }
+                    (type) => { $dollar crate::__private::Missing };
+                    ($dollar($dollar threshold:expr)?) => {
+                        ::core::compile_error!(::core::concat!(
+                            "`",
+                            $option,
+                            " = ",
+                            $feature,
+                            "` needs the feature `",
+                            $feature,
+                            "` of hybridcache: add it to `features` in Cargo.toml"
+                        ))
+                    };
+                }
     };
 }
 

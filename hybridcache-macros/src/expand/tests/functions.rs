@@ -460,8 +460,8 @@ fn types_on_a_remote_tier_are_asked_for_more() {
     for part in [
         "assert_spelled::<Id>()",
         "assert_spelled_target::<Path>()",
-        "assert_encoded::<Vec<u64>,::hybridcache::__msgpack!()",
-        "for<'hc>::hybridcache::__msgpack!():::hybridcache::__private::Codec<Vec<u64>>",
+        "assert_encoded::<Vec<u64>,::hybridcache::__msgpack!(type)",
+        "for<'hc>::hybridcache::__msgpack!(type):::hybridcache::__private::Codec<Vec<u64>>",
     ] {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
