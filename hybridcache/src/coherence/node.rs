@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::deferred::{Body, Deferred};
+use super::deferred::{Body, Deferred, EVERY_CACHE};
 use super::effect::Effect;
 use super::floors::{Born, Floors, Verdict};
 use super::history::{Heard, History, Message, Standing};
@@ -78,6 +78,8 @@ pub(crate) struct Node {
     floors: Option<Floors>,
     /// What this node has to send before it may believe what the remote tier holds of it.
     owed: Deferred,
+    /// The end of a past of the meta partition that a failover cut off. Records may be born by its numbers, which are given anew.
+    outrun: Option<Mark>,
     /// What others sent and a failover may have lost, to be repeated at `repeat_at` unless they do.
     others: Deferred,
     repeat_at: u64,
@@ -108,6 +110,7 @@ impl Node {
             buses: [Bus::default(), Bus::default()],
             floors: None,
             owed: Deferred::new(deferred),
+            outrun: None,
             others: Deferred::new(deferred),
             repeat_at: 0,
             last_replay: 0,
@@ -166,7 +169,7 @@ impl Node {
             self.apply(message.mark, &message.body, effects);
         }
         if heard == Heard::Foreign {
-            self.leave(partition, effects);
+            self.leave(partition, true, effects);
             effects.extend(self.ask(now));
         } else if !message.own {
             self.others.remove(&message.body);
@@ -179,6 +182,9 @@ impl Node {
             Body::Clear(name) => {
                 // A clear of another epoch is not on the scale of these floors, and what they judge may be dead by it.
                 self.floors = self.floors.take().and_then(|floors| floors.raised(name, mark));
+                if **name == *EVERY_CACHE {
+                    self.cleared(mark);
+                }
                 effects.push(Effect::Clear(Arc::clone(name)));
             }
             Body::Floor => effects.push(Effect::RaiseFloor),
@@ -206,7 +212,7 @@ impl Node {
             match self.buses[partition as usize].history.compare(mark, at_send) {
                 Standing::Apart => self.join(partition, mark, ticket.asked, now, &mut effects),
                 Standing::Forked => {
-                    self.leave(partition, &mut effects);
+                    self.leave(partition, true, &mut effects);
                     self.join(partition, mark, ticket.asked, now, &mut effects);
                 }
                 Standing::Abreast => self.buses[partition as usize].sync(ticket.asked),
@@ -240,7 +246,7 @@ impl Node {
         if let Some(target) = bus.reading_to.take() {
             let reached = bus.history.number();
             if reached < target {
-                self.leave(partition, &mut effects);
+                self.leave(partition, false, &mut effects);
                 effects.extend(self.ask(now));
             } else {
                 if let Some((asked, mark)) = bus.awaited.take() {
@@ -304,7 +310,7 @@ impl Node {
         // here without a hole, then the answer comes.
         let counts = self.buses[partition as usize].history.acknowledge(mark, body, now);
         if !counts {
-            self.leave(partition, &mut effects);
+            self.leave(partition, true, &mut effects);
             effects.extend(self.ask(now));
         }
         self.tell(&mut effects);
@@ -440,13 +446,15 @@ impl Node {
         if self.connected { vec![Effect::SendFence] } else { Vec::new() }
     }
 
-    /// R12: the fleet's past is not, or not provably, this node's.
-    fn leave(&mut self, partition: Partition, effects: &mut Vec<Effect>) {
+    /// R12: the fleet's past is not this node's, as is `proven`, or cannot be shown to be.
+    fn leave(&mut self, partition: Partition, proven: bool, effects: &mut Vec<Effect>) {
         self.generation += 1;
+        let bus = &mut self.buses[partition as usize];
         if partition == Partition::Meta {
             self.floors = None;
+            let end = bus.history.mark().map(|mark| Mark { number: bus.history.newest(), ..mark });
+            self.outrun = end.filter(|_| proven).or(self.outrun);
         }
-        let bus = &mut self.buses[partition as usize];
         bus.history.leave();
         (bus.synced_at, bus.reading_to, bus.awaited) = (0, None, None);
         effects.push(Effect::RaiseFloor);
@@ -467,6 +475,27 @@ impl Node {
             }
         }
         bus.sync(asked);
+        if partition == Partition::Meta {
+            self.outrun = self.outrun.filter(|end| end.epoch == mark.epoch);
+            if self.outrun.is_some() {
+                self.owed.add(&Body::Clear(EVERY_CACHE.into()));
+            }
+        }
+    }
+
+    /// Everything was cleared: by a number that no record can have been born by? Interleaving that this defeats: a node takes
+    /// a lease when the clock is 18; a failover takes it back to 16; a clear takes number 17, another 18; the node, which
+    /// heard of none of this, fills: born at 18, and so valid for ever.
+    fn cleared(&mut self, mark: Mark) {
+        if let Some(end) = self.outrun.filter(|end| end.epoch == mark.epoch) {
+            let everything = Body::Clear(EVERY_CACHE.into());
+            if mark.number > end.number {
+                self.outrun = None;
+                self.owed.remove(&everything);
+            } else {
+                self.owed.add(&everything);
+            }
+        }
     }
 
     fn replay(&mut self, now: u64, effects: &mut Vec<Effect>) {
