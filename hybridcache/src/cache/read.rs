@@ -228,7 +228,9 @@ where
     {
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
-            return self.lead_remotely(remote, leader, want, share, context, body).await;
+            // Boxed: the way through memory alone must not pay for its size, least of all on the stack of a plain function that calls
+            // itself.
+            return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
         Answered::here(self.settle(leader, start, want, share, context, returned, Keep::ByRules), Outcome::Loaded)
