@@ -113,6 +113,8 @@ impl Fleet {
     fn start(plan: &Plan) -> Self {
         let name = format!("hybridcache-histories-{}-{}", std::process::id(), plan.seed);
         let folder = std::env::temp_dir().join(name);
+        // A run of this seed that broke a promise left its logs.
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let mut fleet = Self {
             plan: plan.clone(),
