@@ -164,7 +164,8 @@ fn only_one_file_names_a_runtime() {
 fn the_core_of_coherence_has_no_lock_no_clock_and_no_task() {
     for (path, module) in files() {
         // What drives the core in tests is not of it.
-        let drives = ["model", "simulator"].iter().any(|part| path.components().any(|folder| folder.as_os_str() == *part));
+        let drives =
+            ["model", "simulator"].iter().any(|part| path.components().any(|folder| folder.as_os_str() == *part));
         if module == "coherence" && !drives {
             let code = code(&path);
             for word in ["Mutex", "RwLock", "Atomic", "Instant", "Clock", "async ", "Waker", "crate::time", "crate::rt"]

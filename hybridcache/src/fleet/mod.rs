@@ -265,9 +265,8 @@ impl Fleet {
                     if is_broken(Rule::OwnAnswer) {
                         doomed.clear();
                     }
-                    let acknowledged = self.act_on(&mut doomed, |node, now| {
-                        node.acknowledged(generation, partition, mark, body, now)
-                    });
+                    let acknowledged =
+                        self.act_on(&mut doomed, |node, now| node.acknowledged(generation, partition, mark, body, now));
                     if acknowledged {
                         let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
                         self.note(token);
