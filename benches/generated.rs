@@ -53,7 +53,7 @@ fn stack_distances(random: &mut SmallRng) -> Vec<u64> {
             _ => f64::MAX,
         };
         // Whoever was asked for last stands at the end.
-        let key = match stack.len().checked_sub(1 + distance as usize) {
+        let key = match stack.len().checked_sub((distance as usize).saturating_add(1)) {
             Some(at) => stack.remove(at),
             None => {
                 keys += 1;

@@ -141,7 +141,8 @@ fn table(streams: impl Iterator<Item = Result<Stream, String>>) -> Result<(), St
         let stream = stream?;
         let next_uses = optimum::next_uses(&stream.requests, stream.distinct);
         let cells = thread::scope(|scope| {
-            let replay = |share| (share, scope.spawn(|| stream.ratios(stream.capacity(share), &next_uses)));
+            let (stream, next_uses) = (&stream, &next_uses);
+            let replay = |share| (share, scope.spawn(move || stream.ratios(stream.capacity(share), next_uses)));
             SHARES.map(replay).map(|(share, cell)| (share, cell.join().expect("no replay panics")))
         });
         for (share, (optimum, ratios)) in cells {
