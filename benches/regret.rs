@@ -1,18 +1,22 @@
-//! Hit ratios of our policies and of other crates on recorded streams, and how far each is behind the best of them.
+//! Hit ratios of our policies and of other crates, and how far each is behind the best of them: on recorded streams if
+//! some are named, on generated ones otherwise.
 //!
 //! ```text
 //! cargo bench -p hybridcache-benches --bench regret -- requests.trace.xz more.trace.xz
 //! ```
 
+mod generated;
+
 use std::collections::HashMap;
-use std::error::Error;
+use std::convert::Infallible;
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 
 use foyer_memory::{CacheBuilder, EvictionConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig};
 use replays::optimum;
 use replays::policies::CONTENDERS;
-use replays::stream::Source;
+use replays::stream::{Source, StreamError};
 
 /// Capacities, in thousandths of the distinct keys.
 const SHARES: [usize; 5] = [5, 10, 50, 100, 250];
@@ -66,40 +70,84 @@ fn count(requests: &[u32], mut request: impl FnMut(u32) -> bool) -> u64 {
     requests.iter().filter(|key| request(**key)).count() as u64
 }
 
+/// A stream, each key as a number counted from 0.
+struct Stream {
+    name: String,
+    requests: Vec<u32>,
+    distinct: usize,
+}
+
+impl Stream {
+    fn new<E>(name: String, keys: impl Iterator<Item = Result<u64, E>>) -> Result<Self, E> {
+        let (mut numbers, mut requests) = (HashMap::new(), Vec::new());
+        for key in keys {
+            let next = numbers.len() as u32;
+            requests.push(*numbers.entry(key?).or_insert(next));
+        }
+        Ok(Self { name, requests, distinct: numbers.len() })
+    }
+
+    fn recorded(path: &Path) -> Result<Self, StreamError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self::new(name, Source::recorded(path.into()).keys()?)
+    }
+
+    fn generated() -> impl Iterator<Item = Self> {
+        generated::all().map(|(name, keys)| {
+            let Ok(stream) = Self::new(name.into(), keys.into_iter().map(Ok::<_, Infallible>));
+            stream
+        })
+    }
+
+    fn capacity(&self, share: usize) -> usize {
+        (self.distinct * share + 500) / 1_000
+    }
+
+    /// The hit ratios in percent at this capacity: of the optimum, and of all that are compared.
+    fn ratios(&self, capacity: usize, next_uses: &[u32]) -> (f64, Vec<f64>) {
+        let percent = |hits: u64| 100.0 * hits as f64 / self.requests.len() as f64;
+        let optimum = optimum::hits(&self.requests, next_uses, self.distinct, capacity, || true).unwrap_or(0);
+        let ours = CONTENDERS.iter().map(|contender| contender.hits(&self.requests, capacity, || true).unwrap_or(0));
+        let theirs = PEERS.iter().map(|(_, hits)| hits(&self.requests, capacity));
+        (percent(optimum), ours.chain(theirs).map(percent).collect())
+    }
+}
+
 fn main() -> ExitCode {
     // `cargo bench` adds a flag of its own.
     let paths: Vec<_> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
     if paths.is_empty() {
-        println!("name recorded streams: cargo bench -p hybridcache-benches --bench regret -- requests.trace.xz");
-        return ExitCode::SUCCESS;
+        table(Stream::generated().map(Ok))
+    } else {
+        let named = |path: String| Stream::recorded(Path::new(&path)).map_err(|error| format!("{path}: {error}"));
+        table(paths.into_iter().map(named))
     }
-    match table(&paths) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    .map_or_else(
+        |error| {
             eprintln!("error: {error}");
             ExitCode::FAILURE
-        }
-    }
+        },
+        |()| ExitCode::SUCCESS,
+    )
 }
 
-fn table(paths: &[String]) -> Result<(), Box<dyn Error>> {
+fn table(streams: impl Iterator<Item = Result<Stream, String>>) -> Result<(), String> {
     let names = || CONTENDERS.iter().map(|contender| contender.name).chain(PEERS.iter().map(|(name, _)| *name));
     let columns = CONTENDERS.len() + PEERS.len();
     println!("| stream | capacity | optimum | {} |", names().collect::<Vec<_>>().join(" | "));
     println!("|---|--:|--:|{}", "--:|".repeat(columns));
     let mut regrets = vec![Vec::new(); columns];
-    for path in paths {
-        let (requests, distinct) = read(path).map_err(|error| format!("{path}: {error}"))?;
-        let next_uses = optimum::next_uses(&requests, distinct);
-        let name = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-        for share in SHARES {
-            let capacity = (distinct * share + 500) / 1_000;
-            let percent = |hits: u64| 100.0 * hits as f64 / requests.len() as f64;
-            let optimum = optimum::hits(&requests, &next_uses, distinct, capacity, || true).unwrap_or(0);
-            let ours = CONTENDERS.iter().map(|contender| contender.hits(&requests, capacity, || true).unwrap_or(0));
-            let theirs = PEERS.iter().map(|(_, hits)| hits(&requests, capacity));
-            let ratios: Vec<_> = ours.chain(theirs).map(percent).collect();
-            print!("| {name} | {capacity} ({} %) | {:.2} |", share as f64 / 10.0, percent(optimum));
+    for stream in streams {
+        let stream = stream?;
+        let next_uses = optimum::next_uses(&stream.requests, stream.distinct);
+        let cells = thread::scope(|scope| {
+            let (stream, next_uses) = (&stream, &next_uses);
+            let replay = |share| (share, scope.spawn(move || stream.ratios(stream.capacity(share), next_uses)));
+            SHARES.map(replay).map(|(share, cell)| (share, cell.join().expect("no replay panics")))
+        });
+        for (share, (optimum, ratios)) in cells {
+            let capacity = stream.capacity(share);
+            print!("| {} | {capacity} ({} %) | {optimum:.2} |", stream.name, share as f64 / 10.0);
             for ratio in &ratios {
                 print!(" {ratio:.2} |");
             }
@@ -120,15 +168,4 @@ fn table(paths: &[String]) -> Result<(), Box<dyn Error>> {
         println!("| {name} | {mean:.2} | {worst:.2} | {near} of {} |", regrets.len());
     }
     Ok(())
-}
-
-/// The requests, each key as a number counted from 0, and how many keys there are.
-fn read(path: &str) -> Result<(Vec<u32>, usize), Box<dyn Error>> {
-    let mut numbers = HashMap::new();
-    let mut requests = Vec::new();
-    for key in Source::recorded(path.into()).keys()? {
-        let next = numbers.len() as u32;
-        requests.push(*numbers.entry(key?).or_insert(next));
-    }
-    Ok((requests, numbers.len()))
 }

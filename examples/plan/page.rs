@@ -6,7 +6,7 @@ use indicatif::HumanCount;
 
 use crate::advice::Advice;
 use crate::curves::Curves;
-use crate::report::{simulated, summary};
+use crate::report::summary;
 
 /// The area of the curves. Axes stand on the left and below, names on the right.
 const WIDTH: f64 = 720.0;
@@ -56,10 +56,6 @@ fn section(html: &mut String, curves: &Curves, advice: Option<&Advice>) {
     put(html, format_args!("<p class=\"advice\">{advice_or_not}</p>"));
     chart(html, curves, advice);
     table(html, curves);
-    let simulated = simulated();
-    if !simulated.is_empty() {
-        put(html, format_args!("<p class=\"soft\">Simulated, without a cache: {simulated}</p>"));
-    }
 }
 
 /// Where things are.

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use indicatif::HumanCount;
-use replays::policies::CONTENDERS;
 
 use crate::curves::Curves;
 
@@ -40,18 +39,8 @@ impl fmt::Display for Curves {
                 write!(out, "{:>10}", format!("{mark}{:.2}", 100.0 * curve.ratios[row]))?;
             }
         }
-        let simulated = simulated();
-        if !simulated.is_empty() {
-            write!(out, "\n\nsimulated, without a cache: {simulated}")?;
-        }
         Ok(())
     }
-}
-
-/// The policies of which only the decisions were replayed.
-pub(crate) fn simulated() -> String {
-    let simulated = CONTENDERS.iter().filter(|contender| contender.is_simulated());
-    simulated.map(|contender| contender.name).collect::<Vec<_>>().join(", ")
 }
 
 impl Curves {

@@ -42,6 +42,6 @@ pub enum Policy {
     Mru,
     /// The entry that has been there longest leaves, unless it was used since it was last considered.
     Clock,
-    /// Whichever of four other policies would have hit most lately says who leaves.
+    /// Whichever of five other policies would have hit most lately says who leaves.
     Adaptive,
 }
