@@ -181,19 +181,19 @@ macro_rules! missing {
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $exported {
-                            (type) => { $dollar crate::__private::Missing };
-                            ($dollar($dollar threshold:expr)?) => {
-                                ::core::compile_error!(::core::concat!(
-                                    "`",
-                                    $option,
-                                    " = ",
-                                    $feature,
-                                    "` needs the feature `",
-                                    $feature,
-                                    "` of hybridcache: add it to `features` in Cargo.toml"
-                                ))
-                            };
-                        }
+                                    (type) => { $dollar crate::__private::Missing };
+                                    ($dollar($dollar threshold:expr)?) => {
+                                        ::core::compile_error!(::core::concat!(
+                                            "`",
+                                            $option,
+                                            " = ",
+                                            $feature,
+                                            "` needs the feature `",
+                                            $feature,
+                                            "` of hybridcache: add it to `features` in Cargo.toml"
+                                        ))
+                                    };
+                                }
     };
 }
 
