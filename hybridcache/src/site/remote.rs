@@ -176,24 +176,20 @@ macro_rules! compressor {
 
 /// What stands for either without its feature.
 #[allow(unused_macros, reason = "with all features nothing is missing")]
+#[rustfmt::skip] // It moves the inner macro to the right each time it runs.
 macro_rules! missing {
     ($dollar:tt $exported:ident $option:literal $feature:literal) => {
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $exported {
-                                    (type) => { $dollar crate::__private::Missing };
-                                    ($dollar($dollar threshold:expr)?) => {
-                                        ::core::compile_error!(::core::concat!(
-                                            "`",
-                                            $option,
-                                            " = ",
-                                            $feature,
-                                            "` needs the feature `",
-                                            $feature,
-                                            "` of hybridcache: add it to `features` in Cargo.toml"
-                                        ))
-                                    };
-                                }
+            (type) => { $dollar crate::__private::Missing };
+            ($dollar($dollar threshold:expr)?) => {
+                ::core::compile_error!(::core::concat!(
+                    "`", $option, " = ", $feature, "` needs the feature `", $feature,
+                    "` of hybridcache: add it to `features` in Cargo.toml"
+                ))
+            };
+        }
     };
 }
 
