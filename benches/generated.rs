@@ -75,7 +75,7 @@ fn tree(random: &mut SmallRng) -> Vec<u64> {
     while requests.len() < REQUESTS {
         // Neighbours are not alike in popularity.
         let leaf = (popularity.sample(random) as u64).wrapping_mul(0x9E37_79B1) % LEAVES;
-        requests.extend([3, 2, 1].map(|level| level << 32 | leaf / 32_u64.pow(level as u32)));
+        requests.extend([3, 2, 1].map(|level| (level << 32) | (leaf / 32_u64.pow(level as u32))));
         let leaves = if random.random_bool(0.05) { random.random_range(10..200) } else { 1 };
         requests.extend(leaf..leaf + leaves);
     }
@@ -94,7 +94,7 @@ fn sessions(random: &mut SmallRng) -> Vec<u64> {
             next += 1;
         }
         match random.random_bool(0.45) {
-            true => 1 << 40 | *visitor << 3 | random.random_range(0..6),
+            true => (1 << 40) | (*visitor << 3) | random.random_range(0..6),
             false => pages.sample(random) as u64,
         }
     };
@@ -137,7 +137,7 @@ fn join_and_lookups(random: &mut SmallRng) -> Vec<u64> {
         requests.extend((0..lookups).map(|_| popularity.sample(random) as u64 % 60_000));
         let first = random.random_range(0..60_000);
         for row in first..first + random.random_range(2_000..8_000) {
-            requests.extend([row, 1 << 40 | random.random_range(0..500)]);
+            requests.extend([row, (1 << 40) | random.random_range(0..500)]);
         }
     }
     requests
