@@ -2,7 +2,7 @@
 //!
 //! Each method is one event; what it returns is what the caller has to do about it, in that order. No clock, no lock, no
 //! randomness of its own: instants are the caller's (nanoseconds of one monotonic clock), and the caller's lock makes an
-//! event one step. The rule numbers are those of the protocol: see `hybridcache/docs/decisions/0001` and `0011`.
+//! event one step. The rule numbers are those of the protocol: see `hybridcache/docs/decisions/0001` and `0013`.
 //!
 //! What the caller owes this: messages of one connection in order, and none of a connection after the next
 //! [`up`](Node::up); the answer of a fence after every message published before it (it comes on the same connection); a
