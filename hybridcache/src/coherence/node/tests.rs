@@ -343,11 +343,19 @@ fn r12_a_fork_of_the_same_length_is_seen_by_its_links() {
 fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
-    let promoted = Fleet::new(8);
+    let mut promoted = fleet.replica();
     let sent_in = node.generation();
     let lost = fleet.send(Partition::Keys, true, keys("mine"));
+    // Two others take its number and the next; the log cannot tell.
+    promoted.evict("other");
+    promoted.evict("another");
     fence(&mut node, &promoted, START + 500);
-    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), (false, vec![]));
+    node.log_answered(Partition::Keys, &[], START + 506);
+    fence(&mut node, &promoted, START + 507);
+    let acknowledged =
+        |generation| node.clone().acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 520).0;
+    assert!(!acknowledged(sent_in));
+    assert!(acknowledged(node.generation()), "its number alone would not tell");
 }
 
 #[test]

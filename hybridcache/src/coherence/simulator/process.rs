@@ -292,8 +292,6 @@ impl World {
             }
             return self.apply(n, effects);
         };
-        let generation =
-            if self.broken(Broken::DeadAcknowledges) { self.processes[n].node.generation() } else { generation };
         let (counts, mut effects) = self.processes[n].node.acknowledged(generation, partition, mark, &body, now);
         if self.broken(Broken::OwnEvictSparesFlights) {
             effects.retain(|effect| !matches!(effect, Effect::Kill(_)));
