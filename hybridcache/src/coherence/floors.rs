@@ -53,19 +53,6 @@ impl Floors {
         self.asked
     }
 
-    /// Takes up what was loaded now, unless it is an answer of before. What was heard of meanwhile stays.
-    pub(crate) fn merged(mut self, mut loaded: Self) -> Self {
-        if self.mark.epoch == loaded.mark.epoch {
-            if self.mark.number > loaded.mark.number {
-                std::mem::swap(&mut self, &mut loaded);
-            }
-            for (name, clock) in &self.table {
-                loaded.lift(name, *clock);
-            }
-        }
-        loaded
-    }
-
     /// A clear was heard of. `None` if it is of another epoch.
     pub(crate) fn raised(mut self, name: &Arc<str>, at: Mark) -> Option<Self> {
         self.lift(name, at.number);

@@ -140,6 +140,13 @@ impl History {
         }
     }
 
+    /// What was witnessed after a number of an epoch.
+    pub(crate) fn after(&self, Mark { epoch, number, .. }: Mark) -> impl Iterator<Item = (Mark, &Body)> {
+        let later = self.witnessed.range(number.saturating_add(1)..);
+        let later = later.map(|(number, w)| (Mark { epoch: w.epoch, number: *number, chain: w.chain }, &w.body));
+        later.filter(move |(mark, _)| mark.epoch == epoch)
+    }
+
     /// R5: compares with where the fleet stood; `at_send` is what was [`newest`](Self::newest) when that was asked for. An own
     /// invalidation may have been acknowledged, its message lost, and then the server with it: only its number tells.
     pub(crate) fn compare(&self, fleet: Mark, at_send: u64) -> Standing {

@@ -194,6 +194,15 @@ impl Node {
     /// A fence is about to be sent: to be called before its first byte is (R5).
     pub(crate) fn fence_sent(&mut self, now: u64) -> Ticket {
         self.last_fence = now;
+        self.ticket(now)
+    }
+
+    /// The floors are about to be asked for: to be called before the first byte is.
+    pub(crate) fn floors_asked(&self, now: u64) -> Ticket {
+        self.ticket(now)
+    }
+
+    fn ticket(&self, now: u64) -> Ticket {
         Ticket {
             asked: now,
             generation: self.generation,
@@ -270,21 +279,31 @@ impl Node {
         effects
     }
 
-    /// The floors, asked for at `asked`, with where the meta partition stood when they were read.
+    /// The floors, with where the meta partition stood when they were read.
     pub(crate) fn floors_loaded(
         &mut self,
-        asked: u64,
+        ticket: Ticket,
         mark: Mark,
         table: impl IntoIterator<Item = (Arc<str>, u64)>,
         now: u64,
     ) -> Vec<Effect> {
-        let foreign = self.meta().mark().is_some_and(|meta| meta.epoch != mark.epoch);
-        let loaded = Floors::new(asked, mark, table.into_iter().collect());
-        self.floors = Some(match self.floors.take() {
-            Some(known) => known.merged(loaded),
-            None => loaded,
-        });
-        let mut effects = if foreign { self.ask(now) } else { Vec::new() };
+        let mut effects = Vec::new();
+        let at_send = ticket.numbers[Partition::Meta as usize];
+        let forked = self.meta().compare(mark, at_send) == Standing::Forked;
+        if forked && ticket.generation == self.generation {
+            self.leave(Partition::Meta, true, &mut effects);
+            effects.extend(self.ask(now));
+        }
+        // An answer of before must not take the place of a newer one.
+        let newer = |known: &Floors| known.mark().epoch == mark.epoch && known.mark().number > mark.number;
+        if !self.floors.as_ref().is_some_and(newer) {
+            let loaded = Floors::new(ticket.asked, mark, table.into_iter().collect());
+            // What was heard, or acknowledged, while nothing was known to raise.
+            self.floors = self.meta().after(mark).fold(Some(loaded), |floors, (at, body)| match body {
+                Body::Clear(name) => floors.and_then(|floors| floors.raised(name, at)),
+                Body::Keys(_) | Body::Floor => floors,
+            });
+        }
         self.tell(&mut effects);
         effects
     }
@@ -385,23 +404,27 @@ impl Node {
         if self.is_synced(now) { 0 } else { now.saturating_sub(self.timing.fresh_for) }
     }
 
-    /// When a record is born whose lease is requested now (R14); `None` if it would be dead wherever it is read, as nothing is known
-    /// of the meta partition yet.
-    pub(crate) fn born(&self) -> Option<Born> {
-        let floors = self.floors.as_ref().map(Floors::mark);
-        let newer =
-            |meta: &Mark| floors.is_none_or(|floors| floors.epoch != meta.epoch || floors.number <= meta.number);
-        self.meta().mark().filter(newer).or(floors).map(Born::at)
+    /// When a record is born whose load begins now (R14). `None` if what is known of the meta partition is too old, and may be of a
+    /// past that is no more: load the floors first.
+    pub(crate) fn born(&self, now: u64) -> Option<Born> {
+        let floors = self.floors.as_ref().filter(|_| self.knows_floors(now))?.mark();
+        let newer = |meta: &Mark| floors.epoch == meta.epoch && floors.number <= meta.number;
+        Some(Born::at(self.meta().mark().filter(newer).unwrap_or(floors)))
     }
 
     /// R14: whether a record may be used that a remote tier holds.
     pub(crate) fn judge(&self, born: Born, cache: &str, now: u64) -> Verdict {
-        let Some(floors) = &self.floors else { return Verdict::Unknown };
-        let synced_at = if self.has_floors() { self.buses[Partition::Meta as usize].synced_at } else { 0 };
-        if now > floors.asked().max(synced_at).saturating_add(self.timing.fresh_for) {
-            return Verdict::Unknown;
+        match &self.floors {
+            Some(floors) if self.knows_floors(now) => floors.judge(born, cache),
+            _ => Verdict::Unknown,
         }
-        floors.judge(born, cache)
+    }
+
+    /// Whether the floors hold every clear that was acknowledged until lately.
+    fn knows_floors(&self, now: u64) -> bool {
+        let synced_at = if self.has_floors() { self.buses[Partition::Meta as usize].synced_at } else { 0 };
+        let known_at = self.floors.as_ref().map_or(0, Floors::asked).max(synced_at);
+        now <= known_at.saturating_add(self.timing.fresh_for)
     }
 
     /// Whether an eviction of this key has yet to be sent. What the remote tier holds of it may be older than what this node wrote:

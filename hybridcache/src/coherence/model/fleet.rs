@@ -242,7 +242,7 @@ impl Fleet {
 
     pub(super) fn load_floors(&self, s: &mut State) {
         let floor = Some((Arc::clone(&NAME), s.server.floor)).filter(|(_, floor)| *floor > 0);
-        let effects = s.node.floors_loaded(NOW, self.mark(&s.server, Partition::Meta), floor, NOW);
+        let effects = s.node.floors_loaded(s.node.floors_asked(NOW), self.mark(&s.server, Partition::Meta), floor, NOW);
         self.apply(s, effects);
     }
 
@@ -303,6 +303,6 @@ impl Fleet {
 
     pub(super) fn flight(&self, s: &State, stage: Stage) -> Flight {
         let required = self.required(s);
-        Flight { stage, generation: s.node.generation(), born: s.node.born(), tainted: false, required }
+        Flight { stage, generation: s.node.generation(), born: None, tainted: false, required }
     }
 }

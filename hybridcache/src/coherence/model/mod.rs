@@ -72,8 +72,6 @@ pub(crate) enum Broken {
     DetachedCounts,
     /// R10: a flight that was retired may still fill, if nothing was invalidated since.
     RetiredMayFill,
-    /// R12: acknowledgements of a dead generation count.
-    DeadAcknowledges,
     /// R12: one history looks like another.
     NoChain,
     /// R12: nobody repeats what a failover lost.

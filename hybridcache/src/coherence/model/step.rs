@@ -3,7 +3,7 @@
 use super::fleet::{CACHE, key};
 use super::state::{Action, Flight, OTHER_WRITER, OTHERS, OWN_WRITER, Replay, Server, Slot, Stage, State, Writer};
 use super::{Broken, Config, Fleet, Kind, NOW};
-use crate::coherence::floors::Verdict;
+use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::node::Mark;
 use crate::coherence::{Entered, Start};
 
@@ -298,7 +298,16 @@ impl Fleet {
                 Stage::Loading { fill: false }
             }
         };
-        s.flights[at] = Some(Flight { stage, ..flight });
+        let born = if stage == (Stage::Loading { fill: true }) { self.clock(s) } else { None };
+        s.flights[at] = Some(Flight { stage, born, ..flight });
+    }
+
+    /// What the clock of the meta partition shows; where that is not known, the floors are loaded first.
+    fn clock(&self, s: &mut State) -> Option<Born> {
+        if s.node.born(NOW).is_none() {
+            self.load_floors(s);
+        }
+        s.node.born(NOW)
     }
 
     fn reply(&self, s: &mut State, at: usize) {
@@ -315,7 +324,7 @@ impl Fleet {
             if s.node.judge(born, CACHE, NOW) != Verdict::Valid {
                 self.reach("a dead record is found");
                 let stage = Stage::Over(version, born);
-                s.flights[at] = Some(Flight { stage, born: s.node.born(), ..flight });
+                s.flights[at] = Some(Flight { stage, ..flight });
                 return;
             }
         }
@@ -342,7 +351,7 @@ impl Fleet {
             Some(Broken::FillIfAbsent) => s.server.slot == Slot::Absent,
             _ => s.server.slot == Slot::Lease(token),
         };
-        let born = if self.broken(Broken::BornAtFill) { s.node.born() } else { flight.born };
+        let born = if self.broken(Broken::BornAtFill) { self.clock(s) } else { flight.born };
         if kept && let Some(born) = born {
             s.server.slot = Slot::Value(version, born);
             flight.stage = Stage::Kept(version);

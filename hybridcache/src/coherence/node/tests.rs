@@ -133,7 +133,7 @@ fn joined(fleet: &Fleet) -> Node {
     let ticket = node.fence_sent(START);
     assert_eq!(node.fence_answered(ticket, fleet.marks, START + 5), [Effect::RaiseFloor, Effect::LoadFloors]);
     let meta = fleet.marks[0];
-    assert_eq!(node.floors_loaded(START + 5, meta, [], START + 9), [Effect::Synced(START)]);
+    assert_eq!(node.floors_loaded(node.floors_asked(START + 5), meta, [], START + 9), [Effect::Synced(START)]);
     node.validate();
     node
 }
@@ -149,7 +149,7 @@ fn fence(node: &mut Node, fleet: &Fleet, now: u64) -> Vec<Effect> {
 fn who_has_not_joined_vouches_for_nothing() {
     let node = Node::new(TIMING, 10, START);
     assert!(!node.is_synced(START));
-    assert_eq!(node.born(), None);
+    assert_eq!(node.born(START), None);
     assert_eq!(node.judge(Born { epoch: 0, clock: 0 }, "users", START), Verdict::Unknown);
     assert_eq!(node.horizon(START), START - TIMING.fresh_for);
 }
@@ -343,11 +343,19 @@ fn r12_a_fork_of_the_same_length_is_seen_by_its_links() {
 fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
-    let promoted = Fleet::new(8);
+    let mut promoted = fleet.replica();
     let sent_in = node.generation();
     let lost = fleet.send(Partition::Keys, true, keys("mine"));
+    // Two others take its number and the next; the log cannot tell.
+    promoted.evict("other");
+    promoted.evict("another");
     fence(&mut node, &promoted, START + 500);
-    assert_eq!(node.acknowledged(sent_in, Partition::Keys, lost.mark, &lost.body, START + 510), (false, vec![]));
+    node.log_answered(Partition::Keys, &[], START + 506);
+    fence(&mut node, &promoted, START + 507);
+    let acknowledged =
+        |generation| node.clone().acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 520).0;
+    assert!(!acknowledged(sent_in));
+    assert!(acknowledged(node.generation()), "its number alone would not tell");
 }
 
 #[test]
@@ -372,7 +380,7 @@ fn r12_an_empty_server_is_a_new_epoch_and_everything_is_sent_again() {
     let effects = fence(&mut node, &empty, START + 500);
     let replay = Effect::Replay(Body::Clear("users".into()));
     assert_eq!(effects, [Effect::RaiseFloor, Effect::RaiseFloor, Effect::LoadFloors, replay, Effect::Synced(0)]);
-    let effects = node.floors_loaded(START + 506, empty.marks[0], [], START + 510);
+    let effects = node.floors_loaded(node.floors_asked(START + 506), empty.marks[0], [], START + 510);
     assert_eq!(effects, [Effect::Synced(START + 500)]);
 }
 
@@ -400,13 +408,13 @@ fn r12_an_own_eviction_that_is_acknowledged_between_two_joins_is_witnessed() {
 fn r14_a_record_is_dead_if_its_cache_was_cleared_after_it_was_born() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
-    let before = node.born().unwrap();
+    let before = node.born(START + 10).unwrap();
     let clear = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
     assert_eq!(node.judge(before, "users", START + 10), Verdict::Valid);
     assert_eq!(node.message(Partition::Meta, &clear, START + 10), [Effect::Clear("users".into())]);
     assert_eq!(node.judge(before, "users", START + 10), Verdict::Dead);
     assert_eq!(node.judge(before, "orders", START + 10), Verdict::Valid);
-    let after = node.born().unwrap();
+    let after = node.born(START + 10).unwrap();
     assert_eq!(node.judge(after, "users", START + 10), Verdict::Valid);
     let all = fleet.send(Partition::Meta, false, Body::Clear(EVERY_CACHE.into()));
     node.message(Partition::Meta, &all, START + 11);
@@ -418,23 +426,59 @@ fn r14_a_record_is_dead_if_its_cache_was_cleared_after_it_was_born() {
 #[test]
 fn r14_an_own_clear_of_a_new_epoch_leaves_nothing_to_judge_by() {
     let mut node = joined(&Fleet::new(7));
-    let born = node.born().unwrap();
+    let born = node.born(START + 10).unwrap();
     let clear = Fleet::new(8).send(Partition::Meta, true, Body::Clear("users".into()));
     node.acknowledged(node.generation(), Partition::Meta, clear.mark, &clear.body, START + 10);
     assert_eq!(node.judge(born, "users", START + 11), Verdict::Unknown, "by the floors of before it would live");
 }
 
 #[test]
+fn r14_what_was_cleared_while_the_floors_were_loading_is_in_them() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let born = node.born(START + 10).unwrap();
+    let (asked, before) = (node.floors_asked(START + 10), fleet.marks[0]);
+    let clear = fleet.send(Partition::Meta, true, Body::Clear("users".into()));
+    node.acknowledged(node.generation(), Partition::Meta, clear.mark, &clear.body, START + 11);
+    node.floors_loaded(asked, before, [], START + 12);
+    assert_eq!(node.judge(born, "users", START + 13), Verdict::Dead);
+}
+
+#[test]
+fn r14_after_a_failover_everything_is_cleared_until_no_number_is_used_twice() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    for _ in 0..2 {
+        let clear = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
+        node.message(Partition::Meta, &clear, START + 10);
+    }
+    // Born by numbers that the promoted server will give again.
+    let unaware = node.born(START + 20).unwrap();
+    let everything = Body::Clear(EVERY_CACHE.into());
+    assert!(fence(&mut node, &promoted, START + 500).contains(&Effect::Replay(everything.clone())));
+    for number in 1..=3 {
+        let clear = promoted.send(Partition::Meta, true, everything.clone());
+        let effects = node.replayed(node.generation(), Some((Partition::Meta, clear.mark, &clear.body)), START + 510);
+        assert_eq!(effects.contains(&Effect::Replay(everything.clone())), number < 3, "{number}: {effects:?}");
+    }
+    node.floors_loaded(node.floors_asked(START + 520), promoted.marks[0], [(EVERY_CACHE.into(), 3)], START + 521);
+    assert_eq!(node.judge(unaware, "users", START + 522), Verdict::Dead);
+    node.validate();
+}
+
+#[test]
 fn r14_floors_that_are_too_old_judge_nothing_until_they_are_loaded() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
-    let born = node.born().unwrap();
+    let born = node.born(START + 10).unwrap();
     let late = START + 6 + TIMING.fresh_for;
     assert_eq!(node.judge(born, "users", late), Verdict::Unknown);
     let unheard = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
-    node.floors_loaded(late, unheard.mark, [("users".into(), 1)], late + 5);
+    let old = node.floors_asked(START);
+    node.floors_loaded(node.floors_asked(late), unheard.mark, [("users".into(), 1)], late + 5);
     assert_eq!(node.judge(born, "users", late + 5), Verdict::Dead);
-    node.floors_loaded(START, Fleet::new(7).marks[0], [], late + 6);
+    node.floors_loaded(old, Fleet::new(7).marks[0], [], late + 6);
     assert_eq!(node.judge(born, "users", late + 6), Verdict::Dead, "an answer of before changes nothing");
 }
 

@@ -1,6 +1,6 @@
 //! What was promised, and whether it was kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FRESH_FOR, Key, NODES};
 
@@ -25,6 +25,9 @@ impl Read {
 pub(super) struct Promises {
     /// When each version of a key was acknowledged; versions and instants both rise.
     acknowledged: BTreeMap<Key, Vec<(u64, u64)>>,
+    /// The versions that a clear is to cover, not an eviction: their bound, too, is not promised while a failover is found out about,
+    /// for a node that has yet to notice takes leases by a clock that is no more.
+    cleared: BTreeMap<Key, BTreeSet<u64>>,
     own: [BTreeMap<Key, u64>; NODES],
     seen: [BTreeMap<Key, u64>; NODES],
     /// Acknowledged, and then lost by a failover: until it is executed again.
@@ -36,9 +39,12 @@ pub(super) struct Promises {
 
 impl Promises {
     pub(super) fn read(&self, node: usize, key: Key, now: u64) -> Read {
+        let cleared = self.cleared.get(&key).filter(|_| now < self.window);
         let due = |at: &&(u64, u64)| at.0 + FRESH_FOR < now;
         let acknowledged = self.acknowledged.get(&key).into_iter().flatten();
-        let bounded = acknowledged.take_while(due).map(|(_, version)| *version).max().unwrap_or(0);
+        let bounded = acknowledged.take_while(due).map(|(_, version)| *version);
+        let bounded =
+            bounded.filter(|version| cleared.is_none_or(|cleared| !cleared.contains(version))).max().unwrap_or(0);
         let promised = |of: &BTreeMap<Key, u64>| {
             if now < self.window { 0 } else { of.get(&key).copied().unwrap_or(0) }
         };
@@ -90,6 +96,10 @@ impl Promises {
     pub(super) fn deferred(&mut self, node: usize, key: Key, version: u64) {
         let own = self.own[node].entry(key).or_default();
         *own = (*own).max(version);
+    }
+
+    pub(super) fn cleared(&mut self, key: Key, version: u64) {
+        self.cleared.entry(key).or_default().insert(version);
     }
 
     fn lose(&mut self, key: Key, version: u64, now: u64) {

@@ -87,8 +87,9 @@ impl World {
         // R10: an entry that may not be served now is not served again.
         process.memory.remove(&key);
         let owes = process.node.owes(cache_of(key), &[key]) && !owed_is_read;
-        let (generation, born) = (process.node.generation(), process.node.born());
-        let flight = Flight { key, leader: read, generation, lease, born, fill: false, loaded: 0, tainted: false };
+        let generation = process.node.generation();
+        let flight =
+            Flight { key, leader: read, generation, lease, born: None, fill: false, loaded: 0, tainted: false };
         process.flights.insert(id, flight);
         if owes {
             self.count("loads of what is owed");
@@ -99,10 +100,20 @@ impl World {
     }
 
     fn load(&mut self, n: usize, id: FlightId, fill: bool) {
-        if let Some(flight) = self.processes[n].flights.get_mut(&id) {
-            flight.fill = fill;
+        let now = self.now;
+        let born = self.processes[n].node.born(now);
+        let Some(flight) = self.processes[n].flights.get_mut(&id) else { return };
+        (flight.fill, flight.born) = (fill, born);
+        if fill && born.is_none() {
+            self.ask_floors(n, Some((id, None)));
+        } else {
             self.start_loading(n, id);
         }
+    }
+
+    fn ask_floors(&mut self, n: usize, flight: Option<(FlightId, Option<(u64, Born)>)>) {
+        let ticket = self.processes[n].node.floors_asked(self.now);
+        self.send(n, Command::Floors { ticket, flight });
     }
 
     /// The source was read; its answer takes a while.
@@ -115,7 +126,7 @@ impl World {
     pub(super) fn loaded(&mut self, n: usize, id: FlightId) {
         let Some(flight) = self.processes[n].flights.get(&id) else { return };
         let (key, lease, version, born) = (flight.key, flight.lease, flight.loaded, flight.born);
-        let born = if self.broken(Broken::BornAtFill) { self.processes[n].node.born() } else { born };
+        let born = if self.broken(Broken::BornAtFill) { self.processes[n].node.born(self.now) } else { born };
         match born.filter(|_| flight.fill) {
             Some(born) => {
                 self.send(n, Command::Fill { flight: id, key, lease, record: Record::Value { version, born } })
@@ -151,11 +162,16 @@ impl World {
                 self.land(n, flight, version, kept && current);
             }
             Reply::Invalidated { write, mark } => self.invalidated(n, write, Some(mark)),
-            Reply::Floors { asked, mark, table, flight } => {
-                let effects = self.processes[n].node.floors_loaded(asked, mark, table, now);
+            Reply::Floors { ticket, mark, table, flight } => {
+                let effects = self.processes[n].node.floors_loaded(ticket, mark, table, now);
                 self.apply(n, effects);
-                if let Some((id, version, born)) = flight {
-                    self.found(n, id, version, born, false);
+                match flight {
+                    Some((id, Some((version, born)))) => self.found(n, id, version, born, false),
+                    Some((id, None)) => {
+                        let fill = self.processes[n].node.born(now).is_some();
+                        self.load(n, id, fill);
+                    }
+                    None => {}
                 }
             }
             Reply::Log { partition, messages } => {
@@ -182,7 +198,7 @@ impl World {
     fn found(&mut self, n: usize, id: FlightId, version: u64, born: Born, may_ask: bool) {
         let now = self.now;
         let Some(flight) = self.processes[n].flights.get(&id) else { return };
-        let key = flight.key;
+        let (key, lease) = (flight.key, flight.lease);
         if flight.generation != self.processes[n].node.generation() {
             self.count("replies of a dead generation");
             return self.again(n, id);
@@ -192,16 +208,11 @@ impl World {
             _ if self.broken(Broken::NotJudged) => self.land(n, id, version, true),
             Verdict::Valid => self.land(n, id, version, true),
             Verdict::Unknown if may_ask => {
-                self.send(n, Command::Floors { asked: now, flight: Some((id, version, born)) });
+                self.ask_floors(n, Some((id, Some((version, born)))));
             }
             Verdict::Unknown => self.load(n, id, false),
             Verdict::Dead => {
                 self.count("dead records");
-                let process = &mut self.processes[n];
-                let born_now = process.node.born();
-                let Some(flight) = process.flights.get_mut(&id) else { return };
-                flight.born = born_now;
-                let lease = flight.lease;
                 self.send(n, Command::Over { flight: id, key, found: Record::Value { version, born }, lease });
             }
         }
@@ -242,6 +253,9 @@ impl World {
             let version = self.db.entry(key).or_default();
             *version += 1;
             versions.push((key, *version));
+            if clear {
+                self.promises.cleared(key, *version);
+            }
         }
         let body = if clear { Body::Clear(cache_of(key).into()) } else { eviction(key) };
         self.after_commit(n, body, versions);
@@ -278,8 +292,6 @@ impl World {
             }
             return self.apply(n, effects);
         };
-        let generation =
-            if self.broken(Broken::DeadAcknowledges) { self.processes[n].node.generation() } else { generation };
         let (counts, mut effects) = self.processes[n].node.acknowledged(generation, partition, mark, &body, now);
         if self.broken(Broken::OwnEvictSparesFlights) {
             effects.retain(|effect| !matches!(effect, Effect::Kill(_)));
@@ -325,7 +337,7 @@ impl World {
                 }
                 Effect::Synced(_) => {}
                 Effect::SendFence => self.fence(n),
-                Effect::LoadFloors => self.send(n, Command::Floors { asked: self.now, flight: None }),
+                Effect::LoadFloors => self.ask_floors(n, None),
                 Effect::ReadLog(partition, after) => self.send(n, Command::Log { partition, after }),
                 Effect::Replay(body) => {
                     self.count("replays");

@@ -30,7 +30,7 @@ pub(super) enum Command {
     Over { flight: FlightId, key: Key, found: Record, lease: Nonce },
     Fill { flight: FlightId, key: Key, lease: Nonce, record: Record },
     Invalidate { write: u64, body: Body },
-    Floors { asked: u64, flight: Option<(FlightId, u64, Born)> },
+    Floors { ticket: Ticket, flight: Option<(FlightId, Option<(u64, Born)>)> },
     Log { partition: Partition, after: u64 },
     Fence { connection: u64, ticket: Ticket },
 }
@@ -41,7 +41,7 @@ pub(super) enum Reply {
     Over { flight: FlightId, granted: bool },
     Filled { flight: FlightId, kept: bool },
     Invalidated { write: u64, mark: Executed },
-    Floors { asked: u64, mark: Mark, table: Vec<(Arc<str>, u64)>, flight: Option<(FlightId, u64, Born)> },
+    Floors { ticket: Ticket, mark: Mark, table: Vec<(Arc<str>, u64)>, flight: Option<(FlightId, Option<(u64, Born)>)> },
     Log { partition: Partition, messages: Vec<Message> },
     Failed(Command),
 }
@@ -392,9 +392,9 @@ impl World {
                 }
                 Reply::Invalidated { write, mark: (partition, message.mark) }
             }
-            Command::Floors { asked, flight } => {
+            Command::Floors { ticket, flight } => {
                 let mark = self.mark(Partition::Meta);
-                Reply::Floors { asked, mark, table: self.server.floors(), flight }
+                Reply::Floors { ticket, mark, table: self.server.floors(), flight }
             }
             Command::Log { partition, after } => {
                 let log = self.server.log_after(partition, after);
