@@ -233,7 +233,7 @@ where
             return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-        Answered::here(self.settle(leader, start, want, share, context, returned, Keep::ByRules), Outcome::Loaded)
+        Answered::here(self.settle(leader, (start, returned), want, share, context, Keep::ByRules), Outcome::Loaded)
     }
 
     /// Runs the body without the right to keep its result.
@@ -267,11 +267,10 @@ where
     pub(crate) fn settle<R: Returned<V>>(
         &self,
         leader: Leader<'_, K, V>,
-        start: u64,
+        (start, returned): (u64, R),
         want: Want,
         share: Share<R::Error>,
         context: Option<&LoadContext>,
-        returned: R,
         keep: Keep,
     ) -> R {
         let said = context.map(LoadContext::said).unwrap_or_default();

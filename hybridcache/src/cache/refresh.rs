@@ -65,7 +65,7 @@ where
         };
         inner.meter.count(Event::Refresh);
         let (start, returned) = inner.run(Some(leader.id), || Box::pin(body), R::failed).await;
-        inner.settle(leader, start, Want::Reloaded, Share::none(), None, returned, Keep::ByRules);
+        inner.settle(leader, (start, returned), Want::Reloaded, Share::none(), None, Keep::ByRules);
     }
 }
 

@@ -299,10 +299,11 @@ impl Node {
         if !self.floors.as_ref().is_some_and(newer) {
             let loaded = Floors::new(ticket.asked, mark, table.into_iter().collect());
             // What was heard, or acknowledged, while nothing was known to raise.
-            self.floors = self.meta().after(mark).fold(Some(loaded), |floors, (at, body)| match body {
-                Body::Clear(name) => floors.and_then(|floors| floors.raised(name, at)),
-                Body::Keys(_) | Body::Floor => floors,
+            let floors = self.meta().after(mark).try_fold(loaded, |floors, (at, body)| match body {
+                Body::Clear(name) => floors.raised(name, at),
+                Body::Keys(_) | Body::Floor => Some(floors),
             });
+            self.floors = floors;
         }
         self.tell(&mut effects);
         effects

@@ -31,7 +31,10 @@ pub(crate) trait Doomed: Send {
 
 /// By name; several of one name are one function in several instances, or in several versions.
 #[derive(Default)]
-pub(super) struct Members(RwLock<HashMap<Arc<str>, Vec<Weak<dyn Member>>>>);
+pub(super) struct Members(RwLock<HashMap<Arc<str>, Named>>);
+
+/// The caches of one name.
+type Named = Vec<Weak<dyn Member>>;
 
 impl Members {
     pub(super) fn add(&self, member: &Arc<impl Member>) {

@@ -182,7 +182,7 @@ impl Fleet {
     pub(crate) fn reading(&self) -> (u64, Option<Born>) {
         self.act(|node, now| {
             let effects = node.read(now);
-            ((node.generation(), node.born()), effects)
+            ((node.generation(), node.born(now)), effects)
         })
     }
 
@@ -198,11 +198,12 @@ impl Fleet {
 
     /// Loads what is known of clears, for who has to judge a record now.
     pub(crate) async fn load_floors(&self) -> Result<(), Fault> {
-        let asked = self.clock.now_precise();
+        // Before the first byte is sent: what the answer knows is counted from here.
+        let ticket = self.node.lock().floors_asked(self.clock.now_precise());
         let (mark, table) = self.driver.floors().await?;
         self.act(|node, now| {
             let table = table.into_iter().map(|(name, clock)| (Arc::from(name), clock));
-            ((), node.floors_loaded(asked, mark, table, now))
+            ((), node.floors_loaded(ticket, mark, table, now))
         });
         Ok(())
     }

@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 
 use crate::record::{ENDS_AT, FLAG_AT, VERSION_AT};
 
-/// Where the bytes of a record are that scripts look at; see `record`.
-
 /// A script, and the hash by which the server knows it.
 pub(super) struct Script {
     pub(super) code: String,

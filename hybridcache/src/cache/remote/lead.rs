@@ -26,6 +26,14 @@ use crate::returned::{Returned, Share};
 use crate::rt::broken::{Rule, is_broken};
 use crate::time::{NEVER, deadline, nanos};
 
+/// What a load came to.
+pub(super) struct Loaded<'v, V> {
+    pub(super) view: View<'v, V>,
+    /// When it began.
+    pub(super) start: u64,
+    pub(super) said: Said,
+}
+
 /// What became of a fill, for who loaded.
 pub(super) enum Filling {
     /// The value is in the remote tier, and may be kept here on these terms.
@@ -62,7 +70,7 @@ where
             // No other process could name it in an eviction: it is kept nowhere.
             self.meter.count(Event::Unspellable);
             let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-            let result = self.settle(leader, start, want, share, context, returned, Keep::No);
+            let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
             return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
         };
         let reload = want == Want::Reloaded;
@@ -89,19 +97,20 @@ where
                 let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
                 // Nobody could tell this process of an eviction: for a moment only, and while that is so.
                 let keep = self.keep_briefly(remote, start, DEGRADED);
-                let result = self.settle(leader, start, want, share, context, returned, keep);
+                let result = self.settle(leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
             }
         };
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
         let Some(right) = right else {
             let keep = self.keep_briefly(remote, start, 0);
-            let result = self.settle(leader, start, want, share, context, returned, keep);
+            let result = self.settle(leader, (start, returned), want, share, context, keep);
             return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
         };
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
-        let filling = self.fill(remote, &leader.key, &text, right, View::from(&parts), start, said).await;
+        let filling =
+            self.fill(remote, &leader.key, &text, right, Loaded { view: View::from(&parts), start, said }).await;
         if let Filling::Rejected = filling
             && remote.is_strict()
             && let Some(hit) = remote.find(&text, &self.meter).await
@@ -120,7 +129,7 @@ where
             Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
             Filling::Rejected | Filling::Unknown => (Keep::No, Outcome::Uncached),
         };
-        let result = self.settle(leader, start, want, share, context, returned, keep);
+        let result = self.settle(leader, (start, returned), want, share, context, keep);
         Answered { result, outcome, tier: Tier::Source }
     }
 
@@ -211,9 +220,7 @@ where
         key: &Stored<K>,
         text: &KeyText,
         right: Right,
-        view: View<'_, V>,
-        start: u64,
-        said: Said,
+        Loaded { view, start, said }: Loaded<'_, V>,
     ) -> Filling {
         let value = match view {
             View::Value(value) if self.wants(view, said) => Some(value),

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::Remote;
 use super::claim::{Claim, Right};
-use super::lead::Filling;
+use super::lead::{Filling, Loaded};
 use crate::cache::Inner;
 use crate::cache::context::Said;
 use crate::entry::{Entry, Kept, View};
@@ -91,7 +91,7 @@ where
         let fills: Vec<_> = fills.collect();
         join_all(fills.into_iter().map(async |(key, text, right, value)| {
             let view = View::Value(value);
-            let filling = self.fill(remote, &key, &text, right, view, start, Said::default()).await;
+            let filling = self.fill(remote, &key, &text, right, Loaded { view, start, said: Said::default() }).await;
             let (Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving)) = filling else { return };
             if remote.keeps() {
                 let terms = self.terms_until(&key.key, view, deadline, moving, generation, Said::default());
