@@ -39,7 +39,8 @@ fn a_remote_tier_wants_to_hear_how_long() {
 
 #[test]
 fn an_option_of_a_remote_tier_needs_one() {
-    let options: [(&str, fn(Builder<u64, String>) -> Builder<u64, String>); 9] = [
+    type Say = fn(Builder<u64, String>) -> Builder<u64, String>;
+    let options: [(&str, Say); 9] = [
         ("compress", |users| users.compress(Compression::lz4())),
         ("consistency", |users| users.consistency(Consistency::Bounded)),
         ("single_flight", |users| users.single_flight(SingleFlight::Fleet)),
