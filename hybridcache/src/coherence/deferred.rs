@@ -66,10 +66,6 @@ impl Deferred {
         self.caches.is_empty() && self.under_way.is_none()
     }
 
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
-    }
-
     /// Whether an invalidation of this key is owed, so that what the fleet holds of it may be older than what this node knows.
     pub(crate) fn owes(&self, cache: &str, key: &[u8]) -> bool {
         let waiting = match self.caches.get(cache) {

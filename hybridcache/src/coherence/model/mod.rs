@@ -15,6 +15,7 @@ mod fleet;
 mod state;
 mod step;
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
