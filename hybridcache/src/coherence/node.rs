@@ -2,7 +2,7 @@
 //!
 //! Each method is one event; what it returns is what the caller has to do about it, in that order. No clock, no lock, no
 //! randomness of its own: instants are the caller's (nanoseconds of one monotonic clock), and the caller's lock makes an
-//! event one step. The rule numbers are those of the protocol: see `hybridcache/docs/decisions/0001` and `0013`.
+//! event one step. The rule numbers are those of the protocol: see `hybridcache/docs/decisions/0001`, `0013` and `0014`.
 //!
 //! What the caller owes this: messages of one connection in order, and none of a connection after the next
 //! [`up`](Node::up); the answer of a fence after every message published before it (it comes on the same connection); a
@@ -13,9 +13,14 @@ use std::sync::Arc;
 
 use super::deferred::{Body, Deferred, EVERY_CACHE};
 use super::effect::Effect;
-use super::floors::{Born, Floors, Verdict};
+use super::floors::Floors;
 use super::history::{Heard, History, Message, Standing};
-use super::token::{ConsistencyToken, Seen};
+
+#[cfg(test)]
+mod inspect;
+mod queries;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use crate::nonce::Nonce;
 
@@ -387,68 +392,6 @@ impl Node {
         effects
     }
 
-    /// To be read when a command is sent and compared when its reply arrives: a reply of another generation is an error, and its
-    /// callers look again (R12).
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Whether memory may be served at `now`, as the clock of a hit shows it (R6).
-    #[cfg(test)]
-    pub(crate) fn is_synced(&self, now: u64) -> bool {
-        self.told != 0 && now <= (self.told + self.timing.fresh_for).saturating_sub(self.timing.lag)
-    }
-
-    /// R8: a flight may be joined if it began at this instant or later.
-    #[cfg(test)]
-    pub(crate) fn horizon(&self, now: u64) -> u64 {
-        if self.is_synced(now) { 0 } else { now.saturating_sub(self.timing.fresh_for) }
-    }
-
-    /// When a record is born whose load begins now (R14). `None` if what is known of the meta partition is too old, and may be of a
-    /// past that is no more: load the floors first.
-    pub(crate) fn born(&self, now: u64) -> Option<Born> {
-        let floors = self.floors.as_ref().filter(|_| self.knows_floors(now))?.mark();
-        let newer = |meta: &Mark| floors.epoch == meta.epoch && floors.number <= meta.number;
-        Some(Born::at(self.meta().mark().filter(newer).unwrap_or(floors)))
-    }
-
-    /// R14: whether a record may be used that a remote tier holds.
-    pub(crate) fn judge(&self, born: Born, cache: &str, now: u64) -> Verdict {
-        match &self.floors {
-            Some(floors) if self.knows_floors(now) => floors.judge(born, cache),
-            _ => Verdict::Unknown,
-        }
-    }
-
-    /// Whether the floors hold every clear that was acknowledged until lately.
-    fn knows_floors(&self, now: u64) -> bool {
-        let synced_at = if self.has_floors() { self.buses[Partition::Meta as usize].synced_at } else { 0 };
-        let known_at = self.floors.as_ref().map_or(0, Floors::asked).max(synced_at);
-        now <= known_at.saturating_add(self.timing.fresh_for)
-    }
-
-    /// Whether an eviction of this key has yet to be sent. What the remote tier holds of it may be older than what this node wrote:
-    /// it is to be loaded without the right to fill.
-    pub(crate) fn owes(&self, cache: &str, key: &[u8]) -> bool {
-        self.owed.owes(cache, key)
-    }
-
-    /// Whether anything has yet to be sent.
-    pub(crate) fn is_owing(&self) -> bool {
-        !self.owed.is_empty()
-    }
-
-    /// Whether the invalidation that a token names is in effect here.
-    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
-        match self.buses[token.partition as usize].history.mark() {
-            Some(mark) if mark.epoch != token.epoch => Seen::OtherEpoch,
-            None => Seen::OtherEpoch,
-            Some(mark) if mark.number < token.number => Seen::NotYet,
-            Some(_) => Seen::Yes,
-        }
-    }
-
     fn meta(&self) -> &History {
         &self.buses[Partition::Meta as usize].history
     }
@@ -551,6 +494,3 @@ impl Bus {
         effects.push(Effect::ReadLog(partition, self.history.number()));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,8 @@
 use super::*;
 
-/// The flights, detached ones without a key; then the writers, with their newest number and how many are open.
-pub(crate) type Canonical<K> = (Vec<(Option<K>, Start)>, Vec<(K, u64, usize)>);
-
 impl<K: Eq + Hash + Copy + Ord, W> Table<K, W> {
     /// Everything that decides what it does, in one order.
-    pub(crate) fn canonical(&self) -> Canonical<K> {
+    pub(crate) fn canonical(&self) -> impl Eq + Hash {
         let attached = self.attached.iter().map(|(key, flight)| (Some(key.key), flight.start));
         let detached = self.detached.values().map(|flight| (None, Start { began: 0, ..flight.start }));
         let mut flights: Vec<_> = attached.chain(detached).collect();

@@ -15,6 +15,7 @@ mod fleet;
 mod state;
 mod step;
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -86,6 +87,8 @@ pub(crate) enum Broken {
     OwedIsRead,
     /// Write leases: a put needs none.
     BarePut,
+    /// Write leases: what was put stays in memory, too.
+    PutKept,
     /// Guarded writes: no intent.
     NoIntent,
 }

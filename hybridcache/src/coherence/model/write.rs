@@ -1,0 +1,124 @@
+//! What writers do: this node's and the others'.
+
+use super::fleet::key;
+use super::state::{Action, OTHER_WRITER, OWN_WRITER, Slot, State, Writer};
+use super::{Broken, Fleet, Kind, NOW};
+use crate::coherence::node::Mark;
+
+impl Fleet {
+    pub(super) fn write(&self, s: &mut State, action: Action) -> Option<()> {
+        match action {
+            Action::Begin(own) => {
+                s.writes -= 1;
+                let token = if own { OWN_WRITER } else { OTHER_WRITER };
+                s.server.slot = if self.config.kind == Kind::Put { Slot::Lease(token) } else { Slot::Intent };
+                let mark = self.bump(s, own);
+                if own {
+                    let generation = s.node.generation();
+                    let (_, effects) = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW);
+                    self.apply(s, effects);
+                    // After the kill of its own begin, which is older.
+                    if self.config.kind == Kind::Put {
+                        s.table.begin_write(key(), 1);
+                        s.flights.iter_mut().flatten().for_each(|flight| flight.tainted = true);
+                    }
+                    s.own = Writer::Begun;
+                } else {
+                    s.other = Writer::Begun;
+                }
+            }
+            Action::Commit(own) => {
+                let writer = if own { &mut s.own } else { &mut s.other };
+                if *writer == Writer::Idle {
+                    s.writes -= 1;
+                }
+                s.db += 1;
+                *writer = Writer::Committed(s.db);
+            }
+            Action::Send => {
+                let Writer::Committed(version) = s.own else { return None };
+                if self.config.kind != Kind::Put {
+                    self.kill(s, !self.broken(Broken::OwnEvictSparesFlights));
+                }
+                s.own = Writer::Sent { version, generation: s.node.generation() };
+            }
+            Action::Execute(own) => {
+                let version = match if own { s.own } else { s.other } {
+                    Writer::Sent { version, .. } | Writer::Committed(version) => version,
+                    _ => return None,
+                };
+                let (mark, put) = self.execute(s, version, own);
+                if own {
+                    let Writer::Sent { generation, .. } = s.own else { return None };
+                    s.own = Writer::Executed { version, generation, mark, put };
+                } else {
+                    s.other = Writer::Idle;
+                    self.acknowledge(s, version, false);
+                }
+            }
+            Action::Acknowledge => {
+                let Writer::Executed { version, generation, mark, put } = s.own else { return None };
+                let (counts, effects) = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW);
+                let newest = counts && self.config.kind == Kind::Put && s.table.end_write(&key(), 1);
+                if self.broken(Broken::OwnEvictSparesFlights) {
+                    s.memory = None;
+                } else {
+                    self.apply(s, effects);
+                }
+                if counts {
+                    // Interleaving that this defeats: put and unanswered; another process puts what is newer, a read here
+                    // finds it; the answer comes, and memory has the older one.
+                    if newest && put && self.broken(Broken::PutKept) {
+                        s.memory = Some(version);
+                    }
+                    if put {
+                        self.reach("a put is acknowledged");
+                    }
+                    s.own = Writer::Idle;
+                    self.acknowledge(s, version, true);
+                } else {
+                    s.own = Writer::Sent { version, generation: s.node.generation() };
+                }
+            }
+            Action::Defer => {
+                if let Writer::Sent { version, .. } | Writer::Executed { version, .. } = s.own {
+                    // It is in effect here (G3), and nowhere else.
+                    s.own_acknowledged = s.own_acknowledged.max(version);
+                }
+                s.own = Writer::Idle;
+                self.kill(s, true);
+                let effects = s.node.defer(&self.body(), NOW);
+                self.apply(s, effects);
+                self.reach("an eviction is deferred");
+            }
+            Action::Crash => {
+                let Writer::Committed(version) = s.other else { return None };
+                s.other = Writer::Crashed(version);
+            }
+            Action::IntentEnds => {
+                let Writer::Crashed(version) = s.other else { return None };
+                if s.server.slot == Slot::Intent {
+                    s.server.slot = Slot::Absent;
+                }
+                s.server.invalidated = s.server.invalidated.max(version);
+                s.other = Writer::Idle;
+                self.acknowledge(s, version, false);
+                self.reach("an intent outlives its writer");
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The invalidation after a write, or the put.
+    fn execute(&self, s: &mut State, version: u8, own: bool) -> (Mark, bool) {
+        if self.config.kind != Kind::Put {
+            return (self.invalidate(s, own), false);
+        }
+        let token = if own { OWN_WRITER } else { OTHER_WRITER };
+        let put = self.broken(Broken::BarePut) || s.server.slot == Slot::Lease(token);
+        s.server.slot = if put { Slot::Value(version, self.born(&s.server)) } else { Slot::Absent };
+        s.server.invalidated = s.server.invalidated.max(version);
+        (self.bump(s, own), put)
+    }
+}

@@ -1,0 +1,70 @@
+//! What may be asked of a node. Nothing of it changes anything.
+
+use super::{Node, Partition};
+use crate::coherence::floors::{Born, Floors, Verdict};
+use crate::coherence::node::Mark;
+use crate::coherence::token::{ConsistencyToken, Seen};
+
+impl Node {
+    /// To be read when a command is sent and compared when its reply arrives: a reply of another generation is an error, and its
+    /// callers look again (R12).
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether memory may be served at `now`, as the clock of a hit shows it (R6).
+    #[cfg(test)]
+    pub(crate) fn is_synced(&self, now: u64) -> bool {
+        self.told != 0 && now <= (self.told + self.timing.fresh_for).saturating_sub(self.timing.lag)
+    }
+
+    /// R8: a flight may be joined if it began at this instant or later.
+    #[cfg(test)]
+    pub(crate) fn horizon(&self, now: u64) -> u64 {
+        if self.is_synced(now) { 0 } else { now.saturating_sub(self.timing.fresh_for) }
+    }
+
+    /// When a record is born whose load begins now (R14). `None` if what is known of the meta partition is too old, and may be of a
+    /// past that is no more: load the floors first.
+    pub(crate) fn born(&self, now: u64) -> Option<Born> {
+        let floors = self.floors.as_ref().filter(|_| self.knows_floors(now))?.mark();
+        let newer = |meta: &Mark| floors.epoch == meta.epoch && floors.number <= meta.number;
+        Some(Born::at(self.meta().mark().filter(newer).unwrap_or(floors)))
+    }
+
+    /// R14: whether a record may be used that a remote tier holds.
+    pub(crate) fn judge(&self, born: Born, cache: &str, now: u64) -> Verdict {
+        match &self.floors {
+            Some(floors) if self.knows_floors(now) => floors.judge(born, cache),
+            _ => Verdict::Unknown,
+        }
+    }
+
+    /// Whether the floors hold every clear that was acknowledged until lately.
+    fn knows_floors(&self, now: u64) -> bool {
+        let synced_at = if self.has_floors() { self.buses[Partition::Meta as usize].synced_at } else { 0 };
+        let known_at = self.floors.as_ref().map_or(0, Floors::asked).max(synced_at);
+        now <= known_at.saturating_add(self.timing.fresh_for)
+    }
+
+    /// Whether an eviction of this key has yet to be sent. What the remote tier holds of it may be older than what this node wrote:
+    /// it is to be loaded without the right to fill.
+    pub(crate) fn owes(&self, cache: &str, key: &[u8]) -> bool {
+        self.owed.owes(cache, key)
+    }
+
+    /// Whether anything has yet to be sent.
+    pub(crate) fn is_owing(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Whether the invalidation that a token names is in effect here.
+    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
+        match self.buses[token.partition as usize].history.mark() {
+            Some(mark) if mark.epoch != token.epoch => Seen::OtherEpoch,
+            None => Seen::OtherEpoch,
+            Some(mark) if mark.number < token.number => Seen::NotYet,
+            Some(_) => Seen::Yes,
+        }
+    }
+}
