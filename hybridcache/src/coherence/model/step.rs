@@ -408,6 +408,8 @@ impl Fleet {
         let Some(replica) = s.replica.take() else { return };
         s.failovers -= 1;
         let incarnation = s.server.incarnation + 1;
+        // What was executed and not acknowledged yet may have been seen.
+        s.window |= s.server.invalidated > replica.invalidated;
         s.server = Server { incarnation, ..replica };
         if s.failovers > 0 {
             s.replica = Some(s.server.clone());

@@ -117,7 +117,7 @@ fn holds_at_length() {
     holds("two flights", Config { flights: 2, own: false, others: false, reorder: false, ..all }, &[]);
     holds("two writes", Config { writes: 2, messages: 2, ..LOSS }, &[]);
     holds("two writers", Config { writes: 2, own: true, messages: 2, ..QUIET }, &[]);
-    let puts = Config { kind: Kind::Put, writes: 2, own: true, messages: 4, ..QUIET };
+    let puts = Config { kind: Kind::Put, writes: 2, own: true, messages: 4, ticks: false, ..QUIET };
     breaks(Broken::PutKept, puts, "I4");
     holds("two puts", puts, &["a put is acknowledged"]);
     holds("guarded, loss", Config { kind: Kind::Guarded, loss: true, ..QUIET }, &[]);
