@@ -36,17 +36,16 @@ fn nothing_that_is_promised_is_broken_by_any_fault() {
 /// ```
 ///
 /// Not here, because the faults do not hold their windows open for long enough to be relied on, or because what they break is not
-/// promised to be noticed from outside: that an own message is not applied twice (R9), that an old load is not joined (R8), that a
+/// promised to be noticed from outside: that a fence vouches from when it was sent (R5: seen in some runs and not in others), that an own message is not applied twice (R9), that an old load is not joined (R8), that a
 /// new load retires the past (R10), that a refused fill is not joined (R11), that memory starts anew where the past of the fleet
 /// changed, that answers of an earlier connection do not count and what was lost is repeated (R12). Those are the model's.
 #[cfg(hybridcache_faults)]
 #[test]
 fn each_rule_that_is_broken_breaks_a_promise() {
-    let rules: [(&str, &[Fault]); 8] = [
+    let rules: [(&str, &[Fault]); 7] = [
         ("Lease", &[Fault::ScriptFlush]),
         ("Fill", &[Fault::ScriptFlush]),
         ("Log", &[Fault::CutBus, Fault::ClientKill]),
-        ("FenceTime", &[Fault::Delay]),
         ("Fence", &[Fault::DeafBus, Fault::HoldDown]),
         ("OwnAnswer", &[Fault::DeafBus]),
         ("OwnQueue", &[Fault::Forbid]),
