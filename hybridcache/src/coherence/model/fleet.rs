@@ -282,7 +282,12 @@ impl Fleet {
         if caught_up && s.node.is_synced(NOW) && (!s.lost[0].is_empty() || others_lost) {
             s.bad |= I5;
         }
-        if s.window && caught_up && s.lost.iter().all(|lost| lost.is_empty()) {
+        // What was under way when the server died may still arrive.
+        let quiet = s.flights.iter().all(Option::is_none)
+            && s.wires.is_empty()
+            && s.fence.is_none()
+            && matches!(s.own, Writer::Idle | Writer::Committed(_));
+        if s.window && caught_up && quiet && s.lost.iter().all(|lost| lost.is_empty()) {
             s.window = false;
             s.seen = 0;
         }

@@ -101,7 +101,7 @@ fn holds_after_a_failover_that_loses_what_was_acknowledged() {
     holds("failover, its issuer dies", Config { issuer_dies: true, ..FAILOVER }, &[lost]);
 }
 
-/// Larger runs: `HYBRIDCACHE_MODEL=full cargo test --release -p hybridcache --lib model -- --nocapture`, half an hour or so.
+/// Larger runs: `HYBRIDCACHE_MODEL=full cargo test --release -p hybridcache --lib model -- --nocapture`, a quarter of an hour and 12 GB.
 #[test]
 fn holds_at_length() {
     if env::var_os("HYBRIDCACHE_MODEL").is_none_or(|size| size != "full") {
