@@ -186,7 +186,7 @@ where
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&write.cache.inner.remote, &write.key) {
             write.cache.inner.evict(&&key.key);
-            write.intent = remote.intend(&write.cache.inner, key, None).await?;
+            write.intent = remote.intend(&write.cache.inner, key).await?;
         }
         Ok(write)
     }

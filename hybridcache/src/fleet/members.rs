@@ -63,10 +63,8 @@ impl Members {
         self.all().iter().for_each(|member| member.raise_floor());
     }
 
-    pub(super) fn raise_floor_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
-        for name in names {
-            self.named(name).iter().for_each(|member| member.raise_floor());
-        }
+    pub(super) fn raise_floor_of(&self, name: &str) {
+        self.named(name).iter().for_each(|member| member.raise_floor());
     }
 
     pub(super) fn hits(&self) -> u64 {

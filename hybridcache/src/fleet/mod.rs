@@ -463,7 +463,7 @@ impl Fleet {
                     }
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
-                Effect::Clear(name) => self.members.raise_floor_of([&*name]),
+                Effect::Clear(name) => self.members.raise_floor_of(&name),
                 Effect::RaiseFloor => {
                     tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
                     self.floors_raised.fetch_add(1, Ordering::Relaxed);

@@ -49,17 +49,28 @@ where
             if texts.is_empty() && keys.len() == 0 {
                 return Ok(evicted);
             }
-            let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
-            let body = self.body(&texts);
-            let tail = self.fleet.tail(&body);
-            let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
-            let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
-                driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
-            });
-            if self.outcome(cache, sent.await)? == Evicted::Deferred {
+            if self.remove(cache, &texts, doomed, instead).await? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }
         }
+    }
+
+    /// Removes keys, or puts a record in their place for so long: one round trip.
+    async fn remove(
+        &self,
+        cache: &Inner<K, V>,
+        texts: &[KeyText],
+        doomed: Vec<Box<dyn Doomed>>,
+        instead: Option<(&[u8], Duration)>,
+    ) -> Result<Evicted, Error> {
+        let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
+        let body = self.body(texts);
+        let tail = self.fleet.tail(&body);
+        let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
+        let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
+            driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
+        });
+        self.outcome(cache, sent.await)
     }
 
     /// Clears the cache everywhere; memory here is rid of it already. One round trip, whatever its size.
@@ -121,21 +132,14 @@ where
         &self,
         cache: &Arc<Inner<K, V>>,
         key: &Stored<K>,
-        longest: Option<Duration>,
     ) -> Result<Option<Vec<u8>>, Error> {
         let (texts, doomed) = self.spelled(cache, std::iter::once(key.clone()));
-        let Some(text) = texts.first() else { return Ok(None) };
+        if texts.is_empty() {
+            return Ok(None);
+        }
         let intent = self.intent();
-        let remote: Vec<Vec<u8>> = self.place.keys_to_evict(text).collect();
-        let body = self.body(&texts);
-        let tail = self.fleet.tail(&body);
-        let instead = Some((&intent[..], longest.unwrap_or(WRITE_LEASE)));
-        let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
-        let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
-            driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
-        });
-        let planted = matches!(self.outcome(cache, sent.await)?, Evicted::Acknowledged);
-        Ok(planted.then_some(intent))
+        let evicted = self.remove(cache, &texts, doomed, Some((&intent[..], WRITE_LEASE))).await?;
+        Ok((evicted == Evicted::Acknowledged).then_some(intent))
     }
 
     /// Takes an intent away: the write did not happen.
