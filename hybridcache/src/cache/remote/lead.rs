@@ -95,8 +95,10 @@ where
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
                 let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-                // Nobody could tell this process of an eviction: for a moment only, and while that is so.
-                let keep = self.keep_briefly(remote, start, DEGRADED);
+                // Nobody could tell this process of an eviction: for a moment only, and while that is so. Where memory answers
+                // all the same, it does with this too.
+                let eventual = remote.is_eventual() && remote.vouches(self.clock.now());
+                let keep = self.keep_briefly(remote, start, if eventual { 0 } else { DEGRADED });
                 let result = self.settle(leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
             }
