@@ -6,6 +6,8 @@ mod plain;
 mod queued;
 mod round_trips;
 mod sliding;
+mod stopped;
+mod strange;
 mod writes;
 
 use std::time::Duration;
