@@ -1,4 +1,7 @@
-//! What several processes saw of one another while everything around them failed, compared with what is promised.
+//! What several processes saw of one another while everything around them failed, compared with what is promised. What takes long
+//! and has little to do is here as well, so that it runs beside the three minutes of the history.
+
+mod stopped;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

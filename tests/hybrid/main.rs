@@ -6,7 +6,6 @@ mod plain;
 mod queued;
 mod round_trips;
 mod sliding;
-mod stopped;
 mod strange;
 mod writes;
 
