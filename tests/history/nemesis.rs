@@ -12,8 +12,16 @@ use crate::proxy::{Lane, Proxy};
 use crate::redis_server::RedisServer;
 use crate::until_blocking;
 
-/// Time to connect again, and to repeat what was lost.
-const HEALS: Duration = Duration::from_secs(3);
+/// Time to repeat what was lost, for nodes that are connected again: at once for who sent it, for the others after two heartbeats.
+const REPEATS: Duration = Duration::from_millis(600);
+
+/// On which nodes hear of evictions.
+const BUS: &str = "{hc:histories:0}b0";
+
+/// Time for a write of each key.
+const WRITES: Duration = Duration::from_millis(200);
+/// How often a server is asked about what has to happen.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A fault. Each begins and ends by itself; afterwards the fleet may be as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,14 +194,16 @@ impl Fleet {
                 self.redis.restart();
             }
             Fault::StaleRedis => {
+                self.fill();
+                sleep(some_time);
                 let saved = now();
                 self.redis.ask(&["SAVE"]);
-                last();
+                self.order("write");
+                sleep(some_time + WRITES);
                 let killed = now();
                 self.redis.kill();
                 self.redis.restart();
-                sleep(HEALS);
-                self.lapses.push(Lapse { saved, killed, healed: now() });
+                self.heal(saved, killed);
                 self.redis.forget();
             }
             Fault::FlushAll => self.command(&["FLUSHALL"]),
@@ -202,7 +212,7 @@ impl Fleet {
             Fault::TinyBuffers => {
                 self.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 16kb 0 0"]);
                 let junk = "\0".repeat(64 * 1024);
-                self.command(&["PUBLISH", "{hc:histories:0}b0", &junk]);
+                self.command(&["PUBLISH", BUS, &junk]);
                 last();
                 self.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60"]);
             }
@@ -222,6 +232,9 @@ impl Fleet {
 
     /// Has a replica take the server's place. With `without` it lacks what was acknowledged in the last such time.
     fn fail_over(&mut self, without: Option<Duration>) {
+        if without.is_some() {
+            self.fill();
+        }
         let link = Proxy::before(self.redis.port());
         let replica = redis();
         let (host, port) = link.address();
@@ -236,7 +249,8 @@ impl Fleet {
         self.catch_up(&replica);
         if let Some(long) = without {
             link.blackhole(false, true);
-            sleep(long);
+            self.order("write");
+            sleep(long + WRITES);
         }
         let killed = now();
         self.redis.kill();
@@ -250,9 +264,37 @@ impl Fleet {
         // What it took over by way of its disk.
         self.redis.forget();
         if without.is_some() {
-            sleep(HEALS);
-            self.lapses.push(Lapse { saved, killed, healed: now() });
+            self.heal(saved, killed);
         }
+    }
+
+    /// Has Redis hold a young value of each key, so that what is lost next is to be seen for a while. A clear would hide it, and is
+    /// lost as well at other times.
+    fn fill(&mut self) {
+        if self.random.below(2) == 0 {
+            self.order("spare");
+        }
+        self.order("write");
+        sleep(WRITES);
+        self.order("read");
+    }
+
+    fn order(&mut self, order: &str) {
+        self.nodes.iter_mut().for_each(|node| node.running.order(order));
+    }
+
+    /// The server that is there now lacks what was acknowledged between these: returns when that has been repeated (G6).
+    fn heal(&mut self, saved: u64, killed: u64) {
+        let everybody = format!("{BUS} {NODES}");
+        until_blocking("all are subscribed again", || {
+            sleep(LOOK);
+            self.redis.ask(&["PUBSUB", "NUMSUB", BUS]).text() == everybody
+        });
+        sleep(REPEATS);
+        self.lapses.push(Lapse { saved, killed, healed: now() });
+        // What is old now would end by itself soon.
+        sleep(REPEATS);
+        self.order("spare not");
     }
 
     /// Returns when a replica has heard all that the server has said until now.
@@ -263,6 +305,7 @@ impl Fleet {
         };
         let said = offset(&self.redis, "master_repl_offset:").expect("it is a master");
         until_blocking("the replica has caught up", || {
+            sleep(LOOK);
             let info = replica.ask(&["INFO", "replication"]).text();
             info.contains("master_link_status:up")
                 && offset(replica, "slave_repl_offset:").is_some_and(|heard| heard >= said)

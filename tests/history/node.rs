@@ -1,6 +1,7 @@
 //! One process of the fleet: a manager, three caches, and callers that read, write and clear until they are told to stop.
 //!
-//! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `stop`.
+//! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `read` (each key, now),
+//! `write` (each key of which it is its turn, now), `spare` (clear nothing) and `spare not`, `stop`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,7 @@ struct Node {
     log: Log,
     loads: AtomicU64,
     quiet: AtomicBool,
+    spare: AtomicBool,
     die: AtomicBool,
     stop: AtomicBool,
 }
@@ -141,22 +143,38 @@ impl Node {
             orders,
             loads: AtomicU64::new(0),
             quiet: AtomicBool::new(false),
+            spare: AtomicBool::new(false),
             die: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
     }
 
-    async fn listen(&self) {
+    async fn listen(self: &Arc<Self>) {
         let mut orders = BufReader::new(tokio::io::stdin()).lines();
         while let Ok(Some(order)) = orders.next_line().await {
             match order.as_str() {
                 "quiet" => self.quiet.store(true, SeqCst),
+                "spare" => self.spare.store(true, SeqCst),
+                "spare not" => self.spare.store(false, SeqCst),
                 "die" => self.die.store(true, SeqCst),
+                "read" => (0..KEYS).for_each(|key| self.at_once(key, false)),
+                "write" => (self.orders.place..KEYS).step_by(NODES as usize).for_each(|key| self.at_once(key, true)),
                 "stop" => break,
                 order => panic!("no such order: {order}"),
             }
         }
         self.stop.store(true, SeqCst);
+    }
+
+    fn at_once(self: &Arc<Self>, key: u64, write: bool) {
+        let node = Arc::clone(self);
+        tokio::spawn(async move {
+            let client = Arc::new(Mutex::new(Client::new(node.orders.database)));
+            match write {
+                true => node.write(key, &client, false).await,
+                false => node.read(key, &client).await,
+            }
+        });
     }
 
     async fn call(self: Arc<Self>, caller: u64) {
@@ -171,7 +189,7 @@ impl Node {
             match random.below(1_000) {
                 _ if self.quiet.load(SeqCst) => self.read(key, &client).await,
                 0..80 => self.write(key, &client, false).await,
-                80..84 => self.write(key, &client, true).await,
+                80..84 => self.write(key, &client, !self.spare.load(SeqCst)).await,
                 84..100 => self.put(key, &client).await,
                 100..220 => self.read(strict(random.below(NODES)), &client).await,
                 // One writer of each, and none where an evict of before may yet arrive: it would take the guard along.

@@ -119,7 +119,7 @@ impl Fleet {
             fresh_for: nanos(options.staleness_bound),
             heartbeat,
             lag: clock.lag(),
-            witness_for: WITNESS_FOR,
+            witness_for: if is_broken(Rule::Witness) { 0 } else { WITNESS_FOR },
             // Spread over a heartbeat, so that not all nodes repeat at once what a failover lost.
             replay_others_after: heartbeat + id % heartbeat,
         };

@@ -20,6 +20,8 @@ pub(crate) enum Rule {
     OwnAnswer,
     /// R9: also if it never came.
     OwnQueue,
+    /// R12: what may be lost with a server is remembered, to be repeated.
+    Witness,
     /// R14: a value is born when its load begins.
     Born,
 }
