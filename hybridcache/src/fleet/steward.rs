@@ -7,7 +7,7 @@ use super::leases::{self, Leases};
 use super::{Fleet, bury};
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
-use crate::coherence::node::{Mark, Partition};
+use crate::coherence::node::{Mark, Partition, Ticket};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
@@ -88,16 +88,22 @@ async fn beat(fleet: Weak<Fleet>, asked: Arc<Signal>, heartbeat: Duration) {
 impl Fleet {
     async fn fence(&self) {
         // Before the first byte is sent: what the answer vouches for is counted from here (R5).
-        let mut ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
-        let answer = self.driver.fence().await;
-        if is_broken(Rule::FenceTime) {
-            // An answer that was long on its way. Not held by the proxy: behind it come the messages that would give it away.
-            io::sleep(10 * HELD_OPEN).await;
-            ticket = ticket.asked_at(self.clock.now_precise());
-        }
-        match answer {
+        let ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
+        match self.driver.fence().await {
+            Ok(marks) if is_broken(Rule::FenceTime) => self.answer_late(ticket, marks),
             Ok(marks) => self.act(|node, now| ((), node.fence_answered(ticket, marks, now))),
             Err(fault) => self.refused(&fault),
+        }
+    }
+
+    /// R5 broken: an answer that was long on its way vouches from when it came. It is held here and not by the proxy: there the
+    /// messages that give it away come behind it.
+    fn answer_late(&self, ticket: Ticket, marks: [Mark; 2]) {
+        if let Some(fleet) = self.me.upgrade() {
+            self.steward.run(async move {
+                io::sleep(20 * HELD_OPEN).await;
+                fleet.act(|node, now| ((), node.fence_answered(ticket.asked_at(now), marks, now)));
+            });
         }
     }
 
