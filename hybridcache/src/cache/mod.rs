@@ -473,12 +473,13 @@ where
         Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
     }
 
-    /// The value in memory, or else in the remote tier.
+    /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
+    /// answers must not pay for its size.
     pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
         let value = self.get(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&value, &self.remote) {
-            return self.get_remotely(remote, self.stored(key), blocking).await;
+            return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
         }
         #[cfg(not(feature = "redis"))]
         let _ = blocking;
@@ -490,7 +491,7 @@ where
         let value = self.peek(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&value, &self.remote) {
-            return remote.peek(&key.to_owned_key(), &self.meter).await;
+            return Box::pin(remote.peek(&key.to_owned_key(), &self.meter)).await;
         }
         value
     }
@@ -595,12 +596,17 @@ where
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
     /// background.
+    #[inline]
     fn expect_expiry(&self) {
-        let expires = |watched: u8| watched & EXPIRES != 0;
-        if expires(self.watched.load(Ordering::Relaxed)) || expires(self.watched.fetch_or(EXPIRES, Ordering::Relaxed)) {
-            return;
+        if self.watched.load(Ordering::Relaxed) & EXPIRES == 0 {
+            self.begin_expiry();
         }
-        if self.clock.is_real() && self.sweep_interval != Duration::MAX {
+    }
+
+    #[cold]
+    fn begin_expiry(&self) {
+        let began = self.watched.fetch_or(EXPIRES, Ordering::Relaxed) & EXPIRES != 0;
+        if !began && self.clock.is_real() && self.sweep_interval != Duration::MAX {
             let me = Weak::clone(&self.me);
             self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
         }
@@ -654,7 +660,9 @@ where
 
     fn clearing(&self) -> Option<Going> {
         #[cfg(feature = "redis")]
-        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if self.remote.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
             return Some(Box::pin(async move {
                 if let Err(error) = me.clear_elsewhere().await {
                     tracing::error!(%error, "a clear was not acknowledged");

@@ -344,6 +344,7 @@ impl<W> Flight<W> {
         Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
     }
 
+    #[inline]
     fn into_waiters(self) -> Vec<W> {
         // Most have none.
         if self.waiters.is_empty() {

@@ -207,7 +207,7 @@ where
         let remaining = hit.remaining.map_or(NEVER, nanos);
         let generation = self.generation();
         if self.rules.idle != NEVER && hit.value.is_some() {
-            let moving = Some(granted(hit.asked, remaining, self.lag, hit.version));
+            let moving = Some(Box::new(granted(hit.asked, remaining, self.lag, hit.version)));
             return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
         Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
