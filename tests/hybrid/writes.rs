@@ -191,3 +191,56 @@ async fn a_guarded_write_keeps_everybody_from_filling_until_it_has_ended() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_guarded_write_stays_guarded_when_another_ends_or_anybody_evicts() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    let written = here
+        .guarded_write([&7, &8], || async {
+            there.guarded_write([&7], || async {}).await.unwrap();
+            there.evict(&7).await.unwrap();
+            there.insert(&7, 70).await.unwrap();
+            there.write(&7).await.unwrap().put(71).await.unwrap();
+            there.write(&7).await.unwrap().cancel();
+            // The old row, as far as this reader can see.
+            load(&there, 7, &runs).await;
+            assert_eq!(there.stats().remote.fills, 0);
+        })
+        .await;
+    assert_eq!(written, Ok(()));
+    until("there may be filled again", || {
+        there.blocking().refresh(&7, || runs.run());
+        there.stats().remote.fills > 0
+    })
+    .await;
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_guarded_write_that_is_dropped_guards_on_for_its_time() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    let begun = tokio::sync::Notify::new();
+    let write = here.guarded_write([&7], || async {
+        begun.notify_one();
+        std::future::pending::<()>().await;
+    });
+    // The client hung up while the commit was on its way: it may be executed still.
+    tokio::select! {
+        _ = write => unreachable!(),
+        () = begun.notified() => {}
+    }
+    until("the eviction was sent", || !a.remote_health().unwrap().deferred).await;
+    load(&there, 7, &runs).await;
+    assert_eq!(there.stats().remote.fills, 0);
+    let left: i64 = server.ask(&["PTTL", "{hc:test:0}numbers:v1:7"]).text().parse().unwrap();
+    assert!((1..=30_000).contains(&left), "{left}");
+    a.shutdown().await;
+    b.shutdown().await;
+}
