@@ -154,7 +154,7 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Lets exactly this lease live for `lease_for` from now. `false` if it no longer stands.
     fn renew<'a>(&'a self, key: &'a [u8], lease: &'a [u8], lease_for: Duration) -> Answer<'a, bool>;
 
-    /// Takes exactly this lease away; if it was flagged, publishes `wake`.
+    /// Takes exactly this record away. If it is a lease and was flagged, publishes `wake`.
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()>;
 
     /// Flags exactly this lease, so that its fill or release is announced.

@@ -245,7 +245,7 @@ impl Driver for RedisDriver {
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()> {
         let call = Call::new(&SCRIPTS.release).key(key).arg(lease);
         let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
-        Box::pin(async move { reply::integer(self.write(call, 0).await?).map(drop) })
+        Box::pin(async move { reply::integer(self.write(call, lease.len()).await?).map(drop) })
     }
 
     fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited> {

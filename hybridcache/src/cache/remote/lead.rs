@@ -230,7 +230,10 @@ where
                 let (ends, moving) = self.rules.lifetime(view, start, self.lag, None);
                 return Filling::Unsent(ends, moving);
             }
-            View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
+            View::Value(_) | View::Nothing => {
+                self.take_away(remote, key, &right).await;
+                return Filling::Unsent(0, None);
+            }
         };
         let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
         let late = if is_broken(Rule::Born) { remote.fleet.reading().1 } else { None };
@@ -241,6 +244,7 @@ where
             Err(why) => {
                 self.meter.count(Event::Unencodable);
                 tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
+                self.take_away(remote, key, &right).await;
                 return Filling::Unsent(deadline_of(ends, self.lag), moving);
             }
         };
@@ -282,6 +286,20 @@ where
                 remote.fleet.refused(&fault);
                 Filling::Unknown
             }
+        }
+    }
+
+    /// A reload came to something that is not sent: what it was to replace goes, from the remote tier as from memory.
+    ///
+    /// Interleaving that this defeats: a reload finds that the row is gone, and says so; the next read finds the old value in the
+    /// remote tier.
+    async fn take_away(&self, remote: &Remote<K, V>, key: &Stored<K>, right: &Right) {
+        if let Over::Record(record) = &right.over
+            && let Err(fault) = remote.fleet.driver.release(&right.key, record, &[]).await
+        {
+            self.meter.count(Event::RemoteFault);
+            remote.fleet.refused(&fault);
+            remote.evict_later(&key.key);
         }
     }
 
