@@ -1,5 +1,9 @@
 //! What is kept of what was loaded, and for how long.
 
+use std::cell::Cell;
+use std::future::ready;
+use std::time::Duration;
+
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Share};
 use hybridcache_tests::MINUTE;
@@ -45,4 +49,36 @@ async fn a_reload_whose_result_is_not_kept_leaves_nothing_in_redis() {
     assert!(failed.is_err() && stands(), "a reload that failed leaves what was there");
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_loaded_in_an_outage_lives_no_longer_than_it_would() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let short = Duration::from_millis(100);
+    let cache = texts(&node, |texts| {
+        texts.cache_none(true).none_ttl(short).cache_err(true).err_ttl(short).degraded_ttl(MINUTE)
+    });
+    server.kill();
+    let runs = Cell::new(0);
+    let load = async |key: u64| {
+        let returns = match key {
+            1 => Ok(None),
+            2 => Err("away".to_owned()),
+            _ => Ok(Some("there".to_owned())),
+        };
+        let loader = |_| {
+            runs.set(runs.get() + 1);
+            ready(returns)
+        };
+        cache.fetch(&key).load(Share::cloned(), loader).await;
+        runs.take()
+    };
+    for key in 1..=3 {
+        assert_eq!(load(key).await, 1);
+    }
+    tokio::time::sleep(2 * short).await;
+    assert_eq!((load(1).await, load(2).await), (1, 1), "`None` and an error end when they would");
+    assert_eq!(load(3).await, 0, "a value is kept for `degraded_ttl`");
+    node.shutdown().await;
 }

@@ -78,6 +78,7 @@ where
             self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
+        let mut mark = 0;
         let right = match claim {
             Claim::Found(hit) => {
                 match self.take_over(remote, leader, hit, &share) {
@@ -94,23 +95,22 @@ where
             }
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
-                let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
                 // Nobody could tell this process of an eviction: for a moment only, and while that is so.
-                let keep = self.keep_briefly(remote, start, DEGRADED);
-                let result = self.settle(leader, (start, returned), want, share, context, keep);
-                return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+                mark = DEGRADED;
+                None
             }
         };
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let parts = returned.split();
+        let loaded = Loaded { view: View::from(&parts), start, said };
         let Some(right) = right else {
-            let keep = self.keep_briefly(remote, start, 0);
+            let keep = self.keep_briefly(remote, loaded, mark);
+            let returned = R::join(parts).expect("what was taken apart fits together");
             let result = self.settle(leader, (start, returned), want, share, context, keep);
             return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
         };
-        let said = context.map(LoadContext::said).unwrap_or_default();
-        let parts = returned.split();
-        let filling =
-            self.fill(remote, &leader.key, &text, right, Loaded { view: View::from(&parts), start, said }).await;
+        let filling = self.fill(remote, &leader.key, &text, right, loaded).await;
         if let Filling::Rejected = filling
             && remote.is_strict()
             && let Some(hit) = remote.find(&text, &self.meter).await
@@ -304,14 +304,14 @@ where
     }
 
     /// For something that was loaded without the right to fill (R13).
-    fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
-        if remote.keeps() {
-            let ends =
-                deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
-            Keep::Until { deadline: ends, moving: None, mark }
-        } else {
-            Keep::No
+    fn keep_briefly(&self, remote: &Remote<K, V>, Loaded { view, start, said }: Loaded<'_, V>, mark: u32) -> Keep {
+        if !remote.keeps() {
+            return Keep::No;
         }
+        let (ends, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
+        let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);
+        Keep::Until { deadline: ends.min(briefly), moving: None, mark }
     }
 }
 
