@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::{Json, MsgPack};
-use hybridcache::{Cache, CacheManager, Evicted, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Error, Evicted, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -127,6 +127,46 @@ async fn a_record_of_another_codec_is_a_miss_and_is_overwritten() {
     assert_eq!(there.stats().remote.undecodable, 1);
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_record_of_another_type_is_a_miss_and_is_overwritten() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let here = numbers(&a);
+    let there: Cache<u64, Vec<String>> =
+        Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(&b).build().unwrap();
+    load(&here, 7, &Runs::default()).await;
+    let texts = there.get_or_load(&7, || async { vec!["text".to_owned()] }).await;
+    assert_eq!(texts, ["text"], "of two services that share a namespace each has its own");
+    let remote = there.stats().remote;
+    assert_eq!((remote.undecodable, remote.fills), (1, 1));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_types_in_one_place_of_the_remote_tier_are_refused() {
+    fn of<V: Clone + Send + Sync + 'static>(node: &CacheManager, version: u32) -> Builder<u64, V> {
+        Cache::builder("numbers").version(version).ttl(MINUTE).manager(node)
+    }
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let numbers = of::<u64>(&node, 1).hybrid(MsgPack).build().unwrap();
+    match of::<String>(&node, 1).redis(Json).build() {
+        Err(Error::OtherTypes { name, asked, actual }) => {
+            assert_eq!(name, "numbers");
+            assert!(asked.contains("String") && actual.contains("(u64, u64)"), "{asked}, {actual}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // The same types, another version, or memory alone: none of them is in its way.
+    assert!(of::<u64>(&node, 1).redis(MsgPack).build().is_ok());
+    assert!(of::<String>(&node, 2).hybrid(MsgPack).build().is_ok());
+    assert!(of::<String>(&node, 1).build().is_ok());
+    drop(numbers);
+    until("it is gone with its last handle", || of::<String>(&node, 1).hybrid(MsgPack).build().is_ok()).await;
+    node.shutdown().await;
 }
 
 #[tokio::test]

@@ -625,6 +625,14 @@ where
         std::any::type_name::<(K, V)>()
     }
 
+    fn version_elsewhere(&self) -> Option<u32> {
+        #[cfg(feature = "redis")]
+        if self.remote.is_some() {
+            return Some(self.version);
+        }
+        None
+    }
+
     fn evict_any(&self, key: &dyn Any) -> bool {
         let key = key.downcast_ref::<K>();
         if let Some(key) = key {
