@@ -273,7 +273,8 @@ where
     /// load may fill them, here or, with a remote tier, in any process: should this process die in between, nothing old stays,
     /// provided that the transaction ends within 30 s. Two round trips.
     ///
-    /// The keys are evicted whatever `write` returns, and in the background if this is dropped.
+    /// The keys are evicted whatever `write` returns, and in the background if this is dropped. Then nobody fills them in the remote
+    /// tier for what is left of the 30 s, for the transaction may still be on its way.
     ///
     /// # Errors
     ///
@@ -289,12 +290,7 @@ where
         Fut: Future,
     {
         let keys: Vec<Stored<K>> = keys.into_iter().map(|key| self.inner.stored(&key)).collect();
-        let guards = Write::begin_all(self, &keys).await?;
-        let returned = write().await;
-        keys.iter().for_each(|key| self.inner.evict(&&key.key));
-        self.inner.evict_elsewhere(|| keys).await?;
-        guards.into_iter().for_each(Write::evicted);
-        Ok(returned)
+        Write::guard(self, keys, write).await
     }
 
     /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
@@ -633,6 +629,14 @@ where
 
     fn types(&self) -> &'static str {
         std::any::type_name::<(K, V)>()
+    }
+
+    fn version_elsewhere(&self) -> Option<u32> {
+        #[cfg(feature = "redis")]
+        if self.remote.is_some() {
+            return Some(self.version);
+        }
+        None
     }
 
     fn evict_any(&self, key: &dyn Any) -> bool {

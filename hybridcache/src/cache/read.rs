@@ -213,7 +213,7 @@ where
     }
 
     /// Runs the body for a flight and ends it.
-    async fn lead<R, F, Fut>(
+    pub(super) async fn lead<R, F, Fut>(
         &self,
         leader: Leader<'_, K, V>,
         want: Want,

@@ -78,6 +78,7 @@ where
             self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
+        let mut mark = 0;
         let right = match claim {
             Claim::Found(hit) => {
                 match self.take_over(remote, leader, hit, &share) {
@@ -94,23 +95,22 @@ where
             }
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
-                let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
                 // Nobody could tell this process of an eviction: for a moment only, and while that is so.
-                let keep = self.keep_briefly(remote, start, DEGRADED);
-                let result = self.settle(leader, (start, returned), want, share, context, keep);
-                return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+                mark = DEGRADED;
+                None
             }
         };
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let parts = returned.split();
+        let loaded = Loaded { view: View::from(&parts), start, said };
         let Some(right) = right else {
-            let keep = self.keep_briefly(remote, start, 0);
+            let keep = self.keep_briefly(remote, loaded, mark);
+            let returned = R::join(parts).expect("what was taken apart fits together");
             let result = self.settle(leader, (start, returned), want, share, context, keep);
             return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
         };
-        let said = context.map(LoadContext::said).unwrap_or_default();
-        let parts = returned.split();
-        let filling =
-            self.fill(remote, &leader.key, &text, right, Loaded { view: View::from(&parts), start, said }).await;
+        let filling = self.fill(remote, &leader.key, &text, right, loaded).await;
         if let Filling::Rejected = filling
             && remote.is_strict()
             && let Some(hit) = remote.find(&text, &self.meter).await
@@ -230,7 +230,10 @@ where
                 let (ends, moving) = self.rules.lifetime(view, start, self.lag, None);
                 return Filling::Unsent(ends, moving);
             }
-            View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
+            View::Value(_) | View::Nothing => {
+                self.take_away(remote, key, &right).await;
+                return Filling::Unsent(0, None);
+            }
         };
         let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
         let late = if is_broken(Rule::Born) { remote.fleet.reading().1 } else { None };
@@ -241,6 +244,7 @@ where
             Err(why) => {
                 self.meter.count(Event::Unencodable);
                 tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
+                self.take_away(remote, key, &right).await;
                 return Filling::Unsent(deadline_of(ends, self.lag), moving);
             }
         };
@@ -285,15 +289,29 @@ where
         }
     }
 
-    /// For something that was loaded without the right to fill (R13).
-    fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
-        if remote.keeps() {
-            let ends =
-                deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
-            Keep::Until { deadline: ends, moving: None, mark }
-        } else {
-            Keep::No
+    /// A reload came to something that is not sent: what it was to replace goes, from the remote tier as from memory.
+    ///
+    /// Interleaving that this defeats: a reload finds that the row is gone, and says so; the next read finds the old value in the
+    /// remote tier.
+    async fn take_away(&self, remote: &Remote<K, V>, key: &Stored<K>, right: &Right) {
+        if let Over::Record(record) = &right.over
+            && let Err(fault) = remote.fleet.driver.release(&right.key, record, &[]).await
+        {
+            self.meter.count(Event::RemoteFault);
+            remote.fleet.refused(&fault);
+            remote.evict_later(&key.key);
         }
+    }
+
+    /// For something that was loaded without the right to fill (R13).
+    fn keep_briefly(&self, remote: &Remote<K, V>, Loaded { view, start, said }: Loaded<'_, V>, mark: u32) -> Keep {
+        if !remote.keeps() {
+            return Keep::No;
+        }
+        let (ends, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
+        let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);
+        Keep::Until { deadline: ends.min(briefly), moving: None, mark }
     }
 }
 
