@@ -332,7 +332,8 @@ impl Driver for RedisDriver {
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
             for _ in 0..3 {
-                let answers = self.small.ask_all(&commands, self.options.write_timeout).await?;
+                // Reads wait for it, and none is to wait for longer than a read may take.
+                let answers = self.small.ask_all(&commands, self.options.read_timeout).await?;
                 let [obeyed, mark, floors] = several(answers)?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());

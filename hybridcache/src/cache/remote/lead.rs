@@ -78,7 +78,7 @@ where
             self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
-        let mut mark = 0;
+        let mut degraded = false;
         let right = match claim {
             Claim::Found(hit) => {
                 match self.take_over(remote, leader, hit, &share) {
@@ -95,8 +95,7 @@ where
             }
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
-                // Nobody could tell this process of an eviction: for a moment only, and while that is so.
-                mark = DEGRADED;
+                degraded = true;
                 None
             }
         };
@@ -105,6 +104,10 @@ where
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
         let Some(right) = right else {
+            // In an outage nobody could tell this process of an eviction: for a moment only, and while that is so. Where memory
+            // answers all the same, it does with this too.
+            let answers = remote.is_eventual() && remote.vouches(self.clock.now());
+            let mark = if degraded && !answers { DEGRADED } else { 0 };
             let keep = self.keep_briefly(remote, loaded, mark);
             let returned = R::join(parts).expect("what was taken apart fits together");
             let result = self.settle(leader, (start, returned), want, share, context, keep);
