@@ -24,6 +24,7 @@ pub(crate) mod history;
 #[cfg(any(test, feature = "redis"))]
 pub(crate) mod node;
 #[cfg(any(test, feature = "redis"))]
+#[cfg_attr(not(feature = "redis"), expect(unreachable_pub, reason = "what it names is exported with the remote tier"))]
 pub(crate) mod token;
 pub(crate) mod waits;
 
