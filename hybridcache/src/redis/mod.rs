@@ -34,6 +34,7 @@
 //! and `+select` for a database other than 0. With `+info` too, the driver warns of an eviction policy that does not fit.
 
 mod breaker;
+mod courier;
 mod link;
 mod operations;
 mod options;
