@@ -42,6 +42,7 @@ pub(crate) const MAX_TAGS: usize = u8::MAX as usize;
 const CHECK_AT: usize = 24;
 const CHECKED_FROM: usize = 40;
 const HEADER: usize = 72;
+const LEASE_LENGTH: usize = CHECK_AT + 8;
 const MAGIC: [u8; 2] = [0xC1, b'h'];
 const FORMAT: u8 = 1;
 const VALUE: u8 = 1;
@@ -244,25 +245,25 @@ impl Lease {
     }
 
     /// The record by which a load or a write claims a key.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> [u8; LEASE_LENGTH] {
         self.encode_as(LEASE)
     }
 
     /// The record that keeps everybody from filling a key.
-    pub(crate) fn encode_intent(&self) -> Vec<u8> {
+    pub(crate) fn encode_intent(&self) -> [u8; LEASE_LENGTH] {
         self.encode_as(INTENT)
     }
 
-    fn encode_as(&self, kind: u8) -> Vec<u8> {
+    fn encode_as(&self, kind: u8) -> [u8; LEASE_LENGTH] {
         let purpose = match self.purpose {
             Purpose::Load => LOAD,
             Purpose::Write => WRITE,
         };
-        let mut record = Vec::with_capacity(CHECK_AT + 8);
-        record.extend_from_slice(&MAGIC);
-        record.extend_from_slice(&[FORMAT, kind, self.awaited.into(), purpose, 0, 0]);
-        record.extend_from_slice(&self.nonce.to_be_bytes());
-        record.extend_from_slice(&self.node.to_be_bytes());
+        let [m0, m1] = MAGIC;
+        let mut record = [0; LEASE_LENGTH];
+        record[..VERSION_AT].copy_from_slice(&[m0, m1, FORMAT, kind, self.awaited.into(), purpose, 0, 0]);
+        record[VERSION_AT..CHECK_AT].copy_from_slice(&self.nonce.to_be_bytes());
+        record[CHECK_AT..].copy_from_slice(&self.node.to_be_bytes());
         record
     }
 }
@@ -383,8 +384,8 @@ mod tests {
         let records = [
             encode_filled(KEY, 1, &stamp(&[1, 2, 3]), value(b"value")),
             encode_filled(KEY, 1, &stamp(&[1]), Content::Nothing),
-            lease(1, 2, true, true).encode(),
-            lease(1, 2, false, false).encode_intent(),
+            lease(1, 2, true, true).encode().to_vec(),
+            lease(1, 2, false, false).encode_intent().to_vec(),
         ];
         for record in records {
             for length in 0..record.len() {

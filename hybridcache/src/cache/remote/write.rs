@@ -202,6 +202,6 @@ where
     }
 
     fn intent(&self) -> Vec<u8> {
-        Lease { nonce: nonce(), node: self.fleet.id, purpose: Purpose::Write, awaited: false }.encode_intent()
+        Lease { nonce: nonce(), node: self.fleet.id, purpose: Purpose::Write, awaited: false }.encode_intent().to_vec()
     }
 }
