@@ -110,7 +110,10 @@ impl Place {
 
     /// The remote key of a key.
     pub(crate) fn key(&self, text: &KeyText) -> Vec<u8> {
-        [&self.own, text.as_str()].concat().into_bytes()
+        let mut key = Vec::with_capacity(self.own.len() + text.text.len());
+        key.extend_from_slice(self.own.as_bytes());
+        key.extend_from_slice(text.text.as_bytes());
+        key
     }
 
     /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that

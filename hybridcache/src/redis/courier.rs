@@ -24,8 +24,12 @@ use crate::rt::io::{self, Alarm, oneshot};
 /// the last.
 const TOGETHER: usize = 8;
 
-/// What the server said to each command of a request.
-pub(super) type Answers = (Value, Vec<Value>);
+/// What the server said to each command of a request: to most there are one or two.
+pub(super) struct Answers {
+    pub(super) first: Value,
+    pub(super) second: Option<Value>,
+    pub(super) more: Vec<Value>,
+}
 
 /// Commands that belong together.
 pub(super) enum Commands<'a> {
@@ -251,8 +255,11 @@ impl Courier {
     }
 
     fn next(&mut self) -> Option<Batch> {
-        let mut pipeline = Pipeline::new();
-        let mut callers = Vec::new();
+        if self.held.is_empty() {
+            return None;
+        }
+        let mut pipeline = Pipeline::with_capacity(self.held.len().min(self.room / TOGETHER));
+        let mut callers = Vec::with_capacity(self.held.len().min(self.room / TOGETHER));
         while let Some(Request { first, more, caller }) = self.held.pop_front() {
             let commands = 1 + more.len();
             if caller.answer.is_closed() {
@@ -276,9 +283,12 @@ impl Courier {
             }
         }
         let commands = pipeline.len();
+        if commands == 0 {
+            return None;
+        }
         let mut connection = self.connection.clone();
         let reply = async move { connection.send_packed_commands(&pipeline, 0, commands).await };
-        (commands > 0).then(|| Batch { callers, commands, reply: Box::pin(reply) })
+        Some(Batch { callers, commands, reply: Box::pin(reply) })
     }
 
     fn hand_out(&self, callers: Vec<(usize, Option<Caller>)>, reply: RedisResult<Vec<Value>>) {
@@ -289,12 +299,12 @@ impl Courier {
         link.answered(self.generation);
         let mut values = values.into_iter();
         for (more, caller) in callers {
-            let Some(first) = values.next() else { return };
-            let more: Vec<_> = values.by_ref().take(more).collect();
-            std::iter::once(&first).chain(&more).for_each(|value| link.note(self.generation, value));
+            let mut said = values.by_ref().take(1 + more).inspect(|value| link.note(self.generation, value));
+            let Some(first) = said.next() else { return };
+            let answers = Answers { first, second: said.next(), more: said.collect() };
             if let Some(caller) = caller {
                 // Nobody has to be there any more.
-                let _ = caller.answer.send(Ok((first, more)));
+                let _ = caller.answer.send(Ok(answers));
             }
         }
     }

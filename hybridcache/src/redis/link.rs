@@ -123,16 +123,15 @@ impl Link {
 
     /// Sends one command, and waits for its answer until `limit`. On any executor, or none.
     pub(super) async fn ask(&self, command: Cmd, limit: Duration) -> Result<Value, Fault> {
-        reply::accepted(self.send(Commands::Made(command, Vec::new()), limit)?.await?.0)
+        reply::accepted(self.send(Commands::Made(command, Vec::new()), limit)?.await?.first)
     }
 
     /// Sends several commands at once. Each has its own answer, which may be a refusal.
     pub(super) async fn ask_all(&self, commands: &Pipeline, limit: Duration) -> Result<Vec<Value>, Fault> {
         let mut commands = commands.cmd_iter().cloned();
         let Some(first) = commands.next() else { return Ok(Vec::new()) };
-        let (first, mut values) = self.send(Commands::Made(first, commands.collect()), limit)?.await?;
-        values.insert(0, first);
-        Ok(values)
+        let Answers { first, second, more } = self.send(Commands::Made(first, commands.collect()), limit)?.await?;
+        Ok(std::iter::once(first).chain(second).chain(more).collect())
     }
 
     /// Leaves commands to be sent on the connection of now, unless there is none or the breaker is open. What is returned waits for the

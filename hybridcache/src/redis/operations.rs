@@ -1,13 +1,13 @@
 //! The contract of a driver, by commands and scripts. Each operation is one round trip.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Pipeline, Value};
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::courier::Commands;
+use super::courier::{Answers, Commands};
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
@@ -108,15 +108,15 @@ impl RedisDriver {
 
     /// Reads a record; where there is none, plants a lease if there is one, for so many milliseconds.
     async fn read(&self, key: &[u8], lease: Option<(&[u8], u64)>, with_remaining: bool) -> Result<Found, Fault> {
-        let hash = self.hasher.hash_one(key) | 1;
+        let hash = xxh3_64(key) | 1;
         let known: &AtomicU64 = &self.large_keys[(hash >> 32) as usize % self.large_keys.len()];
         let was_large = known.load(Relaxed) == hash;
         let (link, limit) = match was_large {
             true => (&self.large, self.options.write_timeout),
             false => (&self.small, self.options.read_timeout),
         };
-        let (first, mut second) = link.send(Commands::Read { key, lease, with_remaining }, limit)?.await?;
-        let (record, remaining) = match second.pop() {
+        let Answers { first, second, .. } = link.send(Commands::Read { key, lease, with_remaining }, limit)?.await?;
+        let (record, remaining) = match second {
             Some(record) => (record, reply::remaining(first)?),
             None => (first, None),
         };
