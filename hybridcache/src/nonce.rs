@@ -20,7 +20,7 @@ thread_local! {
 
 /// Draws a nonce from the operating system, so that nobody can guess it and no two nodes draw the same.
 ///
-/// It is drawn ahead, by the thread, and stirred with the time of day as it is used.
+/// It is drawn ahead, by the thread, and stirred with the time as it is used.
 ///
 /// Interleaving that the time defeats: a process is copied, by a fork or with its whole machine by a snapshot that two others start
 /// from, and with it what was drawn; both ask for the same key, plant the same lease, and each may fill under the lease of the other.
@@ -33,6 +33,12 @@ thread_local! {
 #[cfg(feature = "redis")]
 pub(crate) fn nonce() -> Nonce {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    nonce_at(since.as_nanos() as u64)
+}
+
+/// [`nonce`], for who knows the time already, by any clock that counts nanoseconds and was read for this nonce.
+#[cfg(feature = "redis")]
+pub(crate) fn nonce_at(now: u64) -> Nonce {
     let drawn = STOCK.try_with(|stock| {
         let (bytes, left) = &mut *stock.borrow_mut();
         if *left == 0 {
@@ -50,7 +56,7 @@ pub(crate) fn nonce() -> Nonce {
         draw(&mut bytes);
         bytes
     });
-    Nonce::from_be_bytes(bytes) ^ since.as_nanos()
+    Nonce::from_be_bytes(bytes) ^ Nonce::from(now)
 }
 
 #[cfg(feature = "redis")]
@@ -73,9 +79,11 @@ mod tests {
 
     #[test]
     fn threads_draw_nonces_of_their_own() {
-        let draw = || std::thread::spawn(|| (0..3 * DRAWN).map(|_| nonce()).collect::<Vec<_>>());
-        let threads = [(); 4].map(|()| draw());
-        let drawn: HashSet<Nonce> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let draw = || (0..3 * DRAWN).map(|_| nonce()).collect::<Vec<_>>();
+        let drawn: HashSet<Nonce> = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(draw));
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
         assert_eq!(drawn.len(), 4 * 3 * DRAWN);
     }
 }

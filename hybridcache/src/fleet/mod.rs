@@ -220,7 +220,9 @@ impl Fleet {
 
     /// Whether a record of the remote tier may be used (R14).
     pub(crate) fn judge(&self, born: Born, name: &str) -> Verdict {
-        self.node.lock().judge(born, name, self.clock.now_precise())
+        // As late as it can be: the cheap clock, and by how much that may lag.
+        let now = self.clock.now().saturating_add(self.clock.lag());
+        self.node.lock().judge(born, name, now)
     }
 
     /// Loads what is known of clears, for who has to judge a record now.

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
@@ -23,6 +23,9 @@ use crate::rt::io::{self, Alarm, oneshot};
 /// The part of what may be under way that is sent as one, about. More would save nothing, and keep the first waiting for the answer to
 /// the last.
 const TOGETHER: usize = 8;
+
+/// A deadline that is never reached, and that timers can express.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What the server said to each command of a request: to most there are one or two.
 pub(super) struct Answers {
@@ -48,13 +51,20 @@ pub(super) enum Commands<'a> {
 struct Request {
     first: Cmd,
     more: Vec<Cmd>,
+    wait: Wait,
+}
+
+/// A caller's wait.
+struct Wait {
+    since: Instant,
+    until: Instant,
     caller: Caller,
 }
 
 /// Who waits for a request.
 pub(super) struct Caller {
-    pub(super) since: Instant,
-    pub(super) until: Instant,
+    /// For how long, from when the courier takes the request.
+    pub(super) limit: Duration,
     /// It finds out whether the server is back.
     pub(super) probe: bool,
     pub(super) answer: oneshot::Sender<Result<Answers, Fault>>,
@@ -166,7 +176,7 @@ struct Courier {
 /// What was sent as one.
 struct Batch {
     /// How many commands each has beside its first, and who waits, unless the wait is over.
-    callers: Vec<(usize, Option<Caller>)>,
+    waits: Vec<(usize, Option<Wait>)>,
     commands: usize,
     reply: Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>,
 }
@@ -199,7 +209,7 @@ impl Courier {
             && let Some(batch) = self.under_way.pop_front()
         {
             self.commands -= batch.commands;
-            self.hand_out(batch.callers, reply);
+            self.hand_out(batch.waits, reply);
         }
     }
 
@@ -214,8 +224,10 @@ impl Courier {
         drop(waiting);
         let mut bytes = &self.taken.bytes[..];
         let mut next = |length| bytes.split_off(..length).unwrap_or_default();
+        let since = Instant::now();
         for (spelled, caller) in self.taken.requests.drain(..) {
-            self.alarm.go_off_by(caller.until);
+            let wait = Wait { since, until: since.checked_add(caller.limit).unwrap_or(since + FOR_EVER), caller };
+            self.alarm.go_off_by(wait.until);
             let (first, more) = match spelled {
                 Spelled::Made(first, more) => (first, more),
                 Spelled::Read { key, lease, with_remaining } => {
@@ -231,7 +243,7 @@ impl Courier {
                     if with_remaining { (about("PTTL", key, 0), vec![read]) } else { (read, Vec::new()) }
                 }
             };
-            self.held.push_back(Request { first, more, caller });
+            self.held.push_back(Request { first, more, wait });
         }
         self.taken.bytes.clear();
         (closed, nothing)
@@ -244,7 +256,7 @@ impl Courier {
             any = true;
             // The first look at it is what sends it.
             match batch.reply.as_mut().poll(cx) {
-                Poll::Ready(reply) => self.hand_out(batch.callers, reply),
+                Poll::Ready(reply) => self.hand_out(batch.waits, reply),
                 Poll::Pending => {
                     self.commands += batch.commands;
                     self.under_way.push_back(batch);
@@ -259,21 +271,21 @@ impl Courier {
             return None;
         }
         let mut pipeline = Pipeline::with_capacity(self.held.len().min(self.room / TOGETHER));
-        let mut callers = Vec::with_capacity(self.held.len().min(self.room / TOGETHER));
-        while let Some(Request { first, more, caller }) = self.held.pop_front() {
+        let mut waits = Vec::with_capacity(self.held.len().min(self.room / TOGETHER));
+        while let Some(Request { first, more, wait }) = self.held.pop_front() {
             let commands = 1 + more.len();
-            if caller.answer.is_closed() {
+            if wait.caller.answer.is_closed() {
                 // Whoever went away before it was sent has no use for it.
-                self.give_up(&caller);
+                self.give_up(&wait.caller);
                 continue;
             }
             // One that is larger than all the room there is goes alone.
             let fits = self.commands + pipeline.len() + commands <= self.room;
-            if !(fits || self.under_way.is_empty() && callers.is_empty()) {
-                self.held.push_front(Request { first, more, caller });
+            if !(fits || self.under_way.is_empty() && waits.is_empty()) {
+                self.held.push_front(Request { first, more, wait });
                 break;
             }
-            callers.push((more.len(), Some(caller)));
+            waits.push((more.len(), Some(wait)));
             pipeline.add_command(first);
             for command in more {
                 pipeline.add_command(command);
@@ -288,57 +300,54 @@ impl Courier {
         }
         let mut connection = self.connection.clone();
         let reply = async move { connection.send_packed_commands(&pipeline, 0, commands).await };
-        Some(Batch { callers, commands, reply: Box::pin(reply) })
+        Some(Batch { waits, commands, reply: Box::pin(reply) })
     }
 
-    fn hand_out(&self, callers: Vec<(usize, Option<Caller>)>, reply: RedisResult<Vec<Value>>) {
+    fn hand_out(&self, waits: Vec<(usize, Option<Wait>)>, reply: RedisResult<Vec<Value>>) {
         let Some(link) = self.link.upgrade() else { return };
         let Ok(values) = reply else {
-            return callers.into_iter().filter_map(|(_, caller)| caller).for_each(|caller| self.fail(caller, true));
+            return waits.into_iter().filter_map(|(_, wait)| wait).for_each(|wait| self.fail(wait, true));
         };
         link.answered(self.generation);
         let mut values = values.into_iter();
-        for (more, caller) in callers {
+        for (more, wait) in waits {
             let mut said = values.by_ref().take(1 + more).inspect(|value| link.note(self.generation, value));
             let Some(first) = said.next() else { return };
             let answers = Answers { first, second: said.next(), more: said.collect() };
-            if let Some(caller) = caller {
+            if let Some(wait) = wait {
                 // Nobody has to be there any more.
-                let _ = caller.answer.send(Ok(answers));
+                let _ = wait.caller.answer.send(Ok(answers));
             }
         }
     }
 
-    /// Ends the wait of those whose time is over.
+    /// Ends the waits whose time is over.
     fn expire(&mut self, now: Instant) {
-        let is_over = |caller: &mut Caller| caller.until <= now;
-        let mut over: Vec<_> = Vec::new();
-        for request in std::mem::take(&mut self.held) {
-            let Request { first, more, mut caller } = request;
-            if is_over(&mut caller) { over.push(caller) } else { self.held.push_back(Request { first, more, caller }) }
+        let mut over = Vec::new();
+        for Request { first, more, wait } in std::mem::take(&mut self.held) {
+            if wait.until <= now { over.push(wait) } else { self.held.push_back(Request { first, more, wait }) }
         }
         for batch in &mut self.under_way {
-            over.extend(batch.callers.iter_mut().filter_map(|(_, caller)| caller.take_if(is_over)));
+            over.extend(batch.waits.iter_mut().filter_map(|(_, wait)| wait.take_if(|wait| wait.until <= now)));
         }
-        let nobody = |batch: &Batch| batch.callers.iter().all(|(_, caller)| caller.is_none());
-        self.under_way.retain(|batch| !nobody(batch));
+        self.under_way.retain(|batch| batch.waits.iter().any(|(_, wait)| wait.is_some()));
         self.commands = self.under_way.iter().map(|batch| batch.commands).sum();
-        let held = self.held.iter().map(|request| &request.caller);
-        let sent = self.under_way.iter().flat_map(|batch| &batch.callers).filter_map(|(_, caller)| caller.as_ref());
-        if let Some(next) = held.chain(sent).map(|caller| caller.until).min() {
+        let held = self.held.iter().map(|request| &request.wait);
+        let sent = self.under_way.iter().flat_map(|batch| &batch.waits).filter_map(|(_, wait)| wait.as_ref());
+        if let Some(next) = held.chain(sent).map(|wait| wait.until).min() {
             self.alarm.go_off_by(next);
         }
-        over.into_iter().for_each(|caller| self.fail(caller, false));
+        over.into_iter().for_each(|wait| self.fail(wait, false));
     }
 
     /// Nobody knows whether it was executed; `broken` if the connection said so.
-    fn fail(&self, caller: Caller, broken: bool) {
+    fn fail(&self, Wait { since, caller, .. }: Wait, broken: bool) {
         // Whoever went away says nothing of the server.
         if caller.answer.is_closed() && !broken {
             return self.give_up(&caller);
         }
         if let Some(link) = self.link.upgrade() {
-            link.unanswered(self.generation, caller.probe, caller.since, broken);
+            link.unanswered(self.generation, caller.probe, since, broken);
         }
         let _ = caller.answer.send(Err(Fault::Unanswered));
     }

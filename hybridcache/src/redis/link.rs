@@ -32,9 +32,6 @@ const SILENT_AT_ALL: Duration = Duration::from_secs(1);
 /// How often the connection of the bus, on which nothing may ever be said, is asked whether it still is one.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// A deadline that is never reached, and that timers can express.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 /// What the links of a driver count together.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -143,13 +140,11 @@ impl Link {
     ) -> Result<impl Future<Output = Result<Answers, Fault>> + use<>, Fault> {
         let (answer, answered) = oneshot::channel();
         let courier = {
-            let now = Instant::now();
             let mut state = self.state.lock();
             let State { connection, breaker, .. } = &mut *state;
             let connection = connection.as_ref().ok_or(Fault::Down)?;
-            let probe = breaker.admit(now).ok_or(Fault::Down)?;
-            let until = now.checked_add(limit).unwrap_or(now + FOR_EVER);
-            connection.leave(commands, Caller { since: now, until, probe, answer })
+            let probe = breaker.admit(Instant::now).ok_or(Fault::Down)?;
+            connection.leave(commands, Caller { limit, probe, answer })
         };
         if let Some(courier) = courier {
             courier.wake();

@@ -14,7 +14,7 @@ use crate::coherence::floors::{Born, Verdict};
 use crate::driver::{Awaited, Fault, Found};
 use crate::fleet::{Lease, Reading};
 use crate::key::text::KeyText;
-use crate::nonce::{Nonce, nonce};
+use crate::nonce::{Nonce, nonce_at};
 use crate::observe::{Event, Meter};
 use crate::record::{self, Purpose, Record};
 use crate::rt::broken::{Rule, is_broken};
@@ -80,13 +80,14 @@ impl<K, V: 'static> Remote<K, V> {
     /// `single_flight = fleet`, for up to `patience`.
     pub(super) async fn claim(&self, text: &KeyText, reload: bool, patience: Duration, meter: &Meter) -> Claim<V> {
         let key = self.place.key(text);
-        let began = self.fleet.clock.now_precise();
+        let mut began = None;
         let mut rounds = 0;
         while rounds < ROUNDS {
             let Some((Reading { asked, generation, .. }, born)) = self.reading_of(text).await else {
                 return Claim::Outage;
             };
-            let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce() };
+            let began = *began.get_or_insert(asked);
+            let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce_at(asked) };
             let lease = self.lease(attempt).encode();
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));

@@ -52,6 +52,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Ends a flight by way of the remote tier: by what is there, or by the body. The order is written here and nowhere else.
+    ///
+    /// What is done for want of a hit is boxed: a hit does not pay for its size.
     pub(in crate::cache) async fn lead_remotely<R, F, Fut>(
         &self,
         remote: &Remote<K, V>,
@@ -69,7 +71,7 @@ where
         let Some(text) = remote.spell(&leader.key.key) else {
             // No other process could name it in an eviction: it is kept nowhere.
             self.meter.count(Event::Unspellable);
-            let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+            let (start, returned) = Box::pin(self.run(Some(leader.id), body, R::failed)).await;
             let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
             return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
         };
@@ -97,7 +99,6 @@ where
                 Err(DEGRADED)
             }
         };
-        // Boxed: a hit does not pay for the size of a load.
         Box::pin(self.load_remotely(remote, leader, &text, right, want, share, context, body)).await
     }
 
