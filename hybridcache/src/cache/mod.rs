@@ -506,6 +506,21 @@ where
         self.memory.peek(self.hash(key), key, generation, now).flatten()
     }
 
+    /// Looks for several keys in memory.
+    fn look_for<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Batch<K, V> {
+        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
+        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new() };
+        for key in keys {
+            let value = self.get(&key);
+            if value.is_none() {
+                batch.missing.push((batch.found.len(), self.stored(&key)));
+            }
+            batch.found.push(value);
+        }
+        batch
+    }
+
     async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -516,21 +531,12 @@ where
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
     {
+        let batch = self.look_for(keys);
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
-            return self.get_many_or_load_remotely(remote, keys, loader).await;
+            return self.get_many_or_load_remotely(remote, batch, loader).await;
         }
-        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
-        let (ticket, generation) = (self.flights.ticket(), self.generation());
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        for key in keys {
-            let value = self.get(&key);
-            if value.is_none() {
-                missing.push((found.len(), self.stored(&key)));
-            }
-            found.push(value);
-        }
+        let Batch { ticket, generation, mut found, missing } = batch;
         if missing.is_empty() {
             return Ok(found);
         }
@@ -607,6 +613,16 @@ where
             self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
         }
     }
+}
+
+/// Several keys that are asked for at once.
+struct Batch<K, V> {
+    ticket: u64,
+    generation: u32,
+    /// What memory has, in the order of the keys.
+    found: Vec<Option<V>>,
+    /// What it lacks, by its place among them.
+    missing: Vec<(usize, Stored<K>)>,
 }
 
 /// A key in a log: the same for the same key of the same process, and nothing anybody could read.
