@@ -41,6 +41,14 @@ async fn a_reload_whose_result_is_not_kept_leaves_nothing_in_redis() {
     assert_eq!(said.await.result, "new");
     assert!(!stands(), "its loader does not want it");
     load().await;
+    let said = here.fetch(&7).reload().load(Share::none(), |context| async move {
+        context.ttl(Duration::from_millis(1));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        "late".to_owned()
+    });
+    assert_eq!(said.await.result, "late");
+    assert!(!stands(), "it ended while it was loaded");
+    load().await;
     here.refresh(&7, || async { "long".repeat(100) }).await;
     assert!(!stands(), "it cannot be encoded");
     assert_eq!(there.get(&7).await, None, "nobody gets what was before");

@@ -15,13 +15,12 @@ use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
 use crate::cache::flight::{Leader, Locked};
 use crate::cache::read::{Answered, Keep, Outcome, Want};
-use crate::driver::{Filled, Lives};
+use crate::driver::Filled;
 use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::observe::Event;
-use crate::record::Stamp;
 use crate::returned::{Returned, Share};
 use crate::rt::broken::{Rule, is_broken};
 use crate::time::{NEVER, deadline, nanos};
@@ -250,38 +249,24 @@ where
         key: &Stored<K>,
         text: &KeyText,
         right: Right,
-        Loaded { view, start, said }: Loaded<'_, V>,
+        loaded: Loaded<'_, V>,
     ) -> Filling {
-        let value = match view {
-            View::Value(value) if self.wants(view, said) => Some(value),
-            View::Nothing if self.wants(view, said) => None,
-            // Errors do not travel; the lease is given back as it is dropped.
-            View::Failed => {
-                let (ends, moving) = self.rules.lifetime(view, start, self.lag, None);
-                return Filling::Unsent(ends, moving);
-            }
-            View::Value(_) | View::Nothing => {
-                self.take_away(remote, key, &right).await;
-                return Filling::Unsent(0, None);
-            }
-        };
-        let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
+        let failed = matches!(loaded.view, View::Failed);
         let late = if is_broken(Rule::Born) { remote.fleet.reading().born } else { None };
-        let born = late.unwrap_or(right.born);
-        let stamp = Stamp { version: right.version, ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
-        let record = match remote.options.wire.encode(text, value, &stamp) {
-            Ok(record) => record,
-            Err(why) => {
-                self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
-                self.take_away(remote, key, &right).await;
-                return Filling::Unsent(deadline_of(ends, self.lag), moving);
-            }
-        };
+        let packed = self.pack(remote, key, text, loaded, right.version, late.unwrap_or(right.born));
+        let (ends, moving) = (packed.ends, packed.moving);
         let now = self.clock.now_precise();
-        let lives = lives(ends, moving, now);
+        let lives = packed.lives(now);
+        let Some(record) = packed.record else {
+            // A reload that failed leaves what was there. A lease is given back as it is dropped.
+            if !failed {
+                self.take_away(remote, key, &right).await;
+            }
+            return Filling::Unsent(deadline_of(ends, self.lag), moving);
+        };
         // It ended while it was loaded.
         if lives.now < Duration::from_millis(1) {
+            self.take_away(remote, key, &right).await;
             return Filling::Rejected;
         }
         let wake = bus::wake(right.version, remote.named(text), None);
@@ -342,17 +327,6 @@ where
         let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
         let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);
         Keep::Until { deadline: ends.min(briefly), moving: None, mark }
-    }
-}
-
-/// How long something lives in the remote tier that ends at `ends`, and slides until then if it moves.
-pub(super) fn lives(ends: u64, moving: Option<Movement>, now: u64) -> Lives {
-    let left = |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
-    match moving {
-        Some(Movement { idle, .. }) if idle != 0 => {
-            Lives { now: left(ends.min(now.saturating_add(idle))), at_most: (ends != NEVER).then(|| left(ends)) }
-        }
-        _ => Lives { now: left(ends), at_most: None },
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Remote;
-use super::lead::lives;
+use super::lead::Loaded;
 use super::member::Entry;
 use crate::cache::Inner;
 use crate::cache::builder::OnOutage;
@@ -22,7 +22,7 @@ use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::nonce::{Nonce, nonce};
 use crate::observe::Event;
-use crate::record::{SETTLING, Stamp};
+use crate::record::SETTLING;
 
 /// How many keys one script removes at most, with their neighbouring versions.
 const BATCH: usize = 1_000;
@@ -121,23 +121,12 @@ where
             return Ok(Evicted::Acknowledged);
         };
         let start = cache.clock.now_precise();
-        let reading = self.reading().await.filter(|_| cache.wants(View::Value(value), said));
-        let record = reading.and_then(|(_, born)| {
-            let stamp = Stamp { version: nonce(), ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
-            let encoded = self.options.wire.encode(&text, Some(value), &stamp);
-            encoded
-                .inspect_err(|why| {
-                    cache.meter.count(Event::Unencodable);
-                    tracing::warn!(cache = %cache.name, key = %cache.digest(&key), %why, "a value was not sent");
-                })
-                .ok()
-        });
-        let Some(record) = record else {
+        let loaded = Loaded { view: View::Value(value), start, said };
+        let packed = self.reading().await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
+        let Some((lives, Some(record))) = packed.map(|packed| (packed.lives(start), packed.record)) else {
             // What was there is gone all the same.
             return self.evict(cache, vec![key], intent).await;
         };
-        let (ends, moving) = cache.rules.lifetime(View::Value(value), start, 0, said.lifetime);
-        let lives = lives(ends, moving, start);
         let own = self.place.key(&text);
         let others: Vec<_> = self.place.keys_to_evict(&text).filter(|other| *other != own).collect();
         let body = self.body(std::slice::from_ref(&text));
