@@ -3,11 +3,12 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, Evicted, Share, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -95,6 +96,33 @@ async fn six_hundred_megabytes_are_a_value_like_any_other_and_stay_here() {
     let remote = cache.stats().remote;
     assert_eq!((runs.count(), remote.unencodable, remote.fills, remote.faults), (1, 1, 0, 0));
     until("the right to fill was given back", || server.ask(&["EXISTS", "{hc:test:0}large:v1:7"]).text() == "0").await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_arrive_in_time_costs_deadlines_until_it_is_evicted() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    // Another program's: 400 MB, which also keep the server from doing anything else.
+    server.ask(&["SETRANGE", "{hc:test:0}numbers:v1:7", "419430400", "!"]);
+    let runs = Runs::default();
+    let mut slowest = Duration::ZERO;
+    for key in 100..140 {
+        let began = Instant::now();
+        assert_ne!(load(&cache, 7, &runs).await.1, Tier::Redis);
+        load(&cache, key, &runs).await;
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < 3 * SECOND, "no call waits for longer than its deadlines: {slowest:?}");
+    cache.evict(&7).await.unwrap();
+    until("the eviction was sent", || !node.remote_health().unwrap().deferred).await;
+    assert_eq!(server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text(), "0");
+    until("all is well again", || {
+        cache.blocking().refresh(&200, || runs.run());
+        cache.stats().remote.fills > 0
+    })
+    .await;
     node.shutdown().await;
 }
 
