@@ -165,7 +165,7 @@ impl Fleet {
         let at = |mark: Mark| (generation, mark);
         match body {
             Body::Keys(keys) => match self.remote_keys(keys) {
-                Some(remote) => (Partition::Keys, self.driver.evict(&remote, None, bump).await.map(at)),
+                Some(remote) => (Partition::Keys, self.driver.evict(&remote, None, None, bump).await.map(at)),
                 // The versions of a cache that is not here are not known: all of it is cleared.
                 None => {
                     for name in keys.iter().map(|text| &text.cache) {

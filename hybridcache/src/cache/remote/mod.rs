@@ -4,6 +4,7 @@ mod claim;
 mod lead;
 mod many;
 mod member;
+mod packed;
 mod slide;
 mod write;
 
