@@ -10,6 +10,7 @@ use hybridcache_tests::history::harness::{Plan, run};
 use hybridcache_tests::history::nemesis::Fault;
 use hybridcache_tests::history::operation::What;
 use hybridcache_tests::history::storm::storm;
+use hybridcache_tests::say;
 
 /// How long faults are inflicted, in seconds, by `HYBRIDCACHE_HISTORIES_SECONDS`; three minutes if it says nothing. And their seed, by
 /// `HYBRIDCACHE_HISTORIES_SEED`; another one each time if it says nothing.
@@ -28,7 +29,7 @@ fn plan() -> Plan {
 #[test]
 fn nothing_that_is_promised_is_broken_by_any_fault() {
     let report = run(&plan());
-    println!("{report}");
+    say(&report);
     assert!(report.violations().is_empty(), "promises were broken: {report}");
     assert!(report.shortcomings().is_empty(), "the run shows too little: {:?}", report.shortcomings());
 }
@@ -37,7 +38,7 @@ fn nothing_that_is_promised_is_broken_by_any_fault() {
 fn a_cold_key_is_loaded_once_for_thousands_of_callers_in_four_processes() {
     for keys in [1, 100] {
         let storm = storm(Path::new(env!("CARGO_BIN_EXE_histories")), keys, 1_000);
-        println!("{keys} keys: {} reads, {} loads", storm.reads.len(), storm.loads);
+        say(format_args!("{keys} keys: {} reads, {} loads", storm.reads.len(), storm.loads));
         assert_eq!(storm.reads.len(), 4_000);
         assert_eq!(storm.loads as u64, keys);
         let waited = storm.reads.iter().filter(|read| matches!(read.what, What::Shared | What::Redis)).count() as u64;
@@ -79,7 +80,7 @@ fn each_rule_that_is_broken_breaks_a_promise() {
             let report = run(&broken);
             report.violations().first().map(|violation| format!("{}: {}", violation.promise, violation.story))
         });
-        println!("{rule}: {noticed:?}");
+        say(format_args!("{rule}: {noticed:?}"));
         if noticed.is_none() {
             unnoticed.push(rule);
         }

@@ -31,6 +31,13 @@ pub const INSTANT: Duration = Duration::from_nanos(1);
 pub const POLICIES: [Policy; 7] =
     [Policy::S3Fifo, Policy::Lru, Policy::Lfu, Policy::Fifo, Policy::Mru, Policy::Clock, Policy::Adaptive];
 
+/// Says something past the test runner, which shows what tests print only when they fail.
+pub fn say(what: impl std::fmt::Display) {
+    use std::io::Write;
+
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
 /// Counts how often a body ran. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Runs(Arc<AtomicUsize>);

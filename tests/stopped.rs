@@ -14,7 +14,7 @@ use hybridcache_tests::history::operation::{Operation, What};
 use hybridcache_tests::history::{database::Commit, now};
 use hybridcache_tests::proxy::Proxy;
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{Random, SECOND, until};
+use hybridcache_tests::{Random, SECOND, say, until};
 
 const OUTAGE: Duration = Duration::from_secs(20);
 const TTL: Duration = Duration::from_secs(120);
@@ -195,7 +195,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
     let at_first = slowest(during(stopped - nanos(SECOND), stopped + nanos(SECOND)));
     let later = slowest(during(stopped + nanos(SECOND), back));
     let written = slowest(operations.iter().filter(|operation| !operation.is_read()));
-    println!("slowest read at first {at_first:?}, later {later:?}; slowest write {written:?}");
+    say(format_args!("slowest read at first {at_first:?}, later {later:?}; slowest write {written:?}"));
     assert!(at_first < READ + WRITE + BUSY, "{at_first:?}");
     assert!(later < READ + BUSY, "{later:?}");
     assert!(written < WRITE + BUSY, "{written:?}");
@@ -204,12 +204,12 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
 
     let before = from_memory(during(began, stopped).filter(eventual));
     let meanwhile = from_memory(during(stopped, back).filter(eventual));
-    println!("eventual: {before:.4} from memory before, {meanwhile:.4} in the outage");
+    say(format_args!("eventual: {before:.4} from memory before, {meanwhile:.4} in the outage"));
     assert!(meanwhile >= 0.98 * before, "{meanwhile} after {before}");
     let bounded_after = from_memory(during(stopped + nanos(BOUND + SECOND), back).filter(bounded));
-    println!("bounded: {bounded_after:.4} from memory when the bound is over");
+    say(format_args!("bounded: {bounded_after:.4} from memory when the bound is over"));
 
-    println!("in step, and nothing owed, {in_step:?} after the return");
+    say(format_args!("in step, and nothing owed, {in_step:?} after the return"));
     assert!(in_step < SECOND, "{in_step:?}");
     // Hits again within a second of the return, in each process, from Redis and from the memory that depends on it.
     for process in [1, 2] {
@@ -217,7 +217,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
             |what| during(back, u64::MAX).filter(bounded).find(|read| read.process == process && read.what == what);
         for what in [What::Redis, What::Memory] {
             let first = Duration::from_nanos(hits(what).expect("there are some").end - back);
-            println!("process {process}: the first from {what:?} {first:?} after the return");
+            say(format_args!("process {process}: the first from {what:?} {first:?} after the return"));
             assert!(first < SECOND, "{first:?}");
         }
     }
@@ -236,7 +236,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
             ..History::default()
         };
         let judgement = judge(&history, &Promises { staleness, overstay: 0, lifetime: |_| nanos(TTL) });
-        println!("{judgement}");
+        say(&judgement);
         assert!(judgement.violations.is_empty(), "{judgement}");
     }
 
@@ -244,7 +244,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
     for proxy in &proxies {
         let attempts: Vec<_> =
             proxy.attempts().into_iter().filter(|at| (stopped_at..back_at + SECOND).contains(at)).collect();
-        println!("{} attempts to connect", attempts.len());
+        say(format_args!("{} attempts to connect", attempts.len()));
         assert!(attempts.len() >= 3, "silence is noticed");
         for four in attempts.windows(4) {
             assert!(four[3] - four[0] > SECOND / 2 - BUSY / 3, "{:?}", four[3] - four[0]);
