@@ -78,7 +78,9 @@ async fn namespaces_are_checked_when_the_manager_is_built() {
         let manager = CacheManager::builder().namespace(namespace).build().await.unwrap();
         assert_eq!(manager.namespace(), Some(namespace));
     }
-    for namespace in ["", "a b", "a:b", "é", "a/b", "{a}"] {
+    let (longest, too_long) = ("x".repeat(256), "x".repeat(257));
+    assert!(CacheManager::builder().namespace(longest).build().await.is_ok());
+    for namespace in ["", "a b", "a:b", "é", "a/b", "{a}", &too_long] {
         let error = CacheManager::builder().namespace(namespace).build().await.unwrap_err();
         assert!(matches!(error, Error::Option { option: "namespace", .. }), "{namespace:?}: {error}");
     }

@@ -84,10 +84,12 @@ fn what_could_not_work_is_refused() {
 
 #[test]
 fn a_name_is_part_of_each_key() {
-    for name in ["", "*"] {
-        let builder: Builder<u64, String> = Cache::builder(name);
+    let (longest, too_long) = ("x".repeat(1 << 10), "x".repeat((1 << 10) + 1));
+    assert!(Cache::<u64, String>::builder(longest).ttl(MINUTE).hybrid(MsgPack).build().is_ok());
+    for name in ["", "*", &too_long] {
+        let builder: Builder<u64, String> = Cache::builder(name.to_owned());
         assert_eq!(refused(builder.ttl(MINUTE).hybrid(MsgPack)).0, "name");
-        let in_memory: Builder<u64, String> = Cache::builder(name);
+        let in_memory: Builder<u64, String> = Cache::builder(name.to_owned());
         assert!(in_memory.build().is_ok());
     }
 }

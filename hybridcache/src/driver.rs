@@ -83,6 +83,19 @@ pub(crate) struct Bump<'a> {
     pub(crate) tail: &'a [u8],
 }
 
+/// What a put puts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Put<'a> {
+    /// The value, as a record.
+    pub(crate) record: &'a [u8],
+    /// For how long.
+    pub(crate) lives: Lives,
+    /// The intent under which it was written.
+    pub(crate) ended: Option<Nonce>,
+    /// How long the key settles for if it is not put.
+    pub(crate) settle: Duration,
+}
+
 /// What happens on the bus. Delivered in order, one at a time, from the driver's own task: the receiver must not wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum BusEvent<'a> {
@@ -141,7 +154,7 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Lets exactly this lease live for `lease_for` from now. `false` if it no longer stands.
     fn renew<'a>(&'a self, key: &'a [u8], lease: &'a [u8], lease_for: Duration) -> Answer<'a, bool>;
 
-    /// Takes exactly this lease away; if it was flagged, publishes `wake`.
+    /// Takes exactly this record away. If it is a lease and was flagged, publishes `wake`.
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()>;
 
     /// Flags exactly this lease, so that its fill or release is announced.
@@ -151,25 +164,26 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// its [`Lives::at_most`]. Returns how long it lives from now on; `None` if another stands there, or none.
     fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, Option<Duration>>;
 
-    /// Removes the keys (up to 1 000) or, with `instead`, puts that record in the place of each for so long; then takes the next
-    /// number, then publishes. In this order.
+    /// Removes what is under the keys (up to 1 000), but for intents of other writers: they stay, each until it ends. The intent
+    /// `ended` goes too; with `planted` that one is there from now on, for so long. Then takes the next number, then publishes. In
+    /// this order.
     fn evict<'a>(
         &'a self,
         keys: &'a [Vec<u8>],
-        instead: Option<(&'a [u8], Duration)>,
+        ended: Option<Nonce>,
+        planted: Option<(Nonce, Duration)>,
         bump: Bump<'a>,
     ) -> Answer<'a, Mark>;
 
-    /// Puts a value; with `expected`, only if exactly that lease is there (its waiter flag aside), and else removes the key.
-    /// Where the server has no memory for it, the key is removed too. Removes `others`. Then takes
-    /// the next number, then publishes. The `bool` is whether the record was put.
+    /// Puts a value, and ends the intent `ended`: with one, only if nobody else has touched the key since it was planted, without
+    /// one, only if no other writer has one. Else, and where the server has no memory for it, this is an evict, which loads do not
+    /// fill again for `settle`. The `others` are evicted. Then takes the next number, then publishes. The `bool` is whether the
+    /// record was put.
     fn put<'a>(
         &'a self,
         key: &'a [u8],
         others: &'a [Vec<u8>],
-        expected: Option<&'a [u8]>,
-        record: &'a [u8],
-        lives: Lives,
+        put: Put<'a>,
         bump: Bump<'a>,
     ) -> Answer<'a, (Mark, bool)>;
 

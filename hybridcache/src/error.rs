@@ -23,7 +23,8 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
     },
-    /// A cache of this name exists, with other key or value types.
+    /// A cache of this name exists, with other key or value types. Two in one remote tier would read each other's values: give one
+    /// of them another `name`, or another `version`.
     #[error("the cache `{name}` has key and value types {actual}, not {asked}")]
     OtherTypes {
         /// The name that was asked for.

@@ -18,6 +18,8 @@ use crate::observe::Stats;
 #[cfg(feature = "redis")]
 use crate::redis::{RedisDriver, RedisOptions};
 
+/// It is part of each key in a remote tier.
+const LONGEST_NAMESPACE: usize = 256;
 /// What a manager is called in the remote tier that was given no name.
 #[cfg(feature = "redis")]
 const NAMESPACE: &str = "default";
@@ -185,7 +187,7 @@ pub struct ManagerBuilder {
 }
 
 impl ManagerBuilder {
-    /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`.
+    /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`, at most 256 of them.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
@@ -245,11 +247,11 @@ impl ManagerBuilder {
     pub async fn build(self) -> Result<CacheManager, Error> {
         if let Some(namespace) = &self.namespace {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-            if namespace.is_empty() || !namespace.chars().all(allowed) {
+            if namespace.is_empty() || namespace.len() > LONGEST_NAMESPACE || !namespace.chars().all(allowed) {
                 return Err(Error::option(
                     namespace,
                     "namespace",
-                    "is made of letters, digits, `_`, `.` and `-`, and is not empty",
+                    "is made of 1 to 256 letters, digits, `_`, `.` and `-`",
                 ));
             }
         }

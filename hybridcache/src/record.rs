@@ -2,24 +2,26 @@
 //!
 //! Numbers are big-endian. What a byte is depends on the kind of the record:
 //!
-//! | at | bytes | `VALUE` (1), `NONE` (2) | `LEASE` (3), `INTENT` (4) |
-//! |---:|---:|---|---|
-//! | 0 | 2 | magic, `C1 68` (no text and no MessagePack begins like this) | the same |
-//! | 2 | 1 | format, 1 | the same |
-//! | 3 | 1 | kind | the same |
-//! | 4 | 1 | 0 | 1 once somebody waits for the fill, else 0 |
-//! | 5 | 1 | codec; 0 in `NONE` | purpose |
-//! | 6 | 1 | compression; 0 if there is none | 0 |
-//! | 7 | 1 | number of tags | 0 |
-//! | 8 | 16 | version: the nonce of the lease that this filled | nonce of the attempt |
-//! | 24 | 8 | check | node that holds it; here it ends |
-//! | 32 | 8 | when it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever | |
-//! | 40 | 16 | epoch of the meta partition that `born` belongs to | |
-//! | 56 | 8 | `born`: the number of the meta partition that was known when the lease was asked for | |
-//! | 64 | 4 | schema version | |
-//! | 68 | 4 | length of the value before compression; 0 in `NONE` | |
-//! | 72 | 8 each | hashes of the tags | |
-//! | … | | the value, as codec and compression left it; nothing in `NONE` | |
+//! | at | bytes | `VALUE` (1), `NONE` (2) | `LEASE` (3) | `INTENT` (4) |
+//! |---:|---:|---|---|---|
+//! | 0 | 2 | magic, `C1 68` (no text and no MessagePack begins like this) | the same | the same |
+//! | 2 | 1 | format, 1 | the same | the same |
+//! | 3 | 1 | kind | the same | the same |
+//! | 4 | 1 | 0 | 1 once somebody waits for the fill, else 0 | 1 once anybody else has touched the key, else 0 |
+//! | 5 | 1 | codec; 0 in `NONE` | 0 | 0 |
+//! | 6 | 1 | compression; 0 if there is none | 0 | 0 |
+//! | 7 | 1 | number of tags | 0 | 0 |
+//! | 8 | 16 | version: the nonce of the lease that this filled | nonce of the attempt | nonce of a writer |
+//! | 24 | 8 | check | node that holds it; here it ends | when that one's intent ends, in ms like the next; then the next writer |
+//! | 32 | 8 | when it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever | | |
+//! | 40 | 16 | epoch of the meta partition that `born` belongs to | | |
+//! | 56 | 8 | `born`: the number of the meta partition that was known when the lease was asked for | | |
+//! | 64 | 4 | schema version | | |
+//! | 68 | 4 | length of the value before compression; 0 in `NONE` | | |
+//! | 72 | 8 each | hashes of the tags | | |
+//! | … | | the value, as codec and compression left it; nothing in `NONE` | | |
+//!
+//! Intents are written by scripts alone (`redis::scripts`), and here told apart from the rest.
 //!
 //! The *check* is xxh3 of everything from byte 40 on, seeded with the hash of the key's whole text: a value that
 //! belongs to another key (a long key travels as a hash) and one that is damaged are both found out. A script may
@@ -42,6 +44,13 @@ pub(crate) const MAX_TAGS: usize = u8::MAX as usize;
 const CHECK_AT: usize = 24;
 const CHECKED_FROM: usize = 40;
 const HEADER: usize = 72;
+/// How an intent begins: scripts know it by that.
+pub(crate) const INTENT_HEAD: [u8; 4] = [MAGIC[0], MAGIC[1], FORMAT, INTENT];
+/// What an entry of an intent is that no writer made: replicas are to catch up, so loads may not fill, but puts may.
+pub(crate) const SETTLING: Nonce = 0;
+
+/// What a writer is in an intent: its nonce, and when it ends.
+const WRITER: usize = 24;
 const LEASE_LENGTH: usize = CHECK_AT + 8;
 const MAGIC: [u8; 2] = [0xC1, b'h'];
 const FORMAT: u8 = 1;
@@ -49,8 +58,6 @@ const VALUE: u8 = 1;
 const NONE: u8 = 2;
 const LEASE: u8 = 3;
 const INTENT: u8 = 4;
-const LOAD: u8 = 0;
-const WRITE: u8 = 1;
 
 /// A record, borrowed from its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +66,8 @@ pub(crate) enum Record<'a> {
     Filled(Filled<'a>),
     /// A load is under way: who holds the lease may fill, and nobody else.
     Lease(Lease),
-    /// Loads may run, and none may fill.
-    Intent(Lease),
+    /// Writes are under way: loads may run, and none may fill.
+    Intent,
 }
 
 /// What a load came to.
@@ -101,26 +108,15 @@ pub(crate) enum Content<'a> {
     },
 }
 
-/// A claim to a key.
+/// A load's claim to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     /// Names the attempt.
     pub(crate) nonce: Nonce,
     /// The node that holds it.
     pub(crate) node: u64,
-    /// What for.
-    pub(crate) purpose: Purpose,
     /// Somebody waits for the fill to be announced.
     pub(crate) awaited: bool,
-}
-
-/// What a lease is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A reader missed, and loads.
-    Load,
-    /// A writer changes the source, and may put what it wrote.
-    Write,
 }
 
 /// What a record says of a value beside the value.
@@ -161,8 +157,18 @@ impl<'a> Record<'a> {
             _ if format != FORMAT => Err(Malformed::Newer),
             VALUE | NONE => Filled::decode(kind, rest).map(Self::Filled),
             LEASE => Lease::decode(rest).map(Self::Lease),
-            INTENT => Lease::decode(rest).map(Self::Intent),
+            INTENT => Self::decode_intent(rest),
             _ => Err(Malformed::Newer),
+        }
+    }
+
+    fn decode_intent(mut rest: Unread<'a>) -> Result<Self, Malformed> {
+        let [touched, reserved @ ..] = rest.array::<4>()?;
+        match rest.0.len() {
+            0 => Err(Malformed::Truncated),
+            writers if writers % WRITER != 0 => Err(Malformed::Truncated),
+            _ if touched > 1 || reserved != [0; 3] => Err(Malformed::Damaged),
+            _ => Ok(Self::Intent),
         }
     }
 }
@@ -231,37 +237,19 @@ pub(crate) fn encode_filled(key_hash: u64, schema: u32, stamp: &Stamp<'_>, conte
 
 impl Lease {
     fn decode(mut rest: Unread<'_>) -> Result<Self, Malformed> {
-        let [flag, purpose, compression, tags] = rest.array()?;
+        let [flag, reserved @ ..] = rest.array::<4>()?;
         let (nonce, node) = (rest.u128()?, rest.u64()?);
-        if flag > 1 || (compression, tags) != (0, 0) || !rest.0.is_empty() {
+        if flag > 1 || reserved != [0; 3] || !rest.0.is_empty() {
             return Err(Malformed::Damaged);
         }
-        let purpose = match purpose {
-            LOAD => Purpose::Load,
-            WRITE => Purpose::Write,
-            _ => return Err(Malformed::Newer),
-        };
-        Ok(Self { nonce, node, purpose, awaited: flag == 1 })
+        Ok(Self { nonce, node, awaited: flag == 1 })
     }
 
-    /// The record by which a load or a write claims a key.
+    /// The record by which a load claims a key.
     pub(crate) fn encode(&self) -> [u8; LEASE_LENGTH] {
-        self.encode_as(LEASE)
-    }
-
-    /// The record that keeps everybody from filling a key.
-    pub(crate) fn encode_intent(&self) -> [u8; LEASE_LENGTH] {
-        self.encode_as(INTENT)
-    }
-
-    fn encode_as(&self, kind: u8) -> [u8; LEASE_LENGTH] {
-        let purpose = match self.purpose {
-            Purpose::Load => LOAD,
-            Purpose::Write => WRITE,
-        };
         let [m0, m1] = MAGIC;
         let mut record = [0; LEASE_LENGTH];
-        record[..VERSION_AT].copy_from_slice(&[m0, m1, FORMAT, kind, self.awaited.into(), purpose, 0, 0]);
+        record[..VERSION_AT].copy_from_slice(&[m0, m1, FORMAT, LEASE, self.awaited.into(), 0, 0, 0]);
         record[VERSION_AT..CHECK_AT].copy_from_slice(&self.nonce.to_be_bytes());
         record[CHECK_AT..].copy_from_slice(&self.node.to_be_bytes());
         record
@@ -309,8 +297,12 @@ mod tests {
 
     const KEY: u64 = 0xfeed;
 
-    fn lease(nonce: Nonce, node: u64, write: bool, awaited: bool) -> Lease {
-        Lease { nonce, node, purpose: if write { Purpose::Write } else { Purpose::Load }, awaited }
+    fn lease(nonce: Nonce, node: u64, awaited: bool) -> Lease {
+        Lease { nonce, node, awaited }
+    }
+
+    fn intent(writers: usize) -> Vec<u8> {
+        [&MAGIC[..], &[FORMAT, INTENT, 1, 0, 0, 0], &[7; WRITER].repeat(writers)].concat()
     }
 
     fn stamp(tags: &[u64]) -> Stamp<'_> {
@@ -344,11 +336,11 @@ mod tests {
         }
 
         #[test]
-        fn leases_and_intents_are_decoded(nonce: Nonce, node: u64, write: bool, awaited: bool) {
-            let lease = lease(nonce, node, write, awaited);
-            let (plain, intent) = (lease.encode(), lease.encode_intent());
-            prop_assert_eq!(Record::decode(&plain), Ok(Record::Lease(lease)));
-            prop_assert_eq!(Record::decode(&intent), Ok(Record::Intent(lease)));
+        fn leases_and_intents_are_decoded(nonce: Nonce, node: u64, awaited: bool, writers in 1..5_usize) {
+            let lease = lease(nonce, node, awaited);
+            let (leased, intended) = (lease.encode(), intent(writers));
+            prop_assert_eq!(Record::decode(&leased), Ok(Record::Lease(lease)));
+            prop_assert_eq!(Record::decode(&intended), Ok(Record::Intent));
         }
 
         #[test]
@@ -361,8 +353,8 @@ mod tests {
     #[test]
     fn scripts_find_what_they_compare() {
         let nonce = Nonce::from_be_bytes(*b"0123456789abcdef");
-        let asleep = lease(nonce, 1, false, false).encode();
-        let awaited = lease(nonce, 1, false, true).encode();
+        let asleep = lease(nonce, 1, false).encode();
+        let awaited = lease(nonce, 1, true).encode();
         assert_eq!((asleep[FLAG_AT], awaited[FLAG_AT]), (0, 1));
         assert_eq!(asleep[..FLAG_AT], awaited[..FLAG_AT]);
         assert_eq!(asleep[FLAG_AT + 1..], awaited[FLAG_AT + 1..], "the flag is a byte of its own");
@@ -384,8 +376,7 @@ mod tests {
         let records = [
             encode_filled(KEY, 1, &stamp(&[1, 2, 3]), value(b"value")),
             encode_filled(KEY, 1, &stamp(&[1]), Content::Nothing),
-            lease(1, 2, true, true).encode().to_vec(),
-            lease(1, 2, false, false).encode_intent().to_vec(),
+            lease(1, 2, true).encode().to_vec(),
         ];
         for record in records {
             for length in 0..record.len() {
@@ -396,14 +387,27 @@ mod tests {
             longer.push(0);
             assert_eq!(Record::decode(&longer), Err(Malformed::Damaged), "{record:?}");
         }
+        for length in 2..8 + 2 * WRITER {
+            let whole = length > 8 && (length - 8) % WRITER == 0;
+            let expected = if whole { Ok(Record::Intent) } else { Err(Malformed::Truncated) };
+            assert_eq!(Record::decode(&intent(2)[..length]), expected, "{length}");
+        }
     }
 
     #[test]
-    fn a_later_format_kind_or_purpose_is_newer() {
-        for (at, byte) in [(2, 2), (2, 0), (3, 0), (3, 5), (5, 2)] {
-            let mut record = lease(1, 2, false, false).encode();
-            record[at] = byte;
-            assert_eq!(Record::decode(&record), Err(Malformed::Newer), "{byte} at {at}");
+    fn a_later_format_or_kind_is_newer_and_what_is_reserved_is_damage() {
+        for record in [lease(1, 2, false).encode().to_vec(), intent(1)] {
+            let with = |at: usize, byte| {
+                let mut record = record.clone();
+                record[at] = byte;
+                record
+            };
+            for (at, byte) in [(2, 2), (2, 0), (3, 0), (3, 5)] {
+                assert_eq!(Record::decode(&with(at, byte)), Err(Malformed::Newer), "{byte} at {at}");
+            }
+            for (at, byte) in [(4, 2), (5, 1), (6, 1), (7, 1)] {
+                assert_eq!(Record::decode(&with(at, byte)), Err(Malformed::Damaged), "{byte} at {at}");
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Annotated functions on remote tiers.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use hybridcache::{cache_evict, cache_put, cached};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Runs, block_on, until};
@@ -38,6 +40,29 @@ fn rewrite(name: &str) {
 async fn replace(id: u64) -> Result<(), std::io::Error> {
     let _ = id;
     Ok(())
+}
+
+static AHEAD: AtomicU64 = AtomicU64::new(0);
+
+#[cached(ttl = "1h", tier = hybrid, refresh_ahead = 0.000_000_003)]
+async fn ahead(id: u64) -> u64 {
+    let _ = id;
+    AHEAD.fetch_add(1, Relaxed)
+}
+
+#[tokio::test]
+async fn a_reload_behind_the_caller_is_for_all_processes() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    until("the reload is in Redis", || {
+        a.scope_blocking(|| block_on(ahead(7)));
+        a.scope_blocking(|| ahead::cache().stats().remote.fills) >= 2
+    })
+    .await;
+    assert!(b.scope(ahead(7)).await > 0);
+    assert_eq!(b.scope_blocking(|| ahead::cache().stats().remote.hits), 1);
+    a.shutdown().await;
+    b.shutdown().await;
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
 mod annotated;
+mod kept;
 mod outage;
 mod plain;
 mod queued;
 mod round_trips;
 mod sliding;
+mod strange;
 mod writes;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::{Json, MsgPack};
-use hybridcache::{Cache, CacheManager, Evicted, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Error, Evicted, RedisOptions, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -80,7 +80,9 @@ async fn a_write_that_is_cancelled_leaves_nothing_in_the_way() {
 #[tokio::test]
 async fn a_thousand_keys_are_evicted_in_one_go_and_read_in_one_go() {
     let server = RedisServer::start();
-    let node = node(&server).await;
+    // An answer that is late is none, and a busy machine may take its time for a thousand.
+    let redis = RedisOptions::new(server.url()).read_timeout(Duration::from_secs(5));
+    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
     let cache = numbers(&node);
     let keys: Vec<u64> = (0..1_000).collect();
     let load = |keys: Vec<u64>| async move { Ok::<_, ()>(keys.into_iter().map(|key| (key, key + 1)).collect()) };
@@ -127,6 +129,46 @@ async fn a_record_of_another_codec_is_a_miss_and_is_overwritten() {
     assert_eq!(there.stats().remote.undecodable, 1);
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_record_of_another_type_is_a_miss_and_is_overwritten() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let here = numbers(&a);
+    let there: Cache<u64, Vec<String>> =
+        Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(&b).build().unwrap();
+    load(&here, 7, &Runs::default()).await;
+    let texts = there.get_or_load(&7, || async { vec!["text".to_owned()] }).await;
+    assert_eq!(texts, ["text"], "of two services that share a namespace each has its own");
+    let remote = there.stats().remote;
+    assert_eq!((remote.undecodable, remote.fills), (1, 1));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_types_in_one_place_of_the_remote_tier_are_refused() {
+    fn of<V: Clone + Send + Sync + 'static>(node: &CacheManager, version: u32) -> Builder<u64, V> {
+        Cache::builder("numbers").version(version).ttl(MINUTE).manager(node)
+    }
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let numbers = of::<u64>(&node, 1).hybrid(MsgPack).build().unwrap();
+    match of::<String>(&node, 1).redis(Json).build() {
+        Err(Error::OtherTypes { name, asked, actual }) => {
+            assert_eq!(name, "numbers");
+            assert!(asked.contains("String") && actual.contains("(u64, u64)"), "{asked}, {actual}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // The same types, another version, or memory alone: none of them is in its way.
+    assert!(of::<u64>(&node, 1).redis(MsgPack).build().is_ok());
+    assert!(of::<String>(&node, 2).hybrid(MsgPack).build().is_ok());
+    assert!(of::<String>(&node, 1).build().is_ok());
+    drop(numbers);
+    until("it is gone with its last handle", || of::<String>(&node, 1).hybrid(MsgPack).build().is_ok()).await;
+    node.shutdown().await;
 }
 
 #[tokio::test]
@@ -188,6 +230,59 @@ async fn a_guarded_write_keeps_everybody_from_filling_until_it_has_ended() {
     until("the eviction arrived", || there.is_empty()).await;
     assert_eq!(load(&there, 7, &runs).await, (3, Tier::Source));
     assert_eq!(there.stats().remote.fills, 1, "and from here on it is kept");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_guarded_write_stays_guarded_when_another_ends_or_anybody_evicts() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    let written = here
+        .guarded_write([&7, &8], || async {
+            there.guarded_write([&7], || async {}).await.unwrap();
+            there.evict(&7).await.unwrap();
+            there.insert(&7, 70).await.unwrap();
+            there.write(&7).await.unwrap().put(71).await.unwrap();
+            there.write(&7).await.unwrap().cancel();
+            // The old row, as far as this reader can see.
+            load(&there, 7, &runs).await;
+            assert_eq!(there.stats().remote.fills, 0);
+        })
+        .await;
+    assert_eq!(written, Ok(()));
+    until("there may be filled again", || {
+        there.blocking().refresh(&7, || runs.run());
+        there.stats().remote.fills > 0
+    })
+    .await;
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_guarded_write_that_is_dropped_guards_on_for_its_time() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    let begun = tokio::sync::Notify::new();
+    let write = here.guarded_write([&7], || async {
+        begun.notify_one();
+        std::future::pending::<()>().await;
+    });
+    // The client hung up while the commit was on its way: it may be executed still.
+    tokio::select! {
+        _ = write => unreachable!(),
+        () = begun.notified() => {}
+    }
+    until("the eviction was sent", || !a.remote_health().unwrap().deferred).await;
+    load(&there, 7, &runs).await;
+    assert_eq!(there.stats().remote.fills, 0);
+    let left: i64 = server.ask(&["PTTL", "{hc:test:0}numbers:v1:7"]).text().parse().unwrap();
+    assert!((1..=30_000).contains(&left), "{left}");
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -268,7 +268,8 @@ where
     /// # Errors
     ///
     /// [`Error::Option`], which names the option: a duration, capacity or weight of zero, an option without the one it
-    /// needs, two that exclude each other, a fraction out of range.
+    /// needs, two that exclude each other, a fraction out of range. [`Error::OtherTypes`] for a remote tier in which a cache of
+    /// this manager has the same name and version, and other types.
     pub fn build(self) -> Result<Cache<K, V>, Error> {
         self.check()?;
         let max_age = self.cap();
@@ -320,7 +321,7 @@ where
             version,
             clock,
         });
-        registry.add(&inner);
+        registry.add(&inner)?;
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
             // Whether memory may answer is a question of time, also where no entry ends.

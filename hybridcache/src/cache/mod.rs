@@ -273,7 +273,8 @@ where
     /// load may fill them, here or, with a remote tier, in any process: should this process die in between, nothing old stays,
     /// provided that the transaction ends within 30 s. Two round trips.
     ///
-    /// The keys are evicted whatever `write` returns, and in the background if this is dropped.
+    /// The keys are evicted whatever `write` returns, and in the background if this is dropped. Then nobody fills them in the remote
+    /// tier for what is left of the 30 s, for the transaction may still be on its way.
     ///
     /// # Errors
     ///
@@ -289,12 +290,7 @@ where
         Fut: Future,
     {
         let keys: Vec<Stored<K>> = keys.into_iter().map(|key| self.inner.stored(&key)).collect();
-        let guards = Write::begin_all(self, &keys).await?;
-        let returned = write().await;
-        keys.iter().for_each(|key| self.inner.evict(&&key.key));
-        self.inner.evict_elsewhere(|| keys).await?;
-        guards.into_iter().for_each(Write::evicted);
-        Ok(returned)
+        Write::guard(self, keys, write).await
     }
 
     /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
@@ -473,12 +469,13 @@ where
         Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
     }
 
-    /// The value in memory, or else in the remote tier.
+    /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
+    /// answers must not pay for its size.
     pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
         let value = self.get(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&value, &self.remote) {
-            return self.get_remotely(remote, self.stored(key), blocking).await;
+            return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
         }
         #[cfg(not(feature = "redis"))]
         let _ = blocking;
@@ -490,7 +487,7 @@ where
         let value = self.peek(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&value, &self.remote) {
-            return remote.peek(&key.to_owned_key(), &self.meter).await;
+            return Box::pin(remote.peek(&key.to_owned_key(), &self.meter)).await;
         }
         value
     }
@@ -601,12 +598,17 @@ where
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
     /// background.
+    #[inline]
     fn expect_expiry(&self) {
-        let expires = |watched: u8| watched & EXPIRES != 0;
-        if expires(self.watched.load(Ordering::Relaxed)) || expires(self.watched.fetch_or(EXPIRES, Ordering::Relaxed)) {
-            return;
+        if self.watched.load(Ordering::Relaxed) & EXPIRES == 0 {
+            self.begin_expiry();
         }
-        if self.clock.is_real() && self.sweep_interval != Duration::MAX {
+    }
+
+    #[cold]
+    fn begin_expiry(&self) {
+        let began = self.watched.fetch_or(EXPIRES, Ordering::Relaxed) & EXPIRES != 0;
+        if !began && self.clock.is_real() && self.sweep_interval != Duration::MAX {
             let me = Weak::clone(&self.me);
             self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
         }
@@ -645,6 +647,14 @@ where
         std::any::type_name::<(K, V)>()
     }
 
+    fn version_elsewhere(&self) -> Option<u32> {
+        #[cfg(feature = "redis")]
+        if self.remote.is_some() {
+            return Some(self.version);
+        }
+        None
+    }
+
     fn evict_any(&self, key: &dyn Any) -> bool {
         let key = key.downcast_ref::<K>();
         if let Some(key) = key {
@@ -670,7 +680,9 @@ where
 
     fn clearing(&self) -> Option<Going> {
         #[cfg(feature = "redis")]
-        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if self.remote.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
             return Some(Box::pin(async move {
                 if let Err(error) = me.clear_elsewhere().await {
                     tracing::error!(%error, "a clear was not acknowledged");

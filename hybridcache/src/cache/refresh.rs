@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Cache;
-use super::read::{Keep, Want};
+use super::read::Want;
 use crate::entry::Side;
 use crate::key::Stored;
 use crate::observe::Event;
@@ -64,8 +64,9 @@ where
             return;
         };
         inner.meter.count(Event::Refresh);
-        let (start, returned) = inner.run(Some(leader.id), || Box::pin(body), R::failed).await;
-        inner.settle(leader, (start, returned), Want::Reloaded, Share::none(), None, Keep::ByRules);
+        // Nobody is told of an error, and it may be one that must stay on its thread.
+        let body = async { body.await.split().map_err(drop) };
+        inner.lead(leader, Want::Reloaded, Share::none(), None, || Box::pin(body)).await;
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::{Mutex, RwLock};
 
 use super::Inner;
+use crate::error::Error;
 #[cfg(feature = "redis")]
 use crate::fleet::Fleet;
 use crate::observe::Stats;
@@ -40,6 +41,8 @@ pub(crate) type Going = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) trait Erased: Send + Sync {
     fn stats(&self) -> Stats;
     fn types(&self) -> &'static str;
+    /// The version of its values' shape, if they are in a remote tier.
+    fn version_elsewhere(&self) -> Option<u32>;
     /// Evicts a key of whatever type; `false` if it is not this cache's.
     fn evict_any(&self, key: &dyn Any) -> bool;
     /// The rest of [`evict_any`](Self::evict_any), in the remote tier.
@@ -78,16 +81,29 @@ impl Registry {
         self.namespace.as_deref()
     }
 
-    pub(crate) fn add<K, V>(&self, cache: &Arc<Inner<K, V>>)
+    /// Fails if the cache would share its place in the remote tier with one of other types.
+    pub(crate) fn add<K, V>(&self, cache: &Arc<Inner<K, V>>) -> Result<(), Error>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        let weak = Arc::downgrade(cache);
+        // Declared first, to be dropped when no lock is held: the last handle may go meanwhile, and what is in the cache
+        // is the user's.
+        let others: Vec<Arc<dyn Erased>>;
         let mut caches = self.caches.lock();
         let same_name = caches.entry(cache.name.clone()).or_default();
         same_name.retain(|cache| cache.strong_count() > 0);
-        same_name.push(weak);
+        others = same_name.iter().filter_map(Weak::upgrade).collect();
+        if let Some(version) = cache.version_elsewhere() {
+            let same_place = others.iter().filter(|other| other.version_elsewhere() == Some(version));
+            let is_other = |other: &&Arc<dyn Erased>| !Arc::clone(other).into_any().is::<Inner<K, V>>();
+            if let Some(other) = same_place.into_iter().find(is_other) {
+                let (name, asked, actual) = (cache.name.clone(), cache.types(), other.types());
+                return Err(Error::OtherTypes { name, asked, actual });
+            }
+        }
+        same_name.push(Arc::downgrade(cache) as Weak<dyn Erased>);
+        Ok(())
     }
 
     /// The living caches of this name, the newest last.

@@ -10,6 +10,8 @@ use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
 use crate::memory::Removed;
+#[cfg(feature = "redis")]
+use crate::nonce::{Nonce, nonce};
 use crate::rt;
 
 /// How far an eviction has come.
@@ -50,8 +52,10 @@ where
     /// Evicts in the remote tier, if there is one, what memory is rid of already.
     pub(crate) async fn evict_elsewhere(&self, keys: impl FnOnce() -> Vec<Stored<K>>) -> Result<Evicted, Error> {
         #[cfg(feature = "redis")]
-        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
-            return remote.evict(&me, keys()).await;
+        if let Some(remote) = &self.remote
+            && let Some(me) = self.me.upgrade()
+        {
+            return Box::pin(remote.evict(&me, keys(), None)).await;
         }
         let _ = keys;
         Ok(Evicted::Acknowledged)
@@ -60,7 +64,9 @@ where
     /// An eviction in the remote tier, if there is one, of what memory is rid of already.
     pub(crate) fn evicting(&self, key: &K) -> Option<Going> {
         #[cfg(feature = "redis")]
-        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if self.remote.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
             let key = self.stored(&key);
             return Some(Box::pin(async move {
                 if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
@@ -85,7 +91,7 @@ where
     pub(crate) async fn clear_elsewhere(&self) -> Result<Evicted, Error> {
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
-            return remote.clear(self).await;
+            return Box::pin(remote.clear(self)).await;
         }
         Ok(Evicted::Acknowledged)
     }
@@ -97,10 +103,12 @@ where
         said: Said,
     ) -> Result<(), Error> {
         #[cfg(feature = "redis")]
-        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if let Some(remote) = &self.remote
+            && let Some(me) = self.me.upgrade()
+        {
             // Memory takes it from the remote tier at the next read: what is put there last is what stays.
             self.evict(key);
-            return remote.put(&me, self.stored(key), &value, said, None).await.map(drop);
+            return Box::pin(remote.put(&me, self.stored(key), &value, said, None)).await.map(drop);
         }
         self.insert(key, value, said);
         Ok(())
@@ -147,7 +155,8 @@ where
 ///
 /// From then on no load that is under way may fill, and of several writers of one key only the one that began last may
 /// put its value, if nothing else touched the key: two writers that finish in the wrong order leave the key absent,
-/// never old. Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have
+/// never old. With a remote tier no load may fill there until the write ends, for 30 s at most, and of writers that
+/// overlap none puts. Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have
 /// happened.
 #[must_use = "dropping a write evicts its key"]
 pub struct Write<K, V>
@@ -161,7 +170,16 @@ where
     number: u64,
     /// What keeps others from filling in the remote tier.
     #[cfg(feature = "redis")]
-    intent: Option<Vec<u8>>,
+    intent: Option<Intent>,
+}
+
+/// An intent in the remote tier.
+#[cfg(feature = "redis")]
+#[derive(Clone, Copy, Debug)]
+struct Intent {
+    nonce: Nonce,
+    /// Whether the remote tier has said that it stands: it may even where it has not.
+    planted: bool,
 }
 
 impl<K, V> std::fmt::Debug for Write<K, V>
@@ -186,19 +204,40 @@ where
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&write.cache.inner.remote, &write.key) {
             write.cache.inner.evict(&&key.key);
-            write.intent = remote.intend(&write.cache.inner, key).await?;
+            let nonce = nonce();
+            // Known before it is sent: dropped meanwhile, the write takes it away.
+            write.intent = Some(Intent { nonce, planted: false });
+            let planted = remote.intend(&write.cache.inner, vec![key.clone()], nonce).await?;
+            write.intent = Some(Intent { nonce, planted });
         }
         Ok(write)
     }
 
-    /// [`begin`](Self::begin) of several keys, at once.
-    pub(crate) async fn begin_all(cache: &Cache<K, V>, keys: &[Stored<K>]) -> Result<Vec<Self>, Error> {
+    /// See [`Cache::guarded_write`].
+    pub(crate) async fn guard<F, Fut>(cache: &Cache<K, V>, keys: Vec<Stored<K>>, write: F) -> Result<Fut::Output, Error>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future,
+    {
+        let inner = &cache.inner;
+        let guards: Vec<_> = keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect();
+        // It is not the guards': one that is dropped leaves it to its end, because what was sent to the source may still be
+        // executed there.
         #[cfg(feature = "redis")]
-        if cache.inner.remote.is_some() {
-            let begun = keys.iter().map(|key| Self::begin(cache.clone(), key.clone()));
-            return futures_util::future::join_all(begun).await.into_iter().collect();
+        let intent = nonce();
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &inner.remote {
+            keys.iter().for_each(|key| inner.evict(&&key.key));
+            remote.intend(inner, keys.clone(), intent).await?;
         }
-        Ok(keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect())
+        let returned = write().await;
+        keys.iter().for_each(|key| inner.evict(&&key.key));
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &inner.remote {
+            remote.evict(inner, keys, Some(intent)).await?;
+        }
+        guards.into_iter().for_each(Write::evicted);
+        Ok(returned)
     }
 
     /// The key was evicted by other means.
@@ -244,12 +283,13 @@ where
             // Whether it is the newest is for the remote tier to say, where writers of other processes are seen too.
             self.cache.inner.flights.lock(key.hash).table.end_write(key, self.number);
             self.cache.inner.evict(&&key.key);
-            let intent = self.intent.take();
-            let (key, cache) = (self.key.take().expect("it was there"), &self.cache);
-            // Without an intent the remote tier was away when the write began: nobody knows who is newest.
-            return match intent {
-                Some(intent) => remote.put(&cache.inner, key, &value, Said::default(), Some(&intent)).await.map(drop),
-                None => remote.evict(&cache.inner, vec![key]).await.map(drop),
+            let (key, cache) = (self.key.take().expect("it was there"), &self.cache.inner);
+            // Without an intent that stood before the write nobody knows who is newest.
+            return match self.intent {
+                Some(Intent { nonce, planted: true }) => {
+                    remote.put(cache, key, &value, Said::default(), Some(nonce)).await.map(drop)
+                }
+                intent => remote.evict(cache, vec![key], intent.map(|intent| intent.nonce)).await.map(drop),
             };
         }
         if let Some(key) = self.key.take() {
@@ -272,14 +312,19 @@ where
         rt::block_on(self.put(value))
     }
 
+    #[cfg(feature = "redis")]
+    fn withdraw(&self, key: Stored<K>) {
+        if let (Some(remote), Some(intent)) = (&self.cache.inner.remote, self.intent) {
+            remote.withdraw(&self.cache.inner, key, intent.nonce);
+        }
+    }
+
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
             self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
             #[cfg(feature = "redis")]
-            if let (Some(remote), Some(intent)) = (&self.cache.inner.remote, self.intent.take()) {
-                remote.withdraw(&key.key, intent);
-            }
+            self.withdraw(key);
         }
     }
 }
@@ -294,6 +339,8 @@ where
             self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
             self.cache.inner.evict_later(&key.key);
+            #[cfg(feature = "redis")]
+            self.withdraw(key);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
 use crate::coherence::node::{Mark, Partition};
-use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives};
+use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives, Put};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{Rule, is_broken};
 use crate::rt::io;
@@ -52,6 +52,14 @@ impl<'a> Call<'a> {
     fn nonce(mut self, nonce: Nonce) -> Self {
         self.arguments.push(Cow::Owned(nonce.to_be_bytes().to_vec()));
         self
+    }
+
+    /// An intent; nothing for none.
+    fn intent(self, intent: Option<Nonce>) -> Self {
+        match intent {
+            Some(intent) => self.nonce(intent),
+            None => self.arg(&[]),
+        }
     }
 
     /// How long a value lives: from now on, and at most; nothing for no such end.
@@ -232,7 +240,7 @@ impl Driver for RedisDriver {
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()> {
         let call = Call::new(&SCRIPTS.release).key(key).arg(lease);
         let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
-        Box::pin(async move { reply::integer(self.write(call, 0).await?).map(drop) })
+        Box::pin(async move { reply::integer(self.write(call, lease.len()).await?).map(drop) })
     }
 
     fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited> {
@@ -256,14 +264,13 @@ impl Driver for RedisDriver {
     fn evict<'a>(
         &'a self,
         keys: &'a [Vec<u8>],
-        instead: Option<(&'a [u8], Duration)>,
+        ended: Option<Nonce>,
+        planted: Option<(Nonce, Duration)>,
         bump: Bump<'a>,
     ) -> Answer<'a, Mark> {
         let call = self.numbered(&SCRIPTS.evict, Partition::Keys, bump.chain, bump.tail).keys(keys);
-        let call = match instead {
-            Some((record, lives)) => call.arg(record).number(ms(lives)),
-            None => call,
-        };
+        let call = call.intent(ended).intent(planted.map(|(intent, _)| intent));
+        let call = call.number(planted.map_or(0, |(_, lives)| ms(lives)));
         Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
     }
 
@@ -271,13 +278,12 @@ impl Driver for RedisDriver {
         &'a self,
         key: &'a [u8],
         others: &'a [Vec<u8>],
-        expected: Option<&'a [u8]>,
-        record: &'a [u8],
-        lives: Lives,
+        Put { record, lives, ended, settle }: Put<'a>,
         bump: Bump<'a>,
     ) -> Answer<'a, (Mark, bool)> {
         let call = self.numbered(&SCRIPTS.put, Partition::Keys, bump.chain, bump.tail).key(key).keys(others);
-        let call = call.arg(record).lives(lives).arg(expected.unwrap_or_default());
+        let call = call.arg(record).lives(lives).intent(ended);
+        let call = call.number(if settle.is_zero() { 0 } else { ms(settle) });
         Box::pin(async move { reply::taken(self.write(call, record.len()).await?) })
     }
 
@@ -321,7 +327,8 @@ impl Driver for RedisDriver {
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
             for _ in 0..3 {
-                let answers = self.small.ask_all(&commands, self.options.write_timeout).await?;
+                // Reads wait for it, and none is to wait for longer than a read may take.
+                let answers = self.small.ask_all(&commands, self.options.read_timeout).await?;
                 let [obeyed, mark, floors] = several(answers)?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());

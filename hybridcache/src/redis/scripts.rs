@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use crate::record::{ENDS_AT, FLAG_AT, VERSION_AT};
+use crate::record::{ENDS_AT, FLAG_AT, INTENT_HEAD, VERSION_AT};
 
 /// A script, and the hash by which the server knows it.
 pub(super) struct Script {
@@ -31,11 +31,14 @@ pub(super) struct Scripts {
     /// Exactly one value gets more time, up to the end it was given; never a lease, which would hold others up for as long.
     /// `KEYS` entry; `ARGV` version, ms. 1 or 0.
     pub(super) touch: Script,
-    /// Keys go, or get another record; then the number; then the message: who hears the number finds nothing older (R3).
-    /// `KEYS` q, s, entries; `ARGV` of a bump, then record and ms, or nothing.
+    /// What is under keys goes, but for the intents of others; then the number; then the message: who hears the number finds
+    /// nothing older (R3). `KEYS` q, s, entries; `ARGV` of a bump, then the intent that ends or empty, one that is planted or
+    /// empty, its ms.
     pub(super) evict: Script,
-    /// A record is put, or its key goes if the write lease is no longer there; the rest as an evict.
-    /// `KEYS` q, s, entry, other entries; `ARGV` of a bump, then record, ms, ms at most, lease or empty. The mark, then 1 or 0.
+    /// A record is put, or its key goes; the rest as an evict. Put under an intent only while nobody else has touched the key
+    /// since, and without one only while nobody else has one. `KEYS` q, s, entry, other entries; `ARGV` of a bump, then
+    /// record, ms, ms at most, the intent that ends or empty, ms that a key settles for if the record is not put. The mark,
+    /// then 1 or 0.
     pub(super) put: Script,
     /// The number is noted as the floor of a cache before anybody hears of it. `KEYS` q, s, f; `ARGV` of a bump, then the name.
     pub(super) clear: Script,
@@ -64,6 +67,47 @@ end
 local function ending(record, most)
   if most == '' then return record end
   return record:sub(1, ENDS) .. struct.pack('>I8', now() + most) .. record:sub(ENDS + 9)
+end
+";
+
+/// Intents: who has one on a key keeps others from filling it until it ends, so nobody else may take it away.
+///
+/// Interleaving that a list of them defeats: A and B plant theirs; B ends, and would take A's along; a reader loads what A is
+/// about to change, and fills; A commits and dies. What is left of the list when one has ended is marked as touched, and so is
+/// what a second one finds: only who was alone from its intent to its put knows that its value is the newest. More than 32
+/// are one that nobody ends but its time.
+const INTENTS: &str = "
+local SETTLING, SEVERAL = string.rep('\\0', 16), string.rep('\\255', 16)
+local function others(key, own, new)
+  if redis.pcall('GETRANGE', key, 0, 3) ~= 'INTENT' then return '', 0, false, false end
+  local record, time = redis.call('GET', key), now()
+  local rest, till, contested, stands = '', 0, false, false
+  for at = VERSION + 1, #record - 23, 24 do
+    local writer, ends = record:sub(at, at + 15), struct.unpack('>I8', record, at + 16)
+    if writer == own then
+      stands = true
+    elseif writer ~= new and ends > time and ends < 1e13 then
+      rest, till = rest .. record:sub(at, at + 23), math.max(till, ends)
+      contested = contested or writer ~= SETTLING
+    end
+  end
+  return rest, till, contested, stands and not contested and record:byte(FLAG + 1) == 0
+end
+local function remove(from, own, new, ms)
+  local left = {}
+  for at = from, #KEYS do
+    local rest, till, contested = others(KEYS[at], own, new)
+    if new ~= '' then
+      if #rest >= 32 * 24 then rest = SEVERAL .. struct.pack('>I8', till) end
+      local ends = now() + ms
+      rest, till = rest .. new .. struct.pack('>I8', ends), math.max(till, ends)
+    end
+    if rest ~= '' then
+      left[at] = { 'INTENT' .. (contested and '\\1' or '\\0') .. '\\0\\0\\0' .. rest, string.format('%.0f', till) }
+    end
+  end
+  if #KEYS >= from then redis.call('UNLINK', unpack(KEYS, from)) end
+  for at, intent in pairs(left) do redis.call('SET', KEYS[at], intent[1], 'PXAT', intent[2]) end
 end
 ";
 
@@ -143,7 +187,7 @@ redis.call('SETRANGE', KEYS[1], FLAG, '\\1')
 return redis.call('PTTL', KEYS[1])
 ";
 
-/// A lease is shorter than the part of a value that is read here.
+/// A lease is shorter than the part of a value that is read here, and no writer's nonce is a version.
 const TOUCH: &str = "
 local head = redis.call('GETRANGE', KEYS[1], 0, ENDS + 7)
 if #head ~= ENDS + 8 or head:sub(VERSION + 1, VERSION + 16) ~= ARGV[1] then return 0 end
@@ -154,23 +198,19 @@ return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms)) * ms
 ";
 
 const EVICT: &str = "
-if #KEYS > 2 then redis.call('UNLINK', unpack(KEYS, 3)) end
-if ARGV[6] then
-  for at = 3, #KEYS do redis.call('SET', KEYS[at], ARGV[6], 'PX', ARGV[7]) end
-end
+remove(3, ARGV[6], ARGV[7], tonumber(ARGV[8]))
 return tell(number())
 ";
 
 /// The record goes in before anything else is written, so that a server without memory refuses it; then it is not put.
 const PUT: &str = "
-local key, lease, put = KEYS[3], ARGV[9], 0
-local there = lease ~= '' and redis.pcall('GET', key)
-if lease == '' or type(there) == 'string' and same(there, lease) then
-  local set = redis.pcall('SET', key, ending(ARGV[6], ARGV[8]), 'PX', ARGV[7])
+local own, settle, put = ARGV[9], tonumber(ARGV[10]), 0
+local _, _, contested, alone = others(KEYS[3], own, '')
+if alone or own == '' and not contested then
+  local set = redis.pcall('SET', KEYS[3], ending(ARGV[6], ARGV[8]), 'PX', ARGV[7])
   if set.ok then put = 1 end
 end
-if put == 0 then redis.call('UNLINK', key) end
-if #KEYS > 3 then redis.call('UNLINK', unpack(KEYS, 4)) end
+if put == 1 then remove(4, own, '', 0) else remove(3, own, settle > 0 and SETTLING or '', settle) end
 local mark = tell(number())
 mark[4] = put
 return mark
@@ -193,16 +233,18 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(|| Scripts {
     release: script(&[RECORDS, RELEASE]),
     await_fill: script(&[RECORDS, AWAIT_FILL]),
     touch: script(&[RECORDS, TOUCH]),
-    evict: script(&[NUMBERS, EVICT]),
-    put: script(&[RECORDS, NUMBERS, PUT]),
+    evict: script(&[RECORDS, INTENTS, NUMBERS, EVICT]),
+    put: script(&[RECORDS, INTENTS, NUMBERS, PUT]),
     clear: script(&[NUMBERS, CLEAR]),
     bump: script(&[NUMBERS, BUMP]),
     found: script(&[NUMBERS, FOUND]),
 });
 
 fn script(parts: &[&str]) -> Script {
+    let intent = INTENT_HEAD.map(|byte| format!("\\{byte}")).concat();
     let code = parts
         .concat()
+        .replace("INTENT", &intent)
         .replace("FLAG", &FLAG_AT.to_string())
         .replace("VERSION", &VERSION_AT.to_string())
         .replace("ENDS", &ENDS_AT.to_string())

@@ -17,7 +17,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::coherence::node::Mark;
-use crate::driver::{Awaited, Bump, BusEvent, Driver, Fault, Filled, Found, Lives};
+use crate::driver::{Awaited, Bump, BusEvent, Driver, Fault, Filled, Found, Lives, Put};
+use crate::record::{Record, SETTLING};
 use crate::rt::block_on;
 use proxy::Proxy;
 use redis_server::RedisServer;
@@ -54,6 +55,11 @@ fn flagged(lease: &[u8]) -> Vec<u8> {
 
 fn bump(chain: u128) -> Bump<'static> {
     Bump { chain, tail: b"tail" }
+}
+
+/// A put under no intent.
+fn put(record: &[u8], lives: Lives) -> Put<'_> {
+    Put { record, lives, ended: None, settle: Duration::ZERO }
 }
 
 const MINUTE: Lives = Lives { now: Duration::from_secs(60), at_most: None };
@@ -141,7 +147,7 @@ fn a_fill_after_an_evict_is_rejected() {
     block_on(async {
         let mine = lease(1);
         driver.get_or_lease(KEY, &mine, 5 * SECOND, false).await.unwrap();
-        driver.evict(&[KEY.to_vec()], None, bump(9)).await.unwrap();
+        driver.evict(&[KEY.to_vec()], None, None, bump(9)).await.unwrap();
         let filled = driver.fill(KEY, &mine, &value(1, b"old"), MINUTE, b"").await.unwrap();
         assert!(filled == Filled::Rejected { record: None });
         assert!(driver.get(KEY, false).await.unwrap().record.is_none());
@@ -172,7 +178,7 @@ fn a_waiter_flags_the_lease_and_is_woken_by_the_fill_or_the_release() {
             if filled {
                 assert!(driver.fill(KEY, &mine, &value(1, b""), MINUTE, b"filled").await.unwrap() == Filled::Kept);
                 assert!(driver.await_fill(KEY, &mine).await.unwrap() == Awaited::Gone);
-                driver.evict(&[KEY.to_vec()], None, bump(9)).await.unwrap();
+                driver.evict(&[KEY.to_vec()], None, None, bump(9)).await.unwrap();
             } else {
                 driver.release(KEY, &mine, b"released").await.unwrap();
                 assert!(driver.await_fill(KEY, &mine).await.unwrap() == Awaited::Gone);
@@ -224,7 +230,7 @@ fn touch_renews_exactly_one_version_up_to_its_end_and_never_a_lease() {
         assert!(driver.get(KEY, true).await.unwrap().remaining.unwrap() > 3599 * SECOND);
         assert_eq!(driver.touch(b"{hc:app:0}nothing", 1, SECOND).await.unwrap(), None);
         // With an end, which the server writes down by its own clock.
-        driver.evict(&[KEY.to_vec()], None, bump(9)).await.unwrap();
+        driver.evict(&[KEY.to_vec()], None, None, bump(9)).await.unwrap();
         driver.get_or_lease(KEY, &lease(3), 5 * SECOND, false).await.unwrap();
         let lives = Lives { now: 10 * SECOND, at_most: Some(100 * SECOND) };
         driver.fill(KEY, &lease(3), &value(3, b"v"), lives, b"").await.unwrap();
@@ -253,7 +259,7 @@ fn evicts_make_an_unbroken_chain_that_all_hear_and_the_log_holds() {
         assert_ne!(meta.epoch, keys.epoch);
         let mut marks = Vec::new();
         for chain in 101..=105 {
-            marks.push(driver.evict(&[KEY.to_vec()], None, bump(chain)).await.unwrap());
+            marks.push(driver.evict(&[KEY.to_vec()], None, None, bump(chain)).await.unwrap());
         }
         assert_eq!(marks[4], Mark { epoch: keys.epoch, number: 5, chain: 105 });
         let fenced = other.fence().await.unwrap();
@@ -302,49 +308,204 @@ fn many_nodes_that_evict_at_once_take_each_number_once() {
 }
 
 #[test]
-fn an_evict_removes_what_is_there_whatever_it_is_and_may_leave_a_record_instead() {
+fn an_evict_removes_what_is_there_whatever_it_is_and_may_leave_an_intent() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
     block_on(async {
         let keys: Vec<_> = (0..1000).map(|at| format!("{{hc:app:0}}k{at}").into_bytes()).collect();
         server.ask(&["SADD", "{hc:app:0}k1", "of another type"]);
         server.ask(&["SET", "{hc:app:0}k999", "v"]);
-        driver.evict(&keys, None, bump(1)).await.unwrap();
+        driver.evict(&keys, None, None, bump(1)).await.unwrap();
         assert_eq!(server.ask(&["EXISTS", "{hc:app:0}k1", "{hc:app:0}k999"]).text(), "0");
-        driver.evict(&keys[..2], Some((b"intent", 5 * SECOND)), bump(2)).await.unwrap();
+        driver.evict(&keys[..2], None, Some((7, 5 * SECOND)), bump(2)).await.unwrap();
         let found = driver.get(&keys[1], true).await.unwrap();
-        assert_eq!(found.record.as_deref(), Some(&b"intent"[..]));
+        assert_eq!(Record::decode(&found.record.unwrap()), Ok(Record::Intent));
         assert!(found.remaining.unwrap() <= 5 * SECOND);
-        assert_eq!(driver.evict(&[], None, bump(3)).await.unwrap().number, 3);
+        assert_eq!(driver.evict(&[], None, None, bump(3)).await.unwrap().number, 3);
     });
 }
 
 #[test]
-fn a_put_under_a_lease_is_put_only_while_that_stands() {
+fn a_put_goes_to_all_that_hear_and_takes_other_versions_away() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
     let log = listen(&driver);
     block_on(async {
         let other = b"{hc:app:0}users:v0:7".to_vec();
         driver.get_or_lease(&other, &lease(8), SECOND, false).await.unwrap();
-        let (mark, put) =
-            driver.put(KEY, std::slice::from_ref(&other), None, &value(1, b"a"), MINUTE, bump(1)).await.unwrap();
-        assert_eq!((mark.number, put), (1, true));
-        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(value(1, b"a")));
+        let one = value(1, b"a");
+        let (mark, done) = driver.put(KEY, std::slice::from_ref(&other), put(&one, MINUTE), bump(1)).await.unwrap();
+        assert_eq!((mark.number, done), (1, true));
+        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(one));
         assert!(driver.get(&other, false).await.unwrap().record.is_none());
-        // Under a write lease that stands, flagged by a waiter meanwhile.
-        let mine = lease(2);
-        driver.evict(&[KEY.to_vec()], Some((&mine, 5 * SECOND)), bump(2)).await.unwrap();
-        driver.await_fill(KEY, &mine).await.unwrap();
-        let (_, put) = driver.put(KEY, &[], Some(&mine), &value(2, b"b"), MINUTE, bump(3)).await.unwrap();
-        assert!(put);
-        // And under one that another writer took: whoever loses leaves nothing.
-        let (mark, put) = driver.put(KEY, &[], Some(&mine), &value(3, b"c"), MINUTE, bump(4)).await.unwrap();
-        assert_eq!((mark.number, put), (4, false));
-        assert!(driver.get(KEY, false).await.unwrap().record.is_none());
         driver.fence().await.unwrap();
     });
-    assert_eq!(messages(&log, Partition::Keys).len(), 4);
+    assert_eq!(messages(&log, Partition::Keys).len(), 1);
+}
+
+/// A writer that has these on `KEY`, and how it begins, evicts and puts.
+struct Writer<'d>(&'d RedisDriver, u128);
+
+impl Writer<'_> {
+    async fn begin(&self) {
+        self.begin_for(30 * SECOND).await;
+    }
+
+    async fn begin_for(&self, lives: Duration) {
+        self.0.evict(&[KEY.to_vec()], Some(self.1), Some((self.1, lives)), bump(1)).await.unwrap();
+    }
+
+    async fn evict(&self) {
+        self.0.evict(&[KEY.to_vec()], Some(self.1), None, bump(2)).await.unwrap();
+    }
+
+    async fn put(&self) -> bool {
+        let record = value(self.1, b"");
+        let put = Put { ended: Some(self.1), ..put(&record, MINUTE) };
+        self.0.put(KEY, &[], put, bump(3)).await.unwrap().1
+    }
+}
+
+/// Who has an intent on `KEY`, and whether it was touched.
+fn writers(driver: &RedisDriver) -> (Vec<u128>, bool) {
+    let Some(record) = block_on(driver.get(KEY, false)).unwrap().record else { return (Vec::new(), false) };
+    assert_eq!(Record::decode(&record), Ok(Record::Intent), "{record:?}");
+    let writer = |entry: &[u8]| u128::from_be_bytes(entry[..16].try_into().unwrap());
+    (record[8..].chunks(24).map(writer).collect(), record[4] == 1)
+}
+
+#[test]
+fn an_intent_is_taken_away_by_its_writer_alone() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let (a, b) = (Writer(&driver, 1), Writer(&driver, 2));
+    block_on(async {
+        a.begin().await;
+        assert_eq!(writers(&driver), (vec![1], false));
+        a.begin().await;
+        assert_eq!(writers(&driver), (vec![1], false), "sent twice it is the same");
+        b.begin().await;
+        assert_eq!(writers(&driver), (vec![1, 2], true));
+        // One that ends, whichever it is, leaves the other's.
+        b.evict().await;
+        assert_eq!(writers(&driver), (vec![1], true));
+        b.evict().await;
+        assert_eq!(writers(&driver), (vec![1], true), "evicting twice is safe");
+        // So do an evict and a put of somebody who has none.
+        driver.evict(&[KEY.to_vec()], None, None, bump(4)).await.unwrap();
+        assert!(!driver.put(KEY, &[], put(&value(9, b""), MINUTE), bump(5)).await.unwrap().1);
+        assert_eq!(writers(&driver), (vec![1], true));
+        assert!(driver.get_or_lease(KEY, &lease(3), SECOND, false).await.unwrap().record.is_some());
+        a.evict().await;
+        assert_eq!(writers(&driver), (vec![], false), "and then there is nothing");
+    });
+}
+
+#[test]
+fn a_put_under_an_intent_is_put_only_if_nobody_else_touched_the_key() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let (a, b) = (Writer(&driver, 1), Writer(&driver, 2));
+    let there = || server.ask(&["EXISTS", str::from_utf8(KEY).unwrap()]).text() == "1";
+    block_on(async {
+        a.begin().await;
+        assert!(a.put().await, "alone");
+        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(value(1, b"")));
+        assert!(!a.put().await && !there(), "without its intent");
+        // The other began later and has ended: who is newest is not known.
+        a.begin().await;
+        b.begin().await;
+        b.evict().await;
+        assert!(!a.put().await && !there());
+        // The same, and the other may yet write.
+        a.begin().await;
+        b.begin().await;
+        assert!(!a.put().await);
+        assert_eq!(writers(&driver), (vec![2], true));
+        assert!(!b.put().await && !there(), "the last one did not begin alone");
+        // Somebody who has none.
+        a.begin().await;
+        driver.evict(&[KEY.to_vec()], None, None, bump(4)).await.unwrap();
+        assert!(!a.put().await && !there());
+        a.begin().await;
+        assert!(a.put().await, "and that is over then");
+        // The server lost it.
+        a.begin().await;
+        server.ask(&["DEL", str::from_utf8(KEY).unwrap()]);
+        assert!(!a.put().await && !there());
+    });
+}
+
+#[test]
+fn an_intent_ends_by_itself_and_by_its_own_time() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let (a, b, c) = (Writer(&driver, 1), Writer(&driver, 2), Writer(&driver, 3));
+    block_on(async {
+        a.begin_for(200 * SECOND).await;
+        b.begin_for(Duration::from_millis(20)).await;
+        let left = driver.get(KEY, true).await.unwrap().remaining.unwrap();
+        assert!(left > 190 * SECOND, "the longest counts: {left:?}");
+        std::thread::sleep(Duration::from_millis(30));
+        c.begin_for(Duration::from_millis(50)).await;
+        assert_eq!(writers(&driver), (vec![1, 3], true), "what is over goes when anybody comes");
+        a.evict().await;
+        let left = driver.get(KEY, true).await.unwrap().remaining.unwrap();
+        assert!(left <= Duration::from_millis(50), "and what is left has its own end: {left:?}");
+        until("the last one is over", || writers(&driver).0.is_empty());
+        // There is no end to writers that die, and a bound on what is remembered of them.
+        for writer in 1..=40 {
+            Writer(&driver, writer).begin().await;
+        }
+        let (all, touched) = writers(&driver);
+        assert!(touched && all.len() <= 33 && all.contains(&40) && !all.contains(&1), "{all:?}");
+        for writer in 1..=40 {
+            Writer(&driver, writer).evict().await;
+        }
+        assert_eq!(writers(&driver), (vec![u128::MAX], true), "those that are forgotten keep it to their end");
+    });
+}
+
+#[test]
+fn a_key_that_settles_is_put_and_not_filled() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let a = Writer(&driver, 1);
+    let key = [KEY.to_vec()];
+    let settle = Some((SETTLING, 5 * SECOND));
+    block_on(async {
+        driver.evict(&key, None, settle, bump(1)).await.unwrap();
+        driver.evict(&key, None, settle, bump(2)).await.unwrap();
+        assert_eq!(writers(&driver), (vec![SETTLING], false));
+        assert!(driver.get_or_lease(KEY, &lease(3), SECOND, false).await.unwrap().record.is_some());
+        assert!(driver.put(KEY, &[], put(&value(9, b""), MINUTE), bump(3)).await.unwrap().1);
+        driver.evict(&key, None, settle, bump(4)).await.unwrap();
+        a.begin().await;
+        assert_eq!(writers(&driver), (vec![SETTLING, 1], false));
+        assert!(a.put().await, "nobody else writes");
+        // A writer that ends, and one whose put is refused, let it settle.
+        a.begin().await;
+        driver.evict(&key, Some(1), settle, bump(5)).await.unwrap();
+        assert_eq!(writers(&driver), (vec![SETTLING], false));
+        server.ask(&["DEL", str::from_utf8(KEY).unwrap()]);
+        let record = value(1, b"");
+        let refused = Put { record: &record, lives: MINUTE, ended: Some(1), settle: 5 * SECOND };
+        assert!(!driver.put(KEY, &[], refused, bump(6)).await.unwrap().1);
+        assert_eq!(writers(&driver), (vec![SETTLING], false));
+    });
+}
+
+#[test]
+fn what_looks_like_an_intent_and_is_none_holds_no_evict_up() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let head = [0xC1, b'h', 1, 4];
+    for garbage in [&[][..], &[0; 3], &[0; 10], &[0xff; 28], &[0xff; 30], &[0xff; 100]] {
+        let record = [&head, garbage].concat();
+        server.ask(&[&b"SET"[..], KEY, &record]);
+        block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
+        assert_eq!(server.ask(&[&b"EXISTS"[..], KEY]).text(), "0", "{garbage:?}");
+    }
 }
 
 #[test]
@@ -394,20 +555,20 @@ fn numbers_of_another_shape_are_as_good_as_lost() {
             &["HSET", "{hc:app:0}q", "n", "no number"],
             &["HDEL", "{hc:app:0}q", "c"],
         ] {
-            let before = driver.evict(&[], None, bump(1)).await.unwrap();
+            let before = driver.evict(&[], None, None, bump(1)).await.unwrap();
             server.ask(&["DEL", "{hc:app:0}x"]);
             server.ask(spoil);
             let after = driver.fence().await.unwrap()[1];
             assert_ne!(after.epoch, before.epoch, "{spoil:?}");
             server.ask(spoil);
-            assert_ne!(driver.evict(&[], None, bump(2)).await.unwrap().epoch, after.epoch, "{spoil:?}");
+            assert_ne!(driver.evict(&[], None, None, bump(2)).await.unwrap().epoch, after.epoch, "{spoil:?}");
         }
         // A log that is ahead of the numbers, or none at all, does not hold an evict up.
         server.ask(&["DEL", "{hc:app:0}s"]);
         server.ask(&["XADD", "{hc:app:0}s", "99999-0", "m", "x"]);
-        driver.evict(&[], None, bump(3)).await.unwrap();
+        driver.evict(&[], None, None, bump(3)).await.unwrap();
         server.ask(&["SET", "{hc:app:0}s", "x"]);
-        let mark = driver.evict(&[], None, bump(4)).await.unwrap();
+        let mark = driver.evict(&[], None, None, bump(4)).await.unwrap();
         assert_eq!(driver.log_after(Partition::Keys, mark.number - 1).await.unwrap().len(), 1);
         server.ask(&["SET", "{hc:app:m}f", "x"]);
         assert!(driver.floors().await.unwrap().1.is_empty());
@@ -421,7 +582,7 @@ fn scripts_that_the_server_forgot_are_sent_again_in_the_same_call() {
     block_on(async {
         for number in 1..=3 {
             server.ask(&["SCRIPT", "FLUSH"]);
-            assert_eq!(driver.evict(&[KEY.to_vec()], None, bump(number)).await.unwrap().number, number as u64);
+            assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().number, number as u64);
         }
     });
 }
@@ -439,7 +600,7 @@ fn large_values_have_a_connection_of_their_own() {
         }
         let known = driver.large_keys.iter().filter(|key| key.load(std::sync::atomic::Ordering::Relaxed) != 0).count();
         assert_eq!(known, 1, "the second read knew");
-        driver.evict(&[KEY.to_vec()], None, bump(1)).await.unwrap();
+        driver.evict(&[KEY.to_vec()], None, None, bump(1)).await.unwrap();
         assert!(driver.get(KEY, false).await.unwrap().record.is_none());
         assert!(driver.large_keys.iter().all(|key| key.load(std::sync::atomic::Ordering::Relaxed) == 0));
     });
@@ -470,8 +631,8 @@ fn every_operation_is_one_round_trip() {
         count("touch", &mut || assert!(block_on(driver.touch(KEY, 1, SECOND)).unwrap().is_some()));
         count("lease_over", &mut || assert!(block_on(driver.lease_over(KEY, &record, &lease(2), SECOND)).unwrap()));
         count("release", &mut || block_on(driver.release(KEY, &lease(2), b"w")).unwrap());
-        count("put", &mut || block_on(driver.put(KEY, &keys, None, &record, MINUTE, bump(1))).map(drop).unwrap());
-        count("evict", &mut || block_on(driver.evict(&keys, None, bump(2))).map(drop).unwrap());
+        count("put", &mut || block_on(driver.put(KEY, &keys, put(&record, MINUTE), bump(1))).map(drop).unwrap());
+        count("evict", &mut || block_on(driver.evict(&keys, None, None, bump(2))).map(drop).unwrap());
         count("clear", &mut || block_on(driver.clear("users", bump(3))).map(drop).unwrap());
         count("bump", &mut || block_on(driver.bump(Partition::Meta, bump(4))).map(drop).unwrap());
         count("fence", &mut || block_on(driver.fence()).map(drop).unwrap());

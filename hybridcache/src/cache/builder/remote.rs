@@ -21,6 +21,8 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(150);
 const DEGRADED_TTL: Duration = Duration::from_secs(1);
 /// By how many times its lifetime an entry that slides may be prolonged, unless `max_age` says otherwise.
 const SLIDES: u32 = 10;
+/// A message of the bus has a name for each of its keys, and room for 64 KiB in all.
+const LONGEST_NAME: usize = 1 << 10;
 /// The remote tier counts in milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -241,6 +243,9 @@ where
         // `*` stands for every cache of the namespace.
         if self.name.is_empty() || self.name == "*" {
             return refuse("name", "is part of each key in the remote tier: it is neither empty nor `*`");
+        }
+        if self.name.len() > LONGEST_NAME {
+            return refuse("name", "is part of each key in the remote tier, and of each message: at most 1 KiB");
         }
         if self.ttl.is_none() && self.sliding.is_none() && !self.forever {
             return refuse(

@@ -16,7 +16,7 @@ use crate::fleet::{Lease, Reading};
 use crate::key::text::KeyText;
 use crate::nonce::{Nonce, nonce_at};
 use crate::observe::{Event, Meter};
-use crate::record::{self, Purpose, Record};
+use crate::record::{self, Record};
 use crate::rt::broken::{Rule, is_broken};
 use crate::rt::io;
 
@@ -214,7 +214,7 @@ impl<K, V: 'static> Remote<K, V> {
             // A lease of this process that none of its loads holds was given up, and its release is on its way.
             Ok(Record::Lease(lease)) if lease.node == self.fleet.id && !self.fleet.holds(lease.nonce) => Read::Dead,
             Ok(Record::Lease(_)) => Read::Lease,
-            Ok(Record::Intent(_)) => Read::Intent,
+            Ok(Record::Intent) => Read::Intent,
             Err(why) => {
                 meter.count(Event::Undecodable);
                 tracing::warn!(cache = %self.name, ?why, "a record of the remote tier is none of ours: overwritten");
@@ -269,6 +269,6 @@ impl<K, V: 'static> Remote<K, V> {
     }
 
     fn lease(&self, nonce: Nonce) -> record::Lease {
-        record::Lease { nonce, node: self.fleet.id, purpose: Purpose::Load, awaited: false }
+        record::Lease { nonce, node: self.fleet.id, awaited: false }
     }
 }

@@ -15,13 +15,12 @@ use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
 use crate::cache::flight::{Leader, Locked};
 use crate::cache::read::{Answered, Keep, Outcome, Want};
-use crate::driver::{Filled, Lives};
+use crate::driver::Filled;
 use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::observe::Event;
-use crate::record::Stamp;
 use crate::returned::{Returned, Share};
 use crate::rt::broken::{Rule, is_broken};
 use crate::time::{NEVER, deadline, nanos};
@@ -121,19 +120,22 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        let said = context.map(LoadContext::said).unwrap_or_default();
+        let parts = returned.split();
+        let loaded = Loaded { view: View::from(&parts), start, said };
         let right = match right {
             Ok(right) => right,
-            // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts.
+            // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts. Where memory
+            // answers all the same, it does with this too.
             Err(mark) => {
-                let keep = self.keep_briefly(remote, start, mark);
+                let answers = remote.is_eventual() && remote.vouches(self.clock.now());
+                let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
+                let returned = R::join(parts).expect("what was taken apart fits together");
                 let result = self.settle(leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
             }
         };
-        let said = context.map(LoadContext::said).unwrap_or_default();
-        let parts = returned.split();
-        let filling =
-            self.fill(remote, &leader.key, text, right, Loaded { view: View::from(&parts), start, said }).await;
+        let filling = self.fill(remote, &leader.key, text, right, loaded).await;
         if let Filling::Rejected = filling
             && remote.is_strict()
             && let Some(hit) = remote.find(text, &self.meter).await
@@ -234,7 +236,7 @@ where
         let remaining = hit.remaining.map_or(NEVER, nanos);
         let generation = self.generation();
         if self.rules.idle != NEVER && hit.value.is_some() {
-            let moving = Some(granted(hit.asked, remaining, self.lag, hit.version));
+            let moving = Some(Box::new(granted(hit.asked, remaining, self.lag, hit.version)));
             return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
         Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
@@ -247,34 +249,24 @@ where
         key: &Stored<K>,
         text: &KeyText,
         right: Right,
-        Loaded { view, start, said }: Loaded<'_, V>,
+        loaded: Loaded<'_, V>,
     ) -> Filling {
-        let value = match view {
-            View::Value(value) if self.wants(view, said) => Some(value),
-            View::Nothing if self.wants(view, said) => None,
-            // Errors do not travel; the lease is given back as it is dropped.
-            View::Failed => {
-                let (ends, moving) = self.rules.lifetime(view, start, self.lag, None);
-                return Filling::Unsent(ends, moving);
-            }
-            View::Value(_) | View::Nothing => return Filling::Unsent(0, None),
-        };
-        let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
+        let failed = matches!(loaded.view, View::Failed);
         let late = if is_broken(Rule::Born) { remote.fleet.reading().born } else { None };
-        let born = late.unwrap_or(right.born);
-        let stamp = Stamp { version: right.version, ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
-        let record = match remote.options.wire.encode(text, value, &stamp) {
-            Ok(record) => record,
-            Err(why) => {
-                self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
-                return Filling::Unsent(deadline_of(ends, self.lag), moving);
-            }
-        };
+        let packed = self.pack(remote, key, text, loaded, right.version, late.unwrap_or(right.born));
+        let (ends, moving) = (packed.ends, packed.moving);
         let now = self.clock.now_precise();
-        let lives = lives(ends, moving, now);
+        let lives = packed.lives(now);
+        let Some(record) = packed.record else {
+            // A reload that failed leaves what was there. A lease is given back as it is dropped.
+            if !failed {
+                self.take_away(remote, key, &right).await;
+            }
+            return Filling::Unsent(deadline_of(ends, self.lag), moving);
+        };
         // It ended while it was loaded.
         if lives.now < Duration::from_millis(1) {
+            self.take_away(remote, key, &right).await;
             return Filling::Rejected;
         }
         let wake = bus::wake(right.version, remote.named(text), None);
@@ -312,26 +304,29 @@ where
         }
     }
 
-    /// For something that was loaded without the right to fill (R13).
-    fn keep_briefly(&self, remote: &Remote<K, V>, start: u64, mark: u32) -> Keep {
-        if remote.keeps() {
-            let ends =
-                deadline(start, nanos(remote.options.degraded_ttl).min(self.rules.ttl).min(self.rules.idle), self.lag);
-            Keep::Until { deadline: ends, moving: None, mark }
-        } else {
-            Keep::No
+    /// A reload came to something that is not sent: what it was to replace goes, from the remote tier as from memory.
+    ///
+    /// Interleaving that this defeats: a reload finds that the row is gone, and says so; the next read finds the old value in the
+    /// remote tier.
+    async fn take_away(&self, remote: &Remote<K, V>, key: &Stored<K>, right: &Right) {
+        if let Over::Record(record) = &right.over
+            && let Err(fault) = remote.fleet.driver.release(&right.key, record, &[]).await
+        {
+            self.meter.count(Event::RemoteFault);
+            remote.fleet.refused(&fault);
+            remote.evict_later(&key.key);
         }
     }
-}
 
-/// How long something lives in the remote tier that ends at `ends`, and slides until then if it moves.
-pub(super) fn lives(ends: u64, moving: Option<Movement>, now: u64) -> Lives {
-    let left = |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
-    match moving {
-        Some(Movement { idle, .. }) if idle != 0 => {
-            Lives { now: left(ends.min(now.saturating_add(idle))), at_most: (ends != NEVER).then(|| left(ends)) }
+    /// For something that was loaded without the right to fill (R13).
+    fn keep_briefly(&self, remote: &Remote<K, V>, Loaded { view, start, said }: Loaded<'_, V>, mark: u32) -> Keep {
+        if !remote.keeps() {
+            return Keep::No;
         }
-        _ => Lives { now: left(ends), at_most: None },
+        let (ends, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
+        let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
+        let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);
+        Keep::Until { deadline: ends.min(briefly), moving: None, mark }
     }
 }
 

@@ -4,6 +4,7 @@ mod claim;
 mod lead;
 mod many;
 mod member;
+mod packed;
 mod slide;
 mod write;
 
@@ -70,6 +71,10 @@ impl<K, V> Remote<K, V> {
 
     fn is_strict(&self) -> bool {
         self.options.consistency == Consistency::Strict
+    }
+
+    fn is_eventual(&self) -> bool {
+        self.options.consistency == Consistency::Eventual
     }
 
     /// Around an operation on the remote tier.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Remote;
-use super::lead::lives;
+use super::lead::Loaded;
 use super::member::Entry;
 use crate::cache::Inner;
 use crate::cache::builder::OnOutage;
@@ -13,35 +13,69 @@ use crate::cache::context::Said;
 use crate::cache::write::Evicted;
 use crate::coherence::deferred::{Body, Text};
 use crate::coherence::node::Partition;
-use crate::driver::{Bump, Fault};
+use crate::driver::{Bump, Fault, Put};
 use crate::entry::View;
 use crate::error::Error;
 use crate::fleet::Doomed;
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
-use crate::nonce::nonce;
+use crate::nonce::{Nonce, nonce};
 use crate::observe::Event;
-use crate::record::{Lease, Purpose, Stamp};
+use crate::record::SETTLING;
 
 /// How many keys one script removes at most, with their neighbouring versions.
 const BATCH: usize = 1_000;
 /// How long a write may be under way before others may fill again.
-const WRITE_LEASE: Duration = Duration::from_secs(30);
+const INTENT: Duration = Duration::from_secs(30);
 
 impl<K, V> Remote<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Evicts keys that memory here is rid of already: one round trip for up to 1 000 of them.
+    /// Evicts keys that memory here is rid of already, and ends an intent on them: one round trip for up to 1 000 of them.
     pub(in crate::cache) async fn evict(
         &self,
         cache: &Arc<Inner<K, V>>,
         keys: Vec<Stored<K>>,
+        intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
-        let tombstone = self.tombstone();
-        let instead = tombstone.as_ref().map(|record| (&record[..], self.options.settle));
+        let settle = self.options.settle;
+        self.remove(cache, keys, intent, (!settle.is_zero()).then_some((SETTLING, settle))).await
+    }
+
+    /// Keeps everybody from filling keys until the write that begins now has ended; memory here is rid of them already. Whether
+    /// that is known to be so.
+    pub(in crate::cache) async fn intend(
+        &self,
+        cache: &Arc<Inner<K, V>>,
+        keys: Vec<Stored<K>>,
+        intent: Nonce,
+    ) -> Result<bool, Error> {
+        let evicted = self.remove(cache, keys, Some(intent), Some((intent, INTENT))).await?;
+        Ok(evicted == Evicted::Acknowledged)
+    }
+
+    /// Evicts a key in the background, and ends an intent on it: the write did not happen, or nobody says what it wrote.
+    pub(in crate::cache) fn withdraw(&self, cache: &Arc<Inner<K, V>>, key: Stored<K>, intent: Nonce) {
+        let cache = Arc::clone(cache);
+        self.fleet.run_later(async move {
+            if let Some(remote) = &cache.remote {
+                // One that is not answered is queued, and the intent ends by itself.
+                let _ = remote.evict(&cache, vec![key], Some(intent)).await;
+            }
+        });
+    }
+
+    /// Removes keys, ends an intent on them, and plants one for so long.
+    async fn remove(
+        &self,
+        cache: &Arc<Inner<K, V>>,
+        keys: Vec<Stored<K>>,
+        ended: Option<Nonce>,
+        planted: Option<(Nonce, Duration)>,
+    ) -> Result<Evicted, Error> {
         let mut evicted = Evicted::Acknowledged;
         let mut keys = keys.into_iter();
         loop {
@@ -49,28 +83,17 @@ where
             if texts.is_empty() && keys.len() == 0 {
                 return Ok(evicted);
             }
-            if self.remove(cache, &texts, doomed, instead).await? == Evicted::Deferred {
+            let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
+            let body = self.body(&texts);
+            let tail = self.fleet.tail(&body);
+            let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
+            let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
+                driver.evict(remote, ended, planted, Bump { chain, tail }).await.map(|mark| (mark, ()))
+            });
+            if self.outcome(cache, sent.await)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }
         }
-    }
-
-    /// Removes keys, or puts a record in their place for so long: one round trip.
-    async fn remove(
-        &self,
-        cache: &Inner<K, V>,
-        texts: &[KeyText],
-        doomed: Vec<Box<dyn Doomed>>,
-        instead: Option<(&[u8], Duration)>,
-    ) -> Result<Evicted, Error> {
-        let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
-        let body = self.body(texts);
-        let tail = self.fleet.tail(&body);
-        let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
-        let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
-            driver.evict(remote, instead, Bump { chain, tail }).await.map(|mark| (mark, ()))
-        });
-        self.outcome(cache, sent.await)
     }
 
     /// Clears the cache everywhere; memory here is rid of it already. One round trip, whatever its size.
@@ -84,69 +107,37 @@ where
         self.outcome(cache, sent.await)
     }
 
-    /// Puts a value; with `intent`, only if nothing has touched the key since that was planted, and else the key is absent.
+    /// Puts a value; with `intent`, only if nobody else has touched the key since that was planted, and else the key is absent.
     pub(in crate::cache) async fn put(
         &self,
         cache: &Arc<Inner<K, V>>,
         key: Stored<K>,
         value: &V,
         said: Said,
-        intent: Option<&[u8]>,
+        intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
         let Some(text) = self.spell(&key.key) else {
             cache.meter.count(Event::Unspellable);
             return Ok(Evicted::Acknowledged);
         };
         let start = cache.clock.now_precise();
-        let reading = self.reading().await.filter(|_| cache.wants(View::Value(value), said));
-        let record = reading.and_then(|(_, born)| {
-            let stamp = Stamp { version: nonce(), ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
-            let encoded = self.options.wire.encode(&text, Some(value), &stamp);
-            encoded
-                .inspect_err(|why| {
-                    cache.meter.count(Event::Unencodable);
-                    tracing::warn!(cache = %cache.name, key = %cache.digest(&key), %why, "a value was not sent");
-                })
-                .ok()
-        });
-        let Some(record) = record else {
+        let loaded = Loaded { view: View::Value(value), start, said };
+        let packed = self.reading().await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
+        let Some((lives, Some(record))) = packed.map(|packed| (packed.lives(start), packed.record)) else {
             // What was there is gone all the same.
-            return self.evict(cache, vec![key]).await;
+            return self.evict(cache, vec![key], intent).await;
         };
-        let (ends, moving) = cache.rules.lifetime(View::Value(value), start, 0, said.lifetime);
-        let lives = lives(ends, moving, start);
         let own = self.place.key(&text);
         let others: Vec<_> = self.place.keys_to_evict(&text).filter(|other| *other != own).collect();
         let body = self.body(std::slice::from_ref(&text));
         let tail = self.fleet.tail(&body);
         let doomed: Box<dyn Doomed> = Box::new(Entry { cache: Arc::clone(cache), key, removed: Removed::default() });
-        let (driver, own, others, record, tail) = (&self.fleet.driver, &own, &others, &record, &tail);
+        let put = Put { record: &record, lives, ended: intent, settle: self.options.settle };
+        let (driver, own, others, tail) = (&self.fleet.driver, &own, &others, &tail);
         let sent = self.fleet.invalidate(Partition::Keys, body, vec![doomed], |chain| async move {
-            driver.put(own, others, intent, record, lives, Bump { chain, tail }).await
+            driver.put(own, others, put, Bump { chain, tail }).await
         });
         self.outcome(cache, sent.await)
-    }
-
-    /// Keeps everybody from filling a key until the write that begins now has ended. Returns what was planted.
-    pub(in crate::cache) async fn intend(
-        &self,
-        cache: &Arc<Inner<K, V>>,
-        key: &Stored<K>,
-    ) -> Result<Option<Vec<u8>>, Error> {
-        let (texts, doomed) = self.spelled(cache, std::iter::once(key.clone()));
-        if texts.is_empty() {
-            return Ok(None);
-        }
-        let intent = self.intent();
-        let evicted = self.remove(cache, &texts, doomed, Some((&intent[..], WRITE_LEASE))).await?;
-        Ok((evicted == Evicted::Acknowledged).then_some(intent))
-    }
-
-    /// Takes an intent away: the write did not happen.
-    pub(in crate::cache) fn withdraw(&self, key: &K, intent: Vec<u8>) {
-        if let Some(text) = self.spell(key) {
-            self.fleet.give_back(self.place.key(&text).into(), intent.into(), Vec::new());
-        }
     }
 
     /// Has keys evicted in the background: whoever wanted that is gone.
@@ -194,14 +185,5 @@ where
     fn body(&self, texts: &[KeyText]) -> Body {
         let text = |text: &KeyText| Text { cache: Arc::clone(&self.name), key: Arc::from(text.as_str().as_bytes()) };
         Body::Keys(texts.iter().map(text).collect())
-    }
-
-    /// What stands in the place of an evicted key while replicas may lag.
-    fn tombstone(&self) -> Option<Vec<u8>> {
-        (!self.options.settle.is_zero()).then(|| self.intent())
-    }
-
-    fn intent(&self) -> Vec<u8> {
-        Lease { nonce: nonce(), node: self.fleet.id, purpose: Purpose::Write, awaited: false }.encode_intent().to_vec()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::state::{Flight, Flights, Link, NOBODY, OTHERS, Replay, Required, Server, Slot, Stage, State, Wire, Writer};
+use super::state::{
+    Flight, Flights, Intents, Link, NOBODY, OTHERS, Replay, Required, Server, Slot, Stage, State, Wire, Writer,
+};
 use super::{Broken, Fleet, I1, I2, I3, I4, I5, Kind, NOW};
 use crate::coherence::Table;
 use crate::coherence::deferred::{Body, Text};
@@ -130,21 +132,40 @@ impl Fleet {
     pub(super) fn bump(&self, s: &mut State, own: bool) -> Mark {
         s.server.log.push(Link { incarnation: s.server.incarnation, own, elsewhere: false });
         let number = s.server.log.len() as u64;
-        s.wires.insert(Self::wire(&s.server, number));
+        if self.config.bus {
+            s.wires.insert(Self::wire(&s.server, number));
+        }
         if self.config.kind == Kind::Clear {
             s.server.floor = number;
         }
         self.mark(&s.server, self.partition())
     }
 
-    /// An invalidation of everything committed so far is executed.
-    pub(super) fn invalidate(&self, s: &mut State, own: bool) -> Mark {
+    /// An invalidation of everything committed so far is executed; it ends the intent of a writer.
+    pub(super) fn invalidate(&self, s: &mut State, own: bool, ended: Option<bool>) -> Mark {
         if self.config.kind != Kind::Clear {
-            s.server.slot = Slot::Absent;
+            self.remove(s, ended);
         }
         s.server.invalidated = s.db;
         self.restore(s);
         self.bump(s, own)
+    }
+
+    /// What is in the slot goes, but for the intents of others.
+    pub(super) fn remove(&self, s: &mut State, ended: Option<bool>) {
+        let mut of = self.standing(s);
+        if let Some(own) = ended {
+            of[usize::from(!own)] = false;
+        }
+        s.server.slot = if of == [false; 2] { Slot::Absent } else { Slot::Intents(Intents { of, touched: true }) };
+    }
+
+    /// Whose intents whoever comes now finds, and leaves.
+    pub(super) fn standing(&self, s: &State) -> [bool; 2] {
+        match s.server.slot {
+            Slot::Intents(intents) if !self.broken(Broken::TakesIntents) => intents.of,
+            _ => [false; 2],
+        }
     }
 
     /// What a failover had lost and is executed again is acknowledged again from here on.

@@ -40,7 +40,9 @@ pub(crate) enum Kind {
     Clear,
     /// An intent before the write, which may crash; an eviction after it.
     Guarded,
-    /// A write lease before the write, the value after it.
+    /// So others write, and this node without an intent.
+    Beside,
+    /// An intent before the write, which may crash; the value after it.
     Put,
 }
 
@@ -85,12 +87,16 @@ pub(crate) enum Broken {
     FloorsLostSilently,
     /// An eviction that is owed does not keep reads from the remote tier.
     OwedIsRead,
-    /// Write leases: a put needs none.
+    /// Intents: a put needs none.
     BarePut,
-    /// Write leases: what was put stays in memory, too.
+    /// Intents: a put needs its own, and does not look at others.
+    PutBesideOthers,
+    /// What was put stays in memory, too.
     PutKept,
-    /// Guarded writes: no intent.
+    /// Intents: none.
     NoIntent,
+    /// Intents: who evicts, or begins to write, takes those of others away.
+    TakesIntents,
 }
 
 /// What may happen, and how often.
@@ -103,6 +109,8 @@ pub(crate) struct Config {
     pub(crate) other: bool,
     /// Time passes. I1 and I5 do not depend on it.
     pub(crate) ticks: bool,
+    /// Messages and fences reach the node. I1 does not depend on them.
+    pub(crate) bus: bool,
     /// D, in ticks.
     pub(crate) fresh_for: u64,
     /// Concurrent flights of the node, and of all others.
@@ -138,6 +146,7 @@ impl Config {
             own: true,
             other: true,
             ticks: true,
+            bus: true,
             fresh_for: 1,
             flights: 1,
             others: true,

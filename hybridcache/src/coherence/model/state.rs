@@ -10,17 +10,24 @@ use crate::coherence::node::{Mark, Node, Ticket};
 
 /// Whose lease it is: a flight of the node under test, or one of these.
 pub(crate) const OTHERS: u8 = 10;
-pub(crate) const OWN_WRITER: u8 = 11;
-pub(crate) const OTHER_WRITER: u8 = 12;
 /// An attempt that is over: all such leases are alike, since none of them can be filled.
-pub(crate) const NOBODY: u8 = 13;
+pub(crate) const NOBODY: u8 = 11;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Slot {
     Absent,
     Lease(u8),
     Value(u8, Born),
-    Intent,
+    Intents(Intents),
+}
+
+/// Who is writing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Intents {
+    /// This node, and another.
+    pub(crate) of: [bool; 2],
+    /// Somebody else has touched the key since one of them began.
+    pub(crate) touched: bool,
 }
 
 /// A message as the server's log has it.

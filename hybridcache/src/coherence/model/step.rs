@@ -50,7 +50,7 @@ impl Fleet {
         let executed = s.fence.and_then(|(_, marks)| marks).map(|marks| marks[self.partition() as usize].number);
         let early = s.wires.first().is_some_and(|wire| executed.is_some_and(|number| wire.number <= number));
         when(
-            true,
+            self.config.bus,
             match s.fence {
                 None => Action::SendFence,
                 Some((_, None)) => Action::ExecuteFence,
@@ -60,19 +60,18 @@ impl Fleet {
         );
         when(s.reading && log, Action::ReadLog);
         when(s.reading, Action::FailLog);
-        let begins = matches!(kind, Kind::Guarded | Kind::Put)
-            && !self.broken(Broken::BarePut)
-            && !self.broken(Broken::NoIntent);
+        let dies = matches!(kind, Kind::Guarded | Kind::Beside | Kind::Put) && !self.broken(Broken::BarePut);
         for own in [true, false] {
             let allowed = if own { self.config.own } else { self.config.other };
             match if own { s.own } else { s.other } {
                 Writer::Idle => {
-                    when(allowed && s.writes > 0, if begins { Action::Begin(own) } else { Action::Commit(own) });
+                    let first = if self.intends(own) { Action::Begin(own) } else { Action::Commit(own) };
+                    when(allowed && s.writes > 0, first);
                 }
                 Writer::Begun => when(true, Action::Commit(own)),
                 Writer::Committed(_) => {
                     when(own || room, if own { Action::Send } else { Action::Execute(false) });
-                    when(kind == Kind::Guarded && !own, Action::Crash);
+                    when(dies && !own, Action::Crash);
                 }
                 Writer::Sent { .. } => {
                     when(room, Action::Execute(true));
@@ -85,7 +84,7 @@ impl Fleet {
                 Writer::Crashed(_) => when(true, Action::IntentEnds),
             }
         }
-        when(key_loss && !matches!(s.server.slot, Slot::Absent | Slot::Intent), Action::LoseSlot);
+        when(key_loss && !matches!(s.server.slot, Slot::Absent | Slot::Intents(_)), Action::LoseSlot);
         when(take_over && matches!(s.server.slot, Slot::Lease(_)), Action::LeaseEnds);
         when(s.floors_lost > 0, Action::LoseFloors);
         when(s.replica.as_ref().is_some_and(|replica| *replica != s.server), Action::Replicate);
@@ -205,7 +204,7 @@ impl Fleet {
             }
             Action::Replay => {
                 let replay = s.replay?;
-                s.replay = Some(Replay { executed: Some(self.invalidate(s, true)), ..replay });
+                s.replay = Some(Replay { executed: Some(self.invalidate(s, true, None)), ..replay });
             }
             Action::Replayed | Action::ReplayFails => {
                 let replay = s.replay.take()?;
@@ -224,7 +223,7 @@ impl Fleet {
                 s.wires.insert(Self::wire(&s.server, number));
             }
             Action::OthersReplay => {
-                self.invalidate(s, false);
+                self.invalidate(s, false, None);
             }
             _ => return self.write(s, action),
         }
@@ -292,7 +291,7 @@ impl Fleet {
             (_, Slot::Lease(holder)) if self.broken(Broken::TokenPerNode) && holder == token => {
                 Stage::Loading { fill: true }
             }
-            (_, Slot::Lease(_) | Slot::Intent) => {
+            (_, Slot::Lease(_) | Slot::Intents(_)) => {
                 self.reach("a load has no right to fill");
                 Stage::Loading { fill: false }
             }

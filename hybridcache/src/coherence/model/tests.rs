@@ -93,6 +93,30 @@ fn holds_for_guarded_writes_puts_and_deferred_evictions() {
     holds("deferred", Config { defer: true, ..OWN }, &["an eviction is deferred"]);
 }
 
+/// Two writers, of which one may die, and a reader of another node: what the remote tier holds is what is at stake.
+const WRITERS: Config = Config {
+    kind: Kind::Guarded,
+    own: true,
+    writes: 2,
+    messages: 4,
+    ticks: false,
+    bus: false,
+    defer: true,
+    flights: 0,
+    others: true,
+    key_loss: true,
+    take_over: true,
+    ..QUIET
+};
+
+#[test]
+fn holds_for_writers_that_overlap_and_one_that_dies() {
+    let outlives = "an intent outlives its writer";
+    holds("two guarded writers", WRITERS, &[outlives]);
+    holds("one guarded, one not", Config { kind: Kind::Beside, ..WRITERS }, &[outlives]);
+    holds("two puts", Config { kind: Kind::Put, ..WRITERS }, &[outlives, "a put is acknowledged"]);
+}
+
 #[test]
 fn holds_after_a_failover_that_loses_what_was_acknowledged() {
     let lost = "what was lost is sent again";
@@ -108,18 +132,30 @@ fn holds_at_length() {
         return;
     }
     let all = Config::new(Kind::Evict);
-    // A hole of the plan: the eviction of one guarded writer takes the intent of another away.
-    let guarded = Config { kind: Kind::Guarded, own: true, writes: 2, messages: 3, ..QUIET };
-    assert_eq!(check("two guarded writers", guarded).found, ["I1"]);
     holds("another writes", Config { own: false, ..all }, &[]);
     holds("another writes, D = 2", Config { own: false, fresh_for: 2, ..all }, &[]);
     holds("this one writes", Config { other: false, others: false, messages: 2, ..all }, &[]);
     holds("two flights", Config { flights: 2, own: false, others: false, reorder: false, ..all }, &[]);
     holds("two writes", Config { writes: 2, messages: 2, ..LOSS }, &[]);
     holds("two writers", Config { writes: 2, own: true, messages: 2, ..QUIET }, &[]);
-    let puts = Config { kind: Kind::Put, writes: 2, own: true, messages: 4, ticks: false, ..QUIET };
+    let puts = Config {
+        kind: Kind::Put,
+        writes: 2,
+        messages: 4,
+        bus: true,
+        defer: false,
+        flights: 1,
+        others: false,
+        key_loss: false,
+        take_over: false,
+        ..WRITERS
+    };
     breaks(Broken::PutKept, puts, "I4");
-    holds("two puts", puts, &["a put is acknowledged"]);
+    holds("two puts, reads", puts, &["a put is acknowledged"]);
+    holds("two guarded writers, reads", Config { kind: Kind::Guarded, ..puts }, &[]);
+    for kind in [Kind::Guarded, Kind::Beside, Kind::Put] {
+        holds("three writes of two writers", Config { kind, writes: 3, messages: 6, ..WRITERS }, &[]);
+    }
     holds("guarded, loss", Config { kind: Kind::Guarded, loss: true, ..QUIET }, &[]);
     holds("own clear, loss", Config { own: true, other: false, loss: true, ..CLEAR }, &[]);
     holds("deferred, loss", Config { defer: true, loss: true, ..OWN }, &[]);
@@ -204,7 +240,10 @@ fn what_is_owed_may_not_be_read_from_the_remote_tier() {
 }
 
 #[test]
-fn a_put_needs_a_write_lease_and_a_writer_that_may_die_an_intent() {
-    breaks(Broken::BarePut, Config { kind: Kind::Put, own: true, writes: 2, messages: 4, ..QUIET }, "I1");
+fn a_put_needs_an_intent_of_its_own_alone_and_a_writer_that_may_die_one_that_stays() {
+    breaks(Broken::BarePut, Config { kind: Kind::Put, ..WRITERS }, "I1");
+    breaks(Broken::PutBesideOthers, Config { kind: Kind::Put, ..WRITERS }, "I1");
     breaks(Broken::NoIntent, Config { kind: Kind::Guarded, ..QUIET }, "I1");
+    breaks(Broken::TakesIntents, WRITERS, "I1");
+    breaks(Broken::TakesIntents, Config { kind: Kind::Beside, ..WRITERS }, "I1");
 }

@@ -1,7 +1,7 @@
 //! What writers do: this node's and the others'.
 
 use super::fleet::key;
-use super::state::{Action, OTHER_WRITER, OWN_WRITER, Slot, State, Writer};
+use super::state::{Action, Intents, Slot, State, Writer};
 use super::{Broken, Fleet, Kind, NOW};
 use crate::coherence::node::Mark;
 
@@ -10,8 +10,10 @@ impl Fleet {
         match action {
             Action::Begin(own) => {
                 s.writes -= 1;
-                let token = if own { OWN_WRITER } else { OTHER_WRITER };
-                s.server.slot = if self.config.kind == Kind::Put { Slot::Lease(token) } else { Slot::Intent };
+                let mut of = self.standing(s);
+                let touched = of != [false; 2];
+                of[usize::from(!own)] = true;
+                s.server.slot = Slot::Intents(Intents { of, touched });
                 let mark = self.bump(s, own);
                 if own {
                     let generation = s.node.generation();
@@ -97,8 +99,9 @@ impl Fleet {
             }
             Action::IntentEnds => {
                 let Writer::Crashed(version) = s.other else { return None };
-                if s.server.slot == Slot::Intent {
-                    s.server.slot = Slot::Absent;
+                if let Slot::Intents(Intents { of: [own, _], touched }) = s.server.slot {
+                    s.server.slot =
+                        if own { Slot::Intents(Intents { of: [own, false], touched }) } else { Slot::Absent };
                 }
                 s.server.invalidated = s.server.invalidated.max(version);
                 s.other = Writer::Idle;
@@ -110,14 +113,33 @@ impl Fleet {
         Some(())
     }
 
+    /// Whether a write begins with an intent.
+    pub(super) fn intends(&self, own: bool) -> bool {
+        match self.config.kind {
+            Kind::Evict | Kind::Clear => false,
+            Kind::Guarded => !self.broken(Broken::NoIntent),
+            Kind::Beside => !own,
+            Kind::Put => !self.broken(Broken::BarePut),
+        }
+    }
+
     /// The invalidation after a write, or the put.
     fn execute(&self, s: &mut State, version: u8, own: bool) -> (Mark, bool) {
+        let ended = self.intends(own).then_some(own);
         if self.config.kind != Kind::Put {
-            return (self.invalidate(s, own), false);
+            return (self.invalidate(s, own, ended), false);
         }
-        let token = if own { OWN_WRITER } else { OTHER_WRITER };
-        let put = self.broken(Broken::BarePut) || s.server.slot == Slot::Lease(token);
-        s.server.slot = if put { Slot::Value(version, self.born(&s.server)) } else { Slot::Absent };
+        let put = match s.server.slot {
+            _ if self.broken(Broken::BarePut) => true,
+            Slot::Intents(Intents { of, .. }) if self.broken(Broken::PutBesideOthers) => of[usize::from(!own)],
+            // It is alone, and was from the beginning.
+            slot => slot == Slot::Intents(Intents { of: [own, !own], touched: false }),
+        };
+        if put {
+            s.server.slot = Slot::Value(version, self.born(&s.server));
+        } else {
+            self.remove(s, ended);
+        }
         s.server.invalidated = s.server.invalidated.max(version);
         (self.bump(s, own), put)
     }

@@ -9,7 +9,7 @@ fn the_driver_outlives_the_runtime_it_was_made_on_and_needs_none() {
     let driver = made.block_on(RedisDriver::connect("app", RedisOptions::new(server.url()))).unwrap();
     drop(made);
     let log = listen(&driver);
-    block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
     for workers in [1, 2] {
         let other = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).build().unwrap();
         let driver = Arc::clone(&driver);
@@ -26,7 +26,7 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     let server = RedisServer::start();
     let driver = connect_by_default(&server.url());
     let log = listen(&driver);
-    let before = block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    let before = block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
     let (attempts, start) = (driver.health().attempts, Instant::now());
     server.kill();
     until("it is down", || log.lock().last() == Some(&Heard::Down) && !driver.health().connected);
@@ -45,7 +45,7 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     let after = block_on(driver.fence()).unwrap()[1];
     assert_ne!(after.epoch, before.epoch, "it forgot");
     assert_eq!(after.number, 0);
-    block_on(driver.evict(&[KEY.to_vec()], None, bump(2))).unwrap();
+    block_on(driver.evict(&[KEY.to_vec()], None, None, bump(2))).unwrap();
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn a_network_that_swallows_everything_is_noticed_and_what_was_sent_counts_as_una
     let proxy = Proxy::before(server.port());
     let driver = connect_by_default(&proxy.url());
     let log = listen(&driver);
-    block_on(driver.evict(&[], None, bump(1))).unwrap();
+    block_on(driver.evict(&[], None, None, bump(1))).unwrap();
     proxy.blackhole(false, true);
-    let evicted = block_on(driver.evict(&[KEY.to_vec()], None, bump(2)));
+    let evicted = block_on(driver.evict(&[KEY.to_vec()], None, None, bump(2)));
     assert!(evicted == Err(Fault::Unanswered), "it was executed, and nobody knows");
     assert_eq!(server.ask(&["HGET", "{hc:app:0}q", "n"]).text(), "2");
     until("the bus is down", || log.lock().last() == Some(&Heard::Down));
@@ -147,7 +147,7 @@ fn calls_that_are_given_up_leave_the_connection_in_order() {
     let driver = connect(&server.url());
     let keys: Vec<_> = (0..64_u32).map(|at| format!("{{hc:app:0}}k{at}").into_bytes()).collect();
     for (version, key) in (1..).zip(&keys) {
-        block_on(driver.put(key, &[], None, &value(version, key), MINUTE, bump(version))).unwrap();
+        block_on(driver.put(key, &[], put(&value(version, key), MINUTE), bump(version))).unwrap();
     }
     let given_up = std::sync::atomic::AtomicU32::new(0);
     std::thread::scope(|scope| {
@@ -179,7 +179,7 @@ fn a_driver_that_may_begin_without_a_server_finds_it_later() {
     assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down));
     let server = RedisServer::with(&[&format!("--port {port}")]);
     until("it is up", || log.lock().len() == 1 && driver.health().connected);
-    block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+    block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
     drop(server);
     // What can be known to be wrong still is.
     let wrong = RedisOptions::new("redis://127.0.0.1:1/x").connect_lazily();
@@ -214,11 +214,11 @@ fn closing_ends_every_connection_and_so_does_dropping() {
 fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
     let server = RedisServer::with(&["--key-load-delay 200", "--loading-process-events-interval-bytes 1024"]);
     let driver = connect(&server.url());
-    let saved = block_on(driver.evict(&[], None, bump(1))).unwrap();
+    let saved = block_on(driver.evict(&[], None, None, bump(1))).unwrap();
     block_on(driver.bump(Partition::Meta, bump(1))).unwrap();
     server.ask(&["DEBUG", "POPULATE", "5000"]);
     assert_eq!(server.ask(&["SAVE"]).text(), "OK");
-    block_on(driver.evict(&[], None, bump(2))).unwrap();
+    block_on(driver.evict(&[], None, None, bump(2))).unwrap();
     server.kill();
     until("it is gone", || !driver.health().connected && !driver.health().subscribed);
     server.restart();

@@ -54,8 +54,8 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
         driver.touch(KEY, 1, SECOND).await.unwrap();
         driver.lease_over(KEY, b"no", &lease(2), SECOND).await.unwrap();
         driver.release(KEY, &lease(2), b"wake").await.unwrap();
-        driver.evict(&[KEY.to_vec()], Some((b"i", SECOND)), bump(1)).await.unwrap();
-        driver.put(KEY, &[KEY.to_vec()], None, &value(1, b""), lives, bump(2)).await.unwrap();
+        driver.evict(&[KEY.to_vec()], None, Some((1, SECOND)), bump(1)).await.unwrap();
+        driver.put(KEY, &[KEY.to_vec()], put(&value(1, b""), lives), bump(2)).await.unwrap();
         driver.clear("users", bump(3)).await.unwrap();
         driver.bump(Partition::Meta, bump(4)).await.unwrap();
         driver.fence().await.unwrap();
@@ -105,6 +105,33 @@ fn servers_that_will_not_do_are_named() {
 }
 
 #[test]
+fn a_server_that_is_too_old_is_named() {
+    let server = RedisServer::start();
+    let info = server.ask(&["INFO", "server"]).text();
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap().trim();
+    let old = format!("6{}", &version[1..]);
+    let proxy = Proxy::before(server.port());
+    proxy.rewrite(version.as_bytes(), old.as_bytes());
+    assert_eq!(reason(RedisOptions::new(proxy.url())), format!("its version is {old}, and 7.0 or newer is needed"));
+    // One that answers and will not do is an error also for who would wait for a server.
+    assert!(reason(RedisOptions::new(proxy.url()).connect_lazily()).contains("7.0 or newer"));
+    // The name of a command may be taken away on a server of any age.
+    let lacking = RedisServer::with(&["--rename-command UNLINK x"]);
+    let why = reason(RedisOptions::new(lacking.url()));
+    assert!(why.contains("lacks a command") && why.contains("7.0 or newer") && why.contains("UNLINK"), "{why}");
+}
+
+#[test]
+fn a_bus_that_takes_messages_and_delivers_none_is_named() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    // A push of a kind that nobody knows, instead of the message.
+    proxy.rewrite(b"$7\r\nmessage\r\n", b"$7\r\nunheard\r\n");
+    let why = reason(RedisOptions::new(proxy.url()).connect_timeout(Duration::from_millis(300)));
+    assert!(why.contains("the bus is deaf") && why.contains("{hc:app:m}b0` and `{hc:app:0}b0"), "{why}");
+}
+
+#[test]
 fn what_hangs_is_given_up_in_time() {
     let server = RedisServer::start();
     server.pause();
@@ -134,7 +161,7 @@ fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
     let log = listen(&driver);
     block_on(async {
         let there = b"{hc:app:0}there".to_vec();
-        driver.put(&there, &[], None, &value(1, b"v"), MINUTE, bump(1)).await.unwrap();
+        driver.put(&there, &[], put(&value(1, b"v"), MINUTE), bump(1)).await.unwrap();
         driver.get_or_lease(KEY, &lease(5), 5 * SECOND, false).await.unwrap();
         server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
         let found = driver.get_or_lease(&there, &lease(2), SECOND, true).await.unwrap();
@@ -143,16 +170,22 @@ fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
         assert_eq!(refused(driver.get_or_lease(b"{hc:app:0}absent", &lease(3), SECOND, true).await), "OOM");
         assert_eq!(refused(driver.fill(KEY, &lease(5), &value(5, b"v"), MINUTE, b"").await), "OOM");
         assert!(driver.fence().await.is_ok());
-        assert_eq!(driver.evict(&[KEY.to_vec()], None, bump(2)).await.unwrap().number, 2);
+        assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(2)).await.unwrap().number, 2);
         assert_eq!(driver.bump(Partition::Keys, bump(3)).await.unwrap().number, 3);
+        // Writers keep their intents, and their number.
+        let key = [KEY.to_vec()];
+        driver.evict(&key, Some(1), Some((1, 5 * SECOND)), bump(6)).await.unwrap();
+        driver.evict(&key, Some(2), Some((2, 5 * SECOND)), bump(7)).await.unwrap();
+        driver.evict(&key, Some(1), None, bump(8)).await.unwrap();
+        assert_eq!(driver.get(KEY, false).await.unwrap().record.map(|record| record.len()), Some(32));
         driver.clear("users", bump(4)).await.unwrap();
         // A put that finds no room removes what was there, and says so.
-        let (mark, put) = driver.put(&there, &[], None, &value(2, b"w"), MINUTE, bump(5)).await.unwrap();
-        assert_eq!((mark.number, put), (4, false));
+        let (mark, put) = driver.put(&there, &[], put(&value(2, b"w"), MINUTE), bump(5)).await.unwrap();
+        assert_eq!((mark.number, put), (7, false));
         assert!(driver.get(&there, false).await.unwrap().record.is_none());
         driver.fence().await.unwrap();
     });
-    assert_eq!(messages(&log, Partition::Keys).len(), 4);
+    assert_eq!(messages(&log, Partition::Keys).len(), 7);
     let health = driver.health();
     assert!(health.refused >= 3 && !health.breaker_open, "{health:?}");
 }
@@ -166,7 +199,8 @@ fn a_foreign_type_under_a_key_is_a_refusal_until_it_is_evicted() {
         assert_eq!(refused(driver.get_or_lease(KEY, &lease(1), SECOND, true).await), "WRONGTYPE");
         assert_eq!(refused(driver.get(KEY, true).await), "WRONGTYPE");
         assert_eq!(refused(driver.fill(KEY, &lease(1), &value(1, b""), MINUTE, b"").await), "WRONGTYPE");
-        assert!(!driver.put(KEY, &[], Some(&lease(1)), &value(1, b""), MINUTE, bump(1)).await.unwrap().1);
+        let under_intent = |record| Put { ended: Some(1), ..put(record, MINUTE) };
+        assert!(!driver.put(KEY, &[], under_intent(&value(1, b"")), bump(1)).await.unwrap().1);
         assert!(driver.get_or_lease(KEY, &lease(1), SECOND, true).await.unwrap().record.is_none());
     });
 }
@@ -220,7 +254,7 @@ fn tls_with_an_authority_of_our_own_and_with_a_client_certificate() {
         }
         let driver = block_on(RedisDriver::connect("app", shown)).unwrap();
         let log = listen(&driver);
-        block_on(driver.evict(&[KEY.to_vec()], None, bump(1))).unwrap();
+        block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
         block_on(driver.fence()).unwrap();
         assert_eq!(messages(&log, Partition::Keys).len(), 1);
         let plain = RedisOptions::new(format!("redis://localhost:{}", server.tls_url().rsplit(':').next().unwrap()));
@@ -238,7 +272,7 @@ fn a_unix_socket_and_another_database() {
     let (same, other) = (connect(&(server.url() + "/3")), connect(&server.url()));
     let (heard, unheard) = (listen(&same), listen(&other));
     block_on(async {
-        driver.put(KEY, &[], None, &value(1, b"v"), MINUTE, bump(1)).await.unwrap();
+        driver.put(KEY, &[], put(&value(1, b"v"), MINUTE), bump(1)).await.unwrap();
         assert!(same.get(KEY, false).await.unwrap().record.is_some());
         assert!(other.get(KEY, false).await.unwrap().record.is_none());
         same.fence().await.unwrap();
