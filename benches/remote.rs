@@ -1,6 +1,6 @@
 //! The remote tier beside what it is made of: a bare connection of redis-rs, bare pub/sub, bare quick_cache.
 //!
-//! Starts a `redis-server` of its own. `--quick` measures less.
+//! Starts a `redis-server` of its own. `--quick` measures less, `--filter TEXT` only the rows that have it in their name.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager};
-use hybridcache_benches::pairs::{Measured, table};
+use hybridcache::{Cache, CacheManager, RedisOptions, cached};
+use hybridcache_benches::pairs::{Effort, Measured, table};
 use hybridcache_tests::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};
@@ -19,73 +19,157 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// What one side of a pair does: so many operations, by so many tasks; how long that took.
 type Side<'s> = Box<dyn FnMut(u64) -> Duration + 's>;
 
-fn main() {
-    let quick = std::env::args().any(|argument| argument == "--quick");
-    let (rounds, half) = if quick { (7, Duration::from_millis(50)) } else { (31, Duration::from_millis(150)) };
-    let server = RedisServer::start();
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let mut rows = Vec::new();
-    for (size, name) in [(100, "100 B"), (10_240, "10 KB")] {
-        for tasks in [1, 128, 1024] {
-            let ours = ours(&runtime, &server, size);
-            let (same, bare) = (connection(&runtime, &server), connection(&runtime, &server));
-            let value = "v".repeat(size);
-            runtime.block_on(async {
-                redis::cmd("SET").arg("bare").arg(&value).exec_async(&mut bare.clone()).await.unwrap()
-            });
-            let mut hit = side(&runtime, tasks, move || {
-                let cache = ours.clone();
-                async move {
-                    assert!(black_box(cache.get(&7).await).is_some());
-                }
-            });
-            let mut raw = side(&runtime, tasks, move || {
-                let mut connection = same.clone();
-                async move {
-                    let mut command = redis::cmd("SET");
-                    command.arg("bare").arg(&[7_u8; 32][..]).arg("NX").arg("GET").arg("PX").arg(5_000);
-                    black_box(command.query_async::<Vec<u8>>(&mut connection).await.unwrap());
-                }
-            });
-            let mut get = side(&runtime, tasks, move || {
-                let mut connection = bare.clone();
-                async move {
-                    black_box(redis::cmd("GET").arg("bare").query_async::<Vec<u8>>(&mut connection).await.unwrap());
-                }
-            });
-            rows.push(compare(
-                format!("hit in Redis, {name}, {tasks} tasks – the same command"),
-                Some(1.11),
-                &mut hit,
-                &mut raw,
-                rounds,
-                half,
-            ));
-            rows.push(compare(
-                format!("hit in Redis, {name}, {tasks} tasks – a bare GET"),
-                None,
-                &mut hit,
-                &mut get,
-                rounds,
-                half,
-            ));
-        }
-    }
-    rows.push(hit_in_memory(&runtime, &server, rounds));
-    print!("{}", table(&rows));
-    invisible(&runtime, &server, if quick { 5 } else { 15 });
+/// Each task has its own, so that no two ask for the same one at the same time: then one would wait for the other, and only one of
+/// them ask the server. And at least two, so that what it asked for last is not in memory.
+const KEYS: u64 = 2_048;
+/// What a record has before its value.
+const HEADER: usize = 72;
+
+// Their memory holds next to nothing of the keys, so that each call finds its value in Redis.
+#[cached(ttl = "1h", tier = redis)]
+async fn redis_100(key: u64) -> String {
+    value(key, 100)
 }
 
-/// A cache without memory, that has a value of this size.
-fn ours(runtime: &Runtime, server: &RedisServer, size: usize) -> Cache<u64, Arc<str>> {
+#[cached(ttl = "1h", tier = redis)]
+async fn redis_10k(key: u64) -> String {
+    value(key, 10_240)
+}
+
+#[cached(ttl = "1h", tier = hybrid, capacity = 1)]
+async fn hybrid_100(key: u64) -> String {
+    value(key, 100)
+}
+
+#[cached(ttl = "1h", tier = hybrid, capacity = 1)]
+async fn hybrid_10k(key: u64) -> String {
+    value(key, 10_240)
+}
+
+/// Of so many bytes in all, with what a codec writes before it.
+fn value(key: u64, size: usize) -> String {
+    format!("{key:0size$}", size = size - 3)
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let only = arguments.iter().skip_while(|argument| *argument != "--filter").nth(1).cloned().unwrap_or_default();
+    let effort = match quick {
+        true => Effort { rounds: 7, half: Duration::from_millis(50) },
+        false => Effort { rounds: 31, half: Duration::from_millis(100) },
+    };
+    let server = RedisServer::start();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let manager = runtime.block_on(async {
+        // Patient, because the machine may be busy; the deadlines are kept all the same.
+        let patient = RedisOptions::new(server.url()).read_timeout(Duration::from_secs(5));
+        CacheManager::builder().namespace("bench").redis_options(patient).build().await.unwrap().install().unwrap()
+    });
+    let mut rows = Vec::new();
+    for bytes in [100, 10_240] {
+        for tasks in [1, 128, 1024] {
+            for hybrid in [false, true] {
+                let name = format!(
+                    "hit in Redis, `{}`, {}, {tasks} tasks",
+                    if hybrid { "hybrid" } else { "redis" },
+                    if bytes == 100 { "100 B" } else { "10 KB" },
+                );
+                if name.contains(&only) {
+                    rows.extend(hits_in_redis(&name, &runtime, &server, bytes, tasks, hybrid, effort));
+                }
+            }
+        }
+    }
+    if "hit in memory, `bounded`".contains(&only) {
+        rows.push(hit_in_memory(&runtime, &server, effort.rounds));
+    }
+    print!("{}", table(&rows));
+    if "evict".contains(&only) {
+        invisible(&runtime, &server, if quick { 5 } else { 15 });
+    }
+    runtime.block_on(manager.shutdown());
+}
+
+/// Beside the same commands, and beside a bare `GET`, sent on one connection of redis-rs by as many tasks on the same runtime.
+fn hits_in_redis(
+    name: &str,
+    runtime: &Runtime,
+    server: &RedisServer,
+    bytes: usize,
+    tasks: u64,
+    hybrid: bool,
+    effort: Effort,
+) -> [Measured; 2] {
+    let function = move |key| async move {
+        let found = match (bytes, hybrid) {
+            (100, false) => redis_100(key).await,
+            (100, true) => hybrid_100(key).await,
+            (_, false) => redis_10k(key).await,
+            (_, true) => hybrid_10k(key).await,
+        };
+        assert_eq!(black_box(found).len(), bytes - 3);
+    };
+    let connection = connection(runtime, server);
     runtime.block_on(async {
-        let node = CacheManager::builder().namespace("bench").redis(server.url()).build().await.unwrap();
-        let cache = Cache::builder(format!("of_{size}")).ttl(HOUR).redis(MsgPack).manager(&node).build().unwrap();
-        cache.insert(&7, Arc::from("v".repeat(size))).await.unwrap();
-        // The connections end with the last of it: here, with the process.
-        std::mem::forget(node);
-        cache
-    })
+        for key in 0..KEYS {
+            function(key).await;
+            let record = vec![b'v'; HEADER + bytes];
+            redis::cmd("SET").arg(bare(key)).arg(record).exec_async(&mut connection.clone()).await.unwrap();
+        }
+    });
+    let stats = || CacheManager::current().stats().into_iter().map(|(_, stats)| stats);
+    let loads = || stats().map(|stats| stats.loads).sum::<u64>();
+    let hits = || stats().map(|stats| stats.hits).sum::<u64>();
+    let (loads_before, hits_before, asked) = (loads(), hits(), Arc::new(AtomicU64::new(0)));
+    let mut ours = {
+        let asked = Arc::clone(&asked);
+        side(runtime, tasks, move |key| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            function(key)
+        })
+    };
+    let mut same = {
+        let connection = connection.clone();
+        side(runtime, tasks, move |key| {
+            let mut connection = connection.clone();
+            async move {
+                let (key, mut set) = (bare(key), redis::cmd("SET"));
+                set.arg(&key).arg(&[7_u8; 32][..]).arg("NX").arg("GET").arg("PX").arg(5_000);
+                let found: Vec<u8> = if hybrid {
+                    let mut both = redis::pipe();
+                    both.cmd("PTTL").arg(&key).add_command(set);
+                    let (_, found): (i64, _) = both.query_async(&mut connection).await.unwrap();
+                    found
+                } else {
+                    set.query_async(&mut connection).await.unwrap()
+                };
+                assert_eq!(black_box(found).len(), HEADER + bytes);
+            }
+        })
+    };
+    let mut get = side(runtime, tasks, move |key| {
+        let mut connection = connection.clone();
+        async move {
+            let found: Vec<u8> = redis::cmd("GET").arg(bare(key)).query_async(&mut connection).await.unwrap();
+            assert_eq!(black_box(found).len(), HEADER + bytes);
+        }
+    });
+    let measured = [
+        compare(format!("{name} – the same commands"), Some(1.11), &mut ours, &mut same, effort),
+        compare(format!("{name} – a bare `GET`"), None, &mut ours, &mut get, effort),
+    ];
+    assert_eq!(loads(), loads_before, "all of them were there");
+    let in_memory = hits() - hits_before;
+    assert!(
+        in_memory < asked.load(Ordering::Relaxed) / 20,
+        "and none, or next to none, was in memory: {in_memory} of {asked:?}"
+    );
+    measured
+}
+
+fn bare(key: u64) -> String {
+    format!("{{hc:bench:0}}bare:v0:{key}")
 }
 
 fn connection(runtime: &Runtime, server: &RedisServer) -> MultiplexedConnection {
@@ -96,21 +180,22 @@ fn connection(runtime: &Runtime, server: &RedisServer) -> MultiplexedConnection 
     })
 }
 
+/// So many tasks, each of which goes through keys of its own.
 fn side<'s, F, Fut>(runtime: &'s Runtime, tasks: u64, make: F) -> Side<'s>
 where
-    F: Fn() -> Fut + Clone + Send + Sync + 'static,
+    F: Fn(u64) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send,
 {
     Box::new(move |n| {
-        let each = (n / tasks).max(1);
+        let (each, own) = ((n / tasks).max(1), KEYS / tasks);
         runtime.block_on(async {
             let began = Instant::now();
             let running: Vec<_> = (0..tasks)
-                .map(|_| {
+                .map(|task| {
                     let make = make.clone();
                     tokio::spawn(async move {
-                        for _ in 0..each {
-                            make().await;
+                        for at in 0..each {
+                            make(task * own + at % own).await;
                         }
                     })
                 })
@@ -128,24 +213,21 @@ fn compare(
     bar: Option<f64>,
     ours: &mut Side<'_>,
     theirs: &mut Side<'_>,
-    rounds: usize,
-    half: Duration,
+    Effort { rounds, half }: Effort,
 ) -> Measured {
-    let n = |side: &mut Side<'_>| {
-        side(2_048);
-        let took = side(4_096);
-        ((4_096.0 * half.as_secs_f64() / took.as_secs_f64()) as u64).max(1_024)
-    };
-    let (ours_n, theirs_n) = (n(ours), n(theirs));
-    let each = |side: &mut Side<'_>, n: u64| side(n).as_secs_f64() * 1e9 / n as f64;
+    // The same number for both: of a few, the beginning and the end of the tasks would be a greater part.
+    ours(2_048);
+    theirs(2_048);
+    let n = ((4_096.0 * half.as_secs_f64() / theirs(4_096).as_secs_f64()) as u64).max(4_096);
+    let each = |side: &mut Side<'_>| side(n).as_secs_f64() * 1e9 / n as f64;
     let pairs = (0..rounds)
         .map(|round| {
             if round % 2 == 0 {
-                let ours = each(ours, ours_n);
-                (ours, each(theirs, theirs_n))
+                let ours = each(ours);
+                (ours, each(theirs))
             } else {
-                let theirs = each(theirs, theirs_n);
-                (each(ours, ours_n), theirs)
+                let theirs = each(theirs);
+                (each(ours), theirs)
             }
         })
         .collect();
@@ -182,8 +264,7 @@ fn hit_in_memory(runtime: &Runtime, server: &RedisServer, rounds: usize) -> Meas
         Some(1.4),
         &mut ours,
         &mut theirs,
-        rounds,
-        Duration::from_millis(5),
+        Effort { rounds, half: Duration::from_millis(5) },
     );
     let hits = cache.stats();
     assert!(hits.hits > 10 * hits.misses, "they were hits: {hits:?}");

@@ -7,12 +7,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hybridcache::Cache;
-use hybridcache_tests::{Random, in_time};
+use hybridcache_tests::{Random, within};
 
 const ROUNDS: u64 = 60_000;
+
+/// Some seconds are enough where two processors are free; without them each meeting costs a turn of the scheduler.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// One test at a time: two that race need two processors.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -53,7 +56,7 @@ fn race(name: &'static str, write: fn(&Cache<u64, u64>, u64, u64), left: fn(u64)
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
     println!("{name}: seed {seed}");
-    let ends = in_time(move || {
+    let ends = within(LIMIT, move || {
         let cache: Cache<u64, u64> = Cache::builder(name).capacity(ROUNDS * 2).build().unwrap();
         let source = AtomicU64::new(0);
         let (body, done) = (Rendezvous::default(), Rendezvous::default());
@@ -140,7 +143,7 @@ fn what_an_evict_forbade_is_never_served_again() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
     println!("seed {seed}");
-    let served = in_time(move || {
+    let served = within(LIMIT, move || {
         let cache: Cache<u64, u64> = Cache::builder("free for all").build().unwrap();
         let source: [AtomicU64; KEYS] = std::array::from_fn(|_| AtomicU64::new(1));
         // The newest state of the source that a returned evict has announced.

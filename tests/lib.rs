@@ -145,13 +145,18 @@ pub async fn settle() {
 /// Runs work on a thread of its own, and fails if it takes longer than [`LIMIT`]: a test of what must not hang. A panic
 /// of the work is the caller's.
 pub fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    within(LIMIT, work)
+}
+
+/// [`in_time`] with a limit of its own: for work that is long, and longer where others have the processors.
+pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = mpsc::channel();
     let worker = thread::spawn(move || {
         let done = work();
         let _ = tell.send(());
         done
     });
-    match told.recv_timeout(LIMIT) {
+    match told.recv_timeout(limit) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs"),
         _ => worker.join().unwrap_or_else(|panic| resume_unwind(panic)),
     }

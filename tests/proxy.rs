@@ -2,9 +2,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -35,10 +35,15 @@ pub enum Lane {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Where new connections lead.
+    port: AtomicU16,
     /// In the order of [`Lane`].
     lanes: [Weather; 3],
     refuse: AtomicBool,
-    accepted: AtomicU64,
+    /// When each connection was opened.
+    accepted: Mutex<Vec<Instant>>,
+    /// What the server says, and what clients hear instead.
+    instead: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
     connections: AtomicU64,
     turns: AtomicU64,
     /// Something in a lane changed.
@@ -66,9 +71,9 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { port: AtomicU16::new(port), ..Shared::default() });
         let accepting = Arc::clone(&shared);
-        runtime.spawn(async move { accept(TcpListener::from_std(listener).unwrap(), port, accepting).await });
+        runtime.spawn(async move { accept(TcpListener::from_std(listener).unwrap(), accepting).await });
         Self { address, shared, runtime: Some(runtime) }
     }
 
@@ -76,6 +81,17 @@ impl Proxy {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Its host, and its port.
+    #[must_use]
+    pub fn address(&self) -> (String, String) {
+        (self.address.ip().to_string(), self.address.port().to_string())
+    }
+
+    /// New connections lead to the server on this port.
+    pub fn lead_to(&self, port: u16) {
+        self.shared.port.store(port, SeqCst);
     }
 
     /// Each piece of bytes takes so long, in either direction, and up to `jitter` longer.
@@ -114,6 +130,12 @@ impl Proxy {
         self.shared.changed.notify_waiters();
     }
 
+    /// From here on clients hear `instead`, of the same length, wherever the server says `this`.
+    pub fn rewrite(&self, this: &[u8], instead: &[u8]) {
+        assert_eq!(this.len(), instead.len());
+        *self.shared.instead.lock().unwrap() = Some((this.to_vec(), instead.to_vec()));
+    }
+
     /// Ends every new connection at once.
     pub fn refuse(&self, refuse: bool) {
         self.shared.refuse.store(refuse, SeqCst);
@@ -122,7 +144,13 @@ impl Proxy {
     /// How many connections were opened so far, refused ones included.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.shared.accepted.load(SeqCst)
+        self.attempts().len() as u64
+    }
+
+    /// When each connection was opened so far, refused ones included.
+    #[must_use]
+    pub fn attempts(&self) -> Vec<Instant> {
+        self.shared.accepted.lock().unwrap().clone()
     }
 
     /// How many are open.
@@ -148,11 +176,11 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { return };
-        shared.accepted.fetch_add(1, SeqCst);
-        let server = TcpStream::connect(("127.0.0.1", port)).await;
+        shared.accepted.lock().unwrap().push(Instant::now());
+        let server = TcpStream::connect(("127.0.0.1", shared.port.load(SeqCst))).await;
         match server {
             Ok(server) if !shared.refuse.load(SeqCst) => {
                 tokio::spawn(carry(client, server, Arc::clone(&shared)));
@@ -185,7 +213,8 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
                 lane.store(Lane::Large as usize, SeqCst);
             }
         }) => {}
-        () = pump(from_server, to_client, &shared, &lane, |weather| &weather.hold_down, |_| {
+        () = pump(from_server, to_client, &shared, &lane, |weather| &weather.hold_down, |bytes| {
+            shared.say_instead(bytes);
             server_spoke.store(true, SeqCst);
         }) => {}
         () = shared.until(|| {
@@ -202,6 +231,15 @@ const PIECE: usize = 64 * 1024;
 const SUBSCRIBE: &[u8] = b"\r\nSUBSCRIBE\r\n";
 
 impl Shared {
+    fn say_instead(&self, bytes: &mut [u8]) {
+        let Some((this, instead)) = &*self.instead.lock().unwrap() else { return };
+        for at in 0..(bytes.len() + 1).saturating_sub(this.len()) {
+            if bytes[at..].starts_with(this) {
+                bytes[at..at + this.len()].copy_from_slice(instead);
+            }
+        }
+    }
+
     async fn until(&self, so: impl Fn() -> bool) {
         loop {
             // Registered before the look, so that a change between the two is not missed.
@@ -221,12 +259,12 @@ async fn pump(
     shared: &Shared,
     lane: &AtomicUsize,
     hold: impl Fn(&Weather) -> &AtomicBool,
-    spoke: impl Fn(&[u8]),
+    spoke: impl Fn(&mut [u8]),
 ) {
     let mut bytes = vec![0; PIECE];
     loop {
         let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
-        spoke(&bytes[..read]);
+        spoke(&mut bytes[..read]);
         let weather = || &shared.lanes[lane.load(SeqCst)];
         let (delay, jitter) = *weather().delay.lock().unwrap();
         if !(delay + jitter).is_zero() {

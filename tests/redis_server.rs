@@ -99,7 +99,7 @@ impl RedisServer {
         Self::with(&[])
     }
 
-    /// A server with further options, such as `--maxmemory 1mb`: one string for each option with its value.
+    /// A server with further options, such as `--maxmemory 1mb`: one string for each option with its values.
     #[must_use]
     pub fn with(options: &[&str]) -> Self {
         Self::launch(options, &[], false)
@@ -137,7 +137,7 @@ impl RedisServer {
         for (name, content) in files {
             fs::write(folder.join(name), content).unwrap();
         }
-        let options = options.iter().flat_map(|option| option.splitn(2, ' ')).map(str::to_owned).collect();
+        let options = options.iter().flat_map(|option| option.split(' ')).map(str::to_owned).collect();
         let mut server = Self { folder, port: 0, tls_port: 0, options, process: Mutex::new(None) };
         // Another process may take the port between our look and the server's.
         for _ in 0..10 {

@@ -68,8 +68,9 @@ impl fmt::Debug for Failure {
 pub(crate) struct Terms {
     /// Dead from here on; [`NEVER`] if it does not expire.
     pub(crate) deadline: u64,
-    /// The parts of a lifetime that change while the entry lives.
-    pub(crate) moving: Option<Movement>,
+    /// The parts of a lifetime that change while the entry lives. Boxed, because few have any and all are handed on several
+    /// times before they are kept.
+    pub(crate) moving: Option<Box<Movement>>,
     /// The cache's generation when the load began. `clear` starts a new one, and every hit compares.
     pub(crate) generation: u32,
     pub(crate) weight: u32,
@@ -78,7 +79,7 @@ pub(crate) struct Terms {
 impl Terms {
     /// When the entry is dead, unless a hit renews it.
     pub(crate) fn dies_at(&self) -> u64 {
-        self.moving.map_or(self.deadline, |moving| self.deadline.min(moving.idle_deadline))
+        self.moving.as_ref().map_or(self.deadline, |moving| self.deadline.min(moving.idle_deadline))
     }
 }
 
@@ -118,9 +119,9 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    pub(crate) fn new(deadline: u64, moving: Option<Movement>, failure: Option<Failure>) -> Self {
+    pub(crate) fn new(deadline: u64, moving: Option<&Movement>, failure: Option<Failure>) -> Self {
         let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, version: 0 };
-        let Movement { idle, idle_deadline, refresh_at, version } = moving.unwrap_or(still);
+        let Movement { idle, idle_deadline, refresh_at, version } = *moving.unwrap_or(&still);
         Self {
             deadline,
             idle_deadline: AtomicU64::new(idle_deadline),

@@ -51,6 +51,7 @@ pub(crate) const SETTLING: Nonce = 0;
 
 /// What a writer is in an intent: its nonce, and when it ends.
 const WRITER: usize = 24;
+const LEASE_LENGTH: usize = CHECK_AT + 8;
 const MAGIC: [u8; 2] = [0xC1, b'h'];
 const FORMAT: u8 = 1;
 const VALUE: u8 = 1;
@@ -245,12 +246,12 @@ impl Lease {
     }
 
     /// The record by which a load claims a key.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut record = Vec::with_capacity(CHECK_AT + 8);
-        record.extend_from_slice(&MAGIC);
-        record.extend_from_slice(&[FORMAT, LEASE, self.awaited.into(), 0, 0, 0]);
-        record.extend_from_slice(&self.nonce.to_be_bytes());
-        record.extend_from_slice(&self.node.to_be_bytes());
+    pub(crate) fn encode(&self) -> [u8; LEASE_LENGTH] {
+        let [m0, m1] = MAGIC;
+        let mut record = [0; LEASE_LENGTH];
+        record[..VERSION_AT].copy_from_slice(&[m0, m1, FORMAT, LEASE, self.awaited.into(), 0, 0, 0]);
+        record[VERSION_AT..CHECK_AT].copy_from_slice(&self.nonce.to_be_bytes());
+        record[CHECK_AT..].copy_from_slice(&self.node.to_be_bytes());
         record
     }
 }
@@ -375,7 +376,7 @@ mod tests {
         let records = [
             encode_filled(KEY, 1, &stamp(&[1, 2, 3]), value(b"value")),
             encode_filled(KEY, 1, &stamp(&[1]), Content::Nothing),
-            lease(1, 2, true).encode(),
+            lease(1, 2, true).encode().to_vec(),
         ];
         for record in records {
             for length in 0..record.len() {
@@ -395,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_later_format_or_kind_is_newer_and_what_is_reserved_is_damage() {
-        for record in [lease(1, 2, false).encode(), intent(1)] {
+        for record in [lease(1, 2, false).encode().to_vec(), intent(1)] {
             let with = |at: usize, byte| {
                 let mut record = record.clone();
                 record[at] = byte;

@@ -73,7 +73,18 @@ pub(crate) async fn within<F: Future + Unpin>(clock: &Clock, limit: Duration, mu
 }
 
 /// Runs `future` on this thread, which parks while it has to wait. Needs no runtime, and may be called inside of one.
+#[inline]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    // A leader of a plain function runs its body in the first poll and never waits: no waker has to be made for it.
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => park_on(future),
+    }
+}
+
+#[cold]
+fn park_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -81,11 +92,6 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
 
-    let mut future = pin!(future);
-    // A leader of a plain function runs its body in the first poll and never waits: no waker has to be made for it.
-    if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        return output;
-    }
     let waker = Arc::new(Unpark(thread::current())).into();
     let mut context = Context::from_waker(&waker);
     loop {

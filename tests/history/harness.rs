@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process};
 
 use super::database::Database;
 use super::judge::{History, Judgement, Lapse, Promises, Violation, judge};
 use super::nemesis::Fault;
 use super::node::Orders;
 use super::operation::{Log, What};
-use super::{KEYS, LEASE, STALENESS_BOUND, nanos, now, ttl};
+use super::process::Process;
+use super::{KEYS, LEASE, NODES, STALENESS_BOUND, nanos, now, ttl};
 use crate::Random;
 use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
@@ -36,12 +34,10 @@ const LEAST_MEMORY: f64 = 0.3;
 pub struct Plan {
     /// Of every choice.
     pub seed: u64,
-    /// Of the time with faults. Each of them occurs at least once, however short it is.
+    /// Of the time with faults, in random order. Each of them occurs at least once, however short it is.
     pub length: Duration,
     /// Which.
     pub faults: Vec<Fault>,
-    /// How many processes.
-    pub nodes: usize,
     /// The program that has the subcommand `node`.
     pub node: PathBuf,
     /// The rule that is broken on purpose, in a build that can (`--cfg hybridcache_faults`).
@@ -68,6 +64,8 @@ pub(super) struct Fleet {
     pub(super) redis: RedisServer,
     pub(super) nodes: Vec<Node>,
     pub(super) lapses: Vec<Lapse>,
+    /// When Redis lost what it should have kept: from when to when.
+    pub(super) losses: Vec<(u64, u64)>,
     pub(super) random: Random,
     /// How many were started.
     processes: u64,
@@ -76,9 +74,7 @@ pub(super) struct Fleet {
 pub(super) struct Node {
     pub(super) proxy: Proxy,
     process: u64,
-    child: Child,
-    orders: ChildStdin,
-    says: BufReader<ChildStdout>,
+    pub(super) running: Process,
 }
 
 /// Runs a plan.
@@ -93,20 +89,28 @@ pub fn run(plan: &Plan) -> Report {
     let mut faults: BTreeMap<String, u64> = plan.faults.iter().map(|fault| (format!("{fault:?}"), 0)).collect();
     let start = Instant::now();
     let mut first = true;
-    while std::mem::replace(&mut first, false) || start.elapsed() < plan.length {
+    loop {
         let mut round = plan.faults.clone();
         for last in (1..round.len()).rev() {
             round.swap(last, fleet.random.below(last as u64 + 1) as usize);
         }
         for fault in round {
+            if !first && start.elapsed() >= plan.length {
+                return fleet.end(faults);
+            }
             fleet.weather();
             fleet.suffer(fault);
             *faults.get_mut(&format!("{fault:?}")).expect("all are there") += 1;
             sleep(Duration::from_millis(fleet.random.below(800)));
             fleet.is_alive();
         }
+        first = false;
     }
-    fleet.end(faults)
+}
+
+/// A server of which a replica is there at once.
+pub(super) fn redis() -> RedisServer {
+    RedisServer::with(&["--repl-diskless-sync-delay 0"])
 }
 
 impl Fleet {
@@ -120,45 +124,41 @@ impl Fleet {
             plan: plan.clone(),
             folder,
             database: Database::start(),
-            redis: RedisServer::start(),
+            redis: redis(),
             nodes: Vec::new(),
             lapses: Vec::new(),
+            losses: Vec::new(),
             random: Random::seeded(plan.seed),
             processes: 0,
         };
-        for _ in 0..plan.nodes {
-            let proxy = Proxy::before(fleet.redis.port());
-            let node = fleet.launch(proxy);
+        for place in 0..NODES {
+            let node = fleet.launch(place);
             fleet.nodes.push(node);
         }
         fleet
     }
 
-    fn launch(&mut self, proxy: Proxy) -> Node {
+    fn launch(&mut self, place: u64) -> Node {
         self.processes += 1;
+        let proxy = Proxy::before(self.redis.port());
         let orders = Orders {
             process: self.processes,
+            place,
             redis: proxy.url(),
             database: self.database.address(),
             log: self.folder.join(self.processes.to_string()),
             seed: self.plan.seed << 16 | self.processes,
         };
         let mut command = Command::new(&self.plan.node);
-        command.arg("node").args(orders.arguments()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("node").args(orders.arguments());
         command.envs(self.plan.broken.map(|rule| ("HYBRIDCACHE_BREAK", rule)));
-        let mut child = command.spawn().unwrap();
-        let orders = child.stdin.take().expect("it was asked for");
-        let says = BufReader::new(child.stdout.take().expect("it was asked for"));
-        let mut node = Node { proxy, process: self.processes, child, orders, says };
-        assert_eq!(node.says(), "ready");
-        node
+        Node { proxy, process: self.processes, running: Process::start(&mut command) }
     }
 
     /// A process that was killed, or is about to kill itself, comes back.
     pub(super) fn restart(&mut self, node: usize) {
-        let _ = self.nodes[node].child.wait();
-        let proxy = Proxy::before(self.redis.port());
-        self.nodes[node] = self.launch(proxy);
+        self.nodes[node].running.wait();
+        self.nodes[node] = self.launch(node as u64);
     }
 
     /// Something is always in the air.
@@ -172,8 +172,7 @@ impl Fleet {
 
     fn is_alive(&mut self) {
         for node in &mut self.nodes {
-            let ended = node.child.try_wait().unwrap();
-            assert!(ended.is_none(), "process {} ended: {ended:?}", node.process);
+            assert!(!node.running.has_ended(), "process {} ended", node.process);
         }
     }
 
@@ -181,7 +180,7 @@ impl Fleet {
     fn settle(&mut self) -> (u64, Vec<u64>) {
         for node in &mut self.nodes {
             node.proxy.delay(Duration::ZERO, Duration::ZERO);
-            node.order("quiet");
+            node.running.order("quiet");
         }
         sleep(SETTLES);
         let settled = now();
@@ -194,18 +193,18 @@ impl Fleet {
         let (settled, alive) = if self.plan.broken.is_some() { (u64::MAX, Vec::new()) } else { self.settle() };
         let mut counters = BTreeMap::new();
         for node in &mut self.nodes {
-            node.order("stop");
-            for word in node.says().split_whitespace() {
+            node.running.order("stop");
+            for word in node.running.says().split_whitespace() {
                 let (name, count) = word.split_once('=').expect("a name and a count");
                 *counters.entry(name.to_owned()).or_insert(0) += count.parse::<u64>().unwrap();
             }
-            let _ = node.child.wait();
+            node.running.wait();
         }
         let logs = (1..=self.processes).map(|process| self.folder.join(process.to_string()));
         let operations: Vec<_> = logs.filter_map(|log| Log::read(&log).ok()).flatten().collect();
         let (commits, loads) = self.database.logs();
-        let lapses = std::mem::take(&mut self.lapses);
-        let history = History { operations, commits, loads, lapses, settled, alive };
+        let (lapses, losses) = (std::mem::take(&mut self.lapses), std::mem::take(&mut self.losses));
+        let history = History { operations, commits, loads, lapses, losses, settled, alive };
         let promises = Promises {
             // Its clock may run slow by 200 parts in a million.
             staleness: nanos(STALENESS_BOUND) / 5_000 * 5_001 + nanos(SLACK),
@@ -233,30 +232,6 @@ impl Fleet {
     }
 }
 
-impl Node {
-    pub(super) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has a number");
-        kill_process(pid, signal).unwrap();
-    }
-
-    pub(super) fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
-    }
-
-    fn says(&mut self) -> String {
-        let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Report {
     /// What was broken.
     #[must_use]
@@ -274,12 +249,19 @@ impl Report {
         if self.share() < LEAST_MEMORY {
             all.push(format!("{:.0} % of them from memory", 100.0 * self.share()));
         }
+        for promise in ["G0", "G1", "G2", "G3", "G4", "G5", "G6", "G7", "G8", "G10", "liveness"] {
+            if !self.judgement.looked.contains_key(promise) {
+                all.push(format!("never looked at: {promise}"));
+            }
+        }
         for (name, count) in self.faults.iter().chain(&self.counters) {
             if *count == 0 {
                 all.push(format!("never: {name}"));
             }
         }
-        for what in ["Memory", "Redis", "Loaded", "Uncached", "Shared", "Evicted", "Cleared", "Deferred", "Put"] {
+        for what in
+            ["Memory", "Redis", "Loaded", "Uncached", "Shared", "Evicted", "Cleared", "Deferred", "Put", "Guarded"]
+        {
             if !self.operations.contains_key(what) {
                 all.push(format!("never: {what}"));
             }

@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
+use super::STRICT;
 use super::database::{Commit, Load};
 use super::operation::{Operation, What};
+
+mod zones;
 
 /// What everybody did, what the database saw, and what the harness knows.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,8 @@ pub struct History {
     pub loads: Vec<Load>,
     /// When Redis came back with a past of before.
     pub lapses: Vec<Lapse>,
+    /// When Redis lost what it should have kept: from when to when.
+    pub losses: Vec<(u64, u64)>,
     /// From here on nobody writes, and no fault is on or still felt.
     pub settled: u64,
     /// The processes that live then.
@@ -81,6 +86,8 @@ pub fn judge(history: &History, promises: &Promises) -> Judgement {
     judgement.own_writes(history);
     judgement.monotonic(history, &filled);
     judgement.one_fill_at_a_time(history, &filled);
+    judgement.linearizable(history);
+    judgement.repeated(history, promises);
     judgement.mortal(history, promises);
     judgement.settled(history);
     judgement
@@ -180,11 +187,11 @@ impl Judgement {
     /// G1, G2, G7: memory answers with what is at most so old; whoever asks further gets what is not old at all, but for a clear,
     /// which Redis only takes note of.
     fn bounded(&mut self, history: &History, promises: &Promises) {
-        let writes = |what| {
-            let of = history.operations.iter().filter(move |operation| operation.what == what);
+        let writes = |whats: &'static [What]| {
+            let of = history.operations.iter().filter(move |operation| whats.contains(&operation.what));
             Acknowledged::new(of, &history.lapses, |_| 0)
         };
-        let (evicts, clears) = (writes(What::Evicted), writes(What::Cleared));
+        let (evicts, clears) = (writes(&[What::Evicted, What::Guarded]), writes(&[What::Cleared]));
         for read in history.operations.iter().filter(|operation| operation.is_read()) {
             let (promise, bound) = match read.what {
                 What::Memory | What::Shared => ("G2", promises.staleness),
@@ -258,6 +265,48 @@ impl Judgement {
                 self.look("G8", apart, || format!("both were kept: {:?} and {:?}", pair[0], pair[1]));
                 let newer = pair[0].version <= pair[1].version;
                 self.look("G1", newer, || format!("what Redis keeps got older: {:?} and {:?}", pair[0], pair[1]));
+            }
+        }
+    }
+
+    /// G5: what is read and written of a strict key is as if each took effect at one moment. Not of one that was in use while Redis
+    /// lost the guards of those who wrote it.
+    fn linearizable(&mut self, history: &History) {
+        let mut keys: BTreeMap<u64, Vec<&Operation>> = BTreeMap::new();
+        for operation in history.operations.iter().filter(|operation| operation.key >= STRICT) {
+            keys.entry(operation.key).or_default().push(operation);
+        }
+        for operations in keys.values() {
+            let lost = |operation: &&Operation| {
+                history.losses.iter().any(|(from, to)| operation.start <= *to && *from <= operation.end)
+            };
+            if !operations.iter().any(lost) {
+                let fault = zones::fault(operations);
+                *self.looked.entry("G5").or_default() += operations.len() as u64 - 1;
+                self.look("G5", fault.is_none(), || fault.unwrap_or_default());
+            }
+        }
+    }
+
+    /// G6: what was acknowledged and is lost with a server is in effect again when those who witnessed it have repeated it.
+    fn repeated(&mut self, history: &History, promises: &Promises) {
+        for lapse in &history.lapses {
+            let mut lost: HashMap<u64, u64> = HashMap::new();
+            let in_doubt = |write: &&Operation| {
+                matches!(write.what, What::Evicted | What::Guarded) && (lapse.saved..lapse.killed).contains(&write.end)
+            };
+            for write in history.operations.iter().filter(in_doubt) {
+                let newest = lost.entry(write.key).or_default();
+                *newest = write.version.max(*newest);
+            }
+            for read in history.operations.iter().filter(|operation| operation.is_read()) {
+                let bound = if matches!(read.what, What::Memory | What::Shared) { promises.staleness } else { 0 };
+                if let Some(newest) = lost.get(&read.key)
+                    && read.start > lapse.healed + bound
+                {
+                    let story = || format!("{newest} was lost, and is not what is: {read:?}");
+                    self.look("G6", read.version >= *newest, story);
+                }
             }
         }
     }

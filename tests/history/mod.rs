@@ -10,6 +10,8 @@ pub mod judge;
 pub mod nemesis;
 pub mod node;
 pub mod operation;
+mod process;
+pub mod storm;
 
 use std::time::Duration;
 
@@ -30,6 +32,18 @@ pub const LARGE_KEY: u64 = 4;
 /// Less than each of the two caches has keys.
 pub const CAPACITY: u64 = 6;
 
+/// From here on keys are in a cache that is `strict`, and are written under guard.
+pub const STRICT: u64 = 1 << 32;
+/// How many nodes there are.
+pub const NODES: u64 = 4;
+
+/// The strict key of a place in the fleet at a time. Only the node in that place writes it, and only for a second: then it takes
+/// another, so that whatever a fault left behind of one concerns no other.
+#[must_use]
+pub fn strict_key(place: u64, at: u64) -> u64 {
+    STRICT + at / 1_000_000_000 * NODES + place
+}
+
 /// Nanoseconds of the clock that all processes share.
 #[must_use]
 pub fn now() -> u64 {
@@ -40,7 +54,7 @@ pub fn now() -> u64 {
 /// How long an entry of this key lives: from half a second to five.
 #[must_use]
 pub fn ttl(key: u64) -> Duration {
-    Duration::from_millis(500 + key * 300)
+    Duration::from_millis(500 + key % KEYS * 300)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::harness::Fleet;
+use super::harness::{Fleet, redis};
 use super::judge::Lapse;
-use super::{STALENESS_BOUND, now};
-use crate::proxy::Lane;
+use super::{NODES, STALENESS_BOUND, now};
+use crate::proxy::{Lane, Proxy};
+use crate::redis_server::RedisServer;
+use crate::until_blocking;
+
+/// Time to connect again, and to repeat what was lost.
+const HEALS: Duration = Duration::from_secs(3);
 
 /// A fault. Each begins and ends by itself; afterwards the fleet may be as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,21 +52,21 @@ pub enum Fault {
     ClientKill,
     /// The server ends subscribers that are slow.
     TinyBuffers,
-    /// The server evicts what was not used for long.
-    EvictLru,
-    /// The server evicts what ends soonest, which leases do.
-    EvictTtl,
+    /// The server has hardly more memory than it has taken, and makes room by this policy.
+    Starve(&'static str),
     /// The server refuses to remove keys, and goes on to answer reads.
     Forbid,
-    /// The server refuses what takes memory.
-    NoMemory,
+    /// A replica takes the server's place that has all that was acknowledged.
+    Failover,
+    /// One does that has not heard the last of it.
+    LossyFailover,
     /// The server does nothing for a while.
     DebugSleep,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 29] = [
         Self::CutBus,
         Self::CutData,
         Self::HoldUp,
@@ -79,18 +84,42 @@ impl Fault {
         Self::ScriptFlush,
         Self::ClientKill,
         Self::TinyBuffers,
-        Self::EvictLru,
-        Self::EvictTtl,
+        Self::Starve("allkeys-lru"),
+        Self::Starve("allkeys-lfu"),
+        Self::Starve("allkeys-random"),
+        Self::Starve("volatile-lru"),
+        Self::Starve("volatile-lfu"),
+        Self::Starve("volatile-random"),
+        Self::Starve("volatile-ttl"),
+        Self::Starve("noeviction"),
         Self::Forbid,
-        Self::NoMemory,
+        Self::Failover,
+        Self::LossyFailover,
         Self::DebugSleep,
     ];
+
+    /// Whether the server loses what it should have kept, with or without a word.
+    fn loses(self) -> bool {
+        match self {
+            Self::Starve(policy) => policy != "noeviction",
+            Self::FlushAll | Self::EmptyRedis | Self::StaleRedis | Self::LossyFailover => true,
+            _ => false,
+        }
+    }
 }
 
 impl Fleet {
     /// A fault, from its begin to its end.
     pub(super) fn suffer(&mut self, fault: Fault) {
-        let node = self.random.below(self.nodes.len() as u64) as usize;
+        let begin = now();
+        self.inflict(fault);
+        if fault.loses() {
+            self.losses.push((begin, now()));
+        }
+    }
+
+    fn inflict(&mut self, fault: Fault) {
+        let node = self.random.below(NODES) as usize;
         let some_time = Duration::from_millis(100 + self.random.below(1_200));
         let proxy = &self.nodes[node].proxy;
         let last = || sleep(some_time);
@@ -128,16 +157,16 @@ impl Fleet {
                 proxy.delay(Duration::ZERO, Duration::ZERO);
             }
             Fault::StopNode => {
-                self.nodes[node].signal(Signal::STOP);
+                self.nodes[node].running.signal(Signal::STOP);
                 sleep(STALENESS_BOUND.mul_f64(0.5 + self.random.below(950) as f64 / 100.0));
-                self.nodes[node].signal(Signal::CONT);
+                self.nodes[node].running.signal(Signal::CONT);
             }
             Fault::KillNode => {
-                self.nodes[node].signal(Signal::KILL);
+                self.nodes[node].running.signal(Signal::KILL);
                 self.restart(node);
             }
             Fault::KillWriter => {
-                self.nodes[node].order("die");
+                self.nodes[node].running.order("die");
                 self.restart(node);
             }
             Fault::StopRedis => {
@@ -163,8 +192,7 @@ impl Fleet {
                 let killed = now();
                 self.redis.kill();
                 self.redis.restart();
-                // Time to connect again, and to repeat what was lost.
-                sleep(Duration::from_secs(3));
+                sleep(HEALS);
                 self.lapses.push(Lapse { saved, killed, healed: now() });
                 self.redis.forget();
             }
@@ -178,18 +206,67 @@ impl Fleet {
                 last();
                 self.command(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60"]);
             }
-            Fault::EvictLru => self.starve("allkeys-lru", some_time),
-            Fault::EvictTtl => self.starve("volatile-ttl", some_time),
-            Fault::NoMemory => self.starve("noeviction", some_time),
+            Fault::Starve(policy) => self.starve(policy, some_time),
             Fault::Forbid => {
                 self.command(&["ACL", "SETUSER", "default", "-unlink"]);
                 last();
                 self.command(&["ACL", "SETUSER", "default", "+unlink"]);
             }
+            Fault::Failover => self.fail_over(None),
+            Fault::LossyFailover => self.fail_over(Some(some_time)),
             Fault::DebugSleep => {
                 self.command(&["DEBUG", "SLEEP", &format!("{:.1}", some_time.as_secs_f64())]);
             }
         }
+    }
+
+    /// Has a replica take the server's place. With `without` it lacks what was acknowledged in the last such time.
+    fn fail_over(&mut self, without: Option<Duration>) {
+        let link = Proxy::before(self.redis.port());
+        let replica = redis();
+        let (host, port) = link.address();
+        assert_eq!(replica.ask(&["REPLICAOF", &host, &port]).text(), "OK");
+        self.catch_up(&replica);
+        let saved = now();
+        if without.is_none() {
+            // Whoever writes waits, and is not answered any more.
+            self.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        }
+        // Whatever was acknowledged before has arrived there.
+        self.catch_up(&replica);
+        if let Some(long) = without {
+            link.blackhole(false, true);
+            sleep(long);
+        }
+        let killed = now();
+        self.redis.kill();
+        link.cut();
+        assert_eq!(replica.ask(&["REPLICAOF", "NO", "ONE"]).text(), "OK");
+        for node in &self.nodes {
+            node.proxy.lead_to(replica.port());
+            node.proxy.cut();
+        }
+        self.redis = replica;
+        // What it took over by way of its disk.
+        self.redis.forget();
+        if without.is_some() {
+            sleep(HEALS);
+            self.lapses.push(Lapse { saved, killed, healed: now() });
+        }
+    }
+
+    /// Returns when a replica has heard all that the server has said until now.
+    fn catch_up(&self, replica: &RedisServer) {
+        let offset = |server: &RedisServer, name: &str| {
+            let info = server.ask(&["INFO", "replication"]).text();
+            info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+        };
+        let said = offset(&self.redis, "master_repl_offset:").expect("it is a master");
+        until_blocking("the replica has caught up", || {
+            let info = replica.ask(&["INFO", "replication"]).text();
+            info.contains("master_link_status:up")
+                && offset(replica, "slave_repl_offset:").is_some_and(|heard| heard >= said)
+        });
     }
 
     /// Leaves the server hardly more memory than it has taken.

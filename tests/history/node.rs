@@ -1,4 +1,4 @@
-//! One process of the fleet: a manager, two caches, and callers that read, write and clear until they are told to stop.
+//! One process of the fleet: a manager, three caches, and callers that read, write and clear until they are told to stop.
 //!
 //! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `stop`.
 
@@ -9,14 +9,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Evicted, Outcome, RedisOptions, Share, SingleFlight, Stats, Tier};
+use hybridcache::{
+    Cache, CacheManager, Consistency, Evicted, Fetched, OnOutage, Outcome, RedisOptions, Share, SingleFlight, Stats,
+    Tier,
+};
 use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::Mutex;
 
 use super::database::Client;
 use super::operation::{Log, Operation, What};
-use super::{CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, STALENESS_BOUND, now, ttl};
+use super::{
+    CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, NODES, STALENESS_BOUND, STRICT, now, strict_key, ttl,
+};
 use crate::Random;
 
 /// How many callers there are in a process.
@@ -29,6 +34,8 @@ const GARBAGE: u64 = u64::MAX;
 pub struct Orders {
     /// Its number; each start of a node has another.
     pub process: u64,
+    /// Its place in the fleet, which it takes over from who was killed.
+    pub place: u64,
     /// Where Redis is, for this node.
     pub redis: String,
     /// Where the database is.
@@ -42,9 +49,10 @@ pub struct Orders {
 impl Orders {
     /// As arguments.
     #[must_use]
-    pub fn arguments(&self) -> [String; 5] {
+    pub fn arguments(&self) -> [String; 6] {
         let log = self.log.display().to_string();
-        [self.process.to_string(), self.redis.clone(), self.database.to_string(), log, self.seed.to_string()]
+        let (process, place) = (self.process.to_string(), self.place.to_string());
+        [process, place, self.redis.clone(), self.database.to_string(), log, self.seed.to_string()]
     }
 
     /// From arguments.
@@ -54,9 +62,10 @@ impl Orders {
     /// If they are not what [`arguments`](Self::arguments) made.
     #[must_use]
     pub fn read(arguments: &[String]) -> Self {
-        let [process, redis, database, log, seed] = arguments else { panic!("five arguments: {arguments:?}") };
+        let [process, place, redis, database, log, seed] = arguments else { panic!("six arguments: {arguments:?}") };
         Self {
             process: process.parse().unwrap(),
+            place: place.parse().unwrap(),
             redis: redis.clone(),
             database: database.parse().unwrap(),
             log: Path::new(log).to_owned(),
@@ -71,8 +80,8 @@ type Value = (u64, u64, u64, u64, Arc<str>);
 struct Node {
     orders: Orders,
     manager: CacheManager,
-    /// For even keys, and for odd ones.
-    caches: [Cache<u64, Value>; 2],
+    /// For even keys, for odd ones, and for strict ones.
+    caches: [Cache<u64, Value>; 3],
     large: Arc<str>,
     log: Log,
     loads: AtomicU64,
@@ -116,18 +125,14 @@ impl Node {
             .await
             .unwrap();
         let cache = |name, single_flight| {
-            Cache::builder(name)
-                .ttl(ttl(0))
-                .capacity(CAPACITY)
-                .hybrid(MsgPack)
-                .lease(LEASE)
-                .degraded_ttl(DEGRADED_TTL)
-                .single_flight(single_flight)
-                .manager(&manager)
-                .build()
-                .unwrap()
+            let cache = Cache::builder(name).ttl(ttl(0)).capacity(CAPACITY).hybrid(MsgPack).lease(LEASE);
+            cache.degraded_ttl(DEGRADED_TTL).single_flight(single_flight).manager(&manager)
         };
-        let caches = [cache("even", SingleFlight::Process), cache("odd", SingleFlight::Fleet)];
+        let even = cache("even", SingleFlight::Process);
+        let odd = cache("odd", SingleFlight::Fleet);
+        // A guarded write that cannot be begun does not begin.
+        let strict = cache("strict", SingleFlight::Process).consistency(Consistency::Strict).on_outage(OnOutage::Fail);
+        let caches = [even, odd, strict].map(|cache| cache.build().unwrap());
         Self {
             caches,
             manager,
@@ -157,6 +162,9 @@ impl Node {
     async fn call(self: Arc<Self>, caller: u64) {
         let mut random = Random::seeded(self.orders.seed << 8 | caller);
         let client = Arc::new(Mutex::new(Client::new(self.orders.database)));
+        let strict = |place| strict_key(place, now());
+        // Whoever was here before may have left something under way.
+        let mut shunned = strict(self.orders.place);
         while !self.stop.load(SeqCst) {
             tokio::time::sleep(Duration::from_micros(random.below(4_000))).await;
             let key = zipf(&mut random);
@@ -165,8 +173,16 @@ impl Node {
                 0..80 => self.write(key, &client, false).await,
                 80..84 => self.write(key, &client, true).await,
                 84..100 => self.put(key, &client).await,
+                100..220 => self.read(strict(random.below(NODES)), &client).await,
+                // One writer of each, and none where an evict of before may yet arrive: it would take the guard along.
+                220..250 if caller == 1 && strict(self.orders.place) != shunned => {
+                    let key = strict(self.orders.place);
+                    if !self.write_guarded(key, &client).await {
+                        shunned = key;
+                    }
+                }
                 // A caller that hangs up.
-                100..116 => {
+                250..266 => {
                     let patience = Duration::from_micros(random.below(20_000));
                     let _ = tokio::time::timeout(patience, self.read(key, &client)).await;
                 }
@@ -181,7 +197,7 @@ impl Node {
 
     async fn read(&self, key: u64, client: &Arc<Mutex<Client>>) {
         let start = now();
-        let fetched = self.caches[key as usize % 2].fetch(&key).load(Share::none(), |context| {
+        let fetched = self.cache(key).fetch(&key).load(Share::none(), |context| {
             let client = Arc::clone(client);
             let padding = self.padding(key);
             let load = self.next_load();
@@ -193,15 +209,8 @@ impl Node {
             }
         });
         let fetched = fetched.await;
+        let what = what(&fetched);
         let (of, version, load, loaded_at, _) = fetched.result;
-        let what = match (fetched.outcome, fetched.tier) {
-            (Outcome::Hit, Tier::Memory) => What::Memory,
-            (Outcome::Hit, Tier::Redis) => What::Redis,
-            (Outcome::Loaded, Tier::Source) => What::Loaded,
-            (Outcome::Uncached, Tier::Source) => What::Uncached,
-            (Outcome::Shared, _) => What::Shared,
-            other => panic!("no read here ends so: {other:?}"),
-        };
         let version = if of == key { version } else { GARBAGE };
         let process = self.orders.process;
         self.log.append(&Operation { process, what, key, start, end: now(), version, load, loaded_at });
@@ -211,10 +220,8 @@ impl Node {
     async fn write(&self, key: u64, client: &Mutex<Client>, clear: bool) {
         let start = now();
         let Ok(version) = client.lock().await.commit(key).await else { gone() };
-        if self.die.load(SeqCst) {
-            kill_process(getpid(), Signal::KILL).unwrap();
-        }
-        let cache = &self.caches[key as usize % 2];
+        self.die_if_told();
+        let cache = self.cache(key);
         let evicted = if clear { cache.clear().await } else { cache.evict(&key).await };
         let what = match evicted.unwrap() {
             Evicted::Acknowledged if clear => What::Cleared,
@@ -228,11 +235,37 @@ impl Node {
     /// Commits under a write lease, and puts what it committed.
     async fn put(&self, key: u64, client: &Mutex<Client>) {
         let (start, load) = (now(), self.next_load());
-        let write = self.caches[key as usize % 2].write(&key).await.unwrap();
+        let write = self.cache(key).write(&key).await.unwrap();
         let loaded_at = now();
         let Ok(version) = client.lock().await.commit(key).await else { gone() };
         write.put((key, version, load, loaded_at, self.padding(key))).await.unwrap();
         self.note_write(What::Put, key, start, version);
+    }
+
+    /// Commits under guard. Returns whether all that it sent was acknowledged.
+    async fn write_guarded(&self, key: u64, client: &Mutex<Client>) -> bool {
+        let (start, mut committed) = (now(), None);
+        let written = self.cache(key).guarded_write([&key], || async {
+            let Ok(version) = client.lock().await.commit(key).await else { gone() };
+            committed = Some(version);
+            self.die_if_told();
+        });
+        let acknowledged = written.await.is_ok();
+        if let Some(version) = committed {
+            self.note_write(if acknowledged { What::Guarded } else { What::Unsure }, key, start, version);
+        }
+        acknowledged
+    }
+
+    /// Between a commit and its evict.
+    fn die_if_told(&self) {
+        if self.die.load(SeqCst) {
+            kill_process(getpid(), Signal::KILL).unwrap();
+        }
+    }
+
+    fn cache(&self, key: u64) -> &Cache<u64, Value> {
+        if key < STRICT { &self.caches[key as usize % 2] } else { &self.caches[2] }
     }
 
     fn note_write(&self, what: What, key: u64, start: u64, version: u64) {
@@ -252,6 +285,23 @@ impl Node {
 /// The database is, and with it everybody.
 fn gone() -> ! {
     std::process::exit(1)
+}
+
+/// How a read ended.
+///
+/// # Panics
+///
+/// If it ended in a way in which no read of a value does.
+#[must_use]
+pub fn what<R: std::fmt::Debug>(fetched: &Fetched<R>) -> What {
+    match (fetched.outcome, fetched.tier) {
+        (Outcome::Hit, Tier::Memory) => What::Memory,
+        (Outcome::Hit, Tier::Redis) => What::Redis,
+        (Outcome::Loaded, Tier::Source) => What::Loaded,
+        (Outcome::Uncached, Tier::Source) => What::Uncached,
+        (Outcome::Shared, _) => What::Shared,
+        _ => panic!("no read here ends so: {fetched:?}"),
+    }
 }
 
 /// The first key as often as the second and third together, and so on.

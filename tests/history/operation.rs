@@ -47,9 +47,13 @@ pub enum What {
     Deferred,
     /// A commit whose value was put under a write lease. Whether that was acknowledged is not told.
     Put,
+    /// A guarded write that was acknowledged.
+    Guarded,
+    /// A guarded write whose end was not acknowledged.
+    Unsure,
 }
 
-const WHATS: [What; 9] = [
+const WHATS: [What; 11] = [
     What::Memory,
     What::Redis,
     What::Loaded,
@@ -59,6 +63,8 @@ const WHATS: [What; 9] = [
     What::Cleared,
     What::Deferred,
     What::Put,
+    What::Guarded,
+    What::Unsure,
 ];
 const SIZE: usize = 64;
 
@@ -66,7 +72,7 @@ impl Operation {
     /// Whether it is a read.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        !matches!(self.what, What::Evicted | What::Cleared | What::Deferred | What::Put)
+        matches!(self.what, What::Memory | What::Redis | What::Loaded | What::Uncached | What::Shared)
     }
 
     fn encode(&self) -> [u8; SIZE] {

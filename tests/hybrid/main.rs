@@ -7,6 +7,7 @@ mod plain;
 mod queued;
 mod round_trips;
 mod sliding;
+mod strange;
 mod writes;
 
 use std::time::Duration;

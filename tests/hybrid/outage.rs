@@ -136,6 +136,9 @@ async fn eventual_memory_answers_through_an_outage() {
         assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    let (first, tier) = load(&cache, 8, &runs).await;
+    assert_eq!(tier, Tier::Source, "nobody had it");
+    assert_eq!(load(&cache, 8, &runs).await, (first, Tier::Memory), "what is new is kept for a moment");
     node.shutdown().await;
 }
 

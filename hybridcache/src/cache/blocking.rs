@@ -65,7 +65,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
         rt::block_on(self.cache.insert(key, value))
     }
@@ -74,7 +74,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
         rt::block_on(self.cache.write(key))
     }
@@ -83,7 +83,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
         rt::block_on(self.cache.evict(key))
     }
@@ -92,7 +92,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
         rt::block_on(self.cache.evict_many(keys))
     }
@@ -101,7 +101,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn clear(&self) -> Result<Evicted, Error> {
         rt::block_on(self.cache.clear())
     }

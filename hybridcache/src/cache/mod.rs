@@ -5,6 +5,7 @@ mod builder;
 mod context;
 mod fetch;
 mod flight;
+mod inner;
 pub(crate) mod read;
 mod record;
 mod refresh;
@@ -16,12 +17,11 @@ mod rules;
 mod shuttle_tests;
 mod write;
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::hash::Hash;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,22 +39,19 @@ pub(crate) use refresh::Due;
 pub(crate) use write::Ticket;
 pub use write::{Evicted, Write};
 
-use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
 use crate::key::{Key, Stored};
-use crate::memory::{Expiry, Memory, Removed};
-use crate::observe::{Event, Meter, Stats};
+use crate::memory::Memory;
+use crate::observe::{Meter, Stats};
 use crate::returned::{Returned, Share};
 use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
-#[cfg(feature = "redis")]
-use crate::time::NEVER;
 use context::Said;
 use flight::Flights;
-use read::{Miss, Want};
+pub(crate) use inner::Digest;
 use record::Recording;
-use registry::{Erased, Going};
+use registry::Erased;
 use rules::Rules;
 
 /// A typed cache: what `#[cached]` puts behind a function, by hand.
@@ -63,8 +60,8 @@ use rules::Rules;
 /// asked with `&7`, a `Cache<String, V>` with `"abc"`, a `Cache<(u64, String), V>` with `(&7, "abc")`; a hit allocates
 /// nothing.
 ///
-/// The verbs are `async` because remote tiers will make them so; in the memory tier none of them waits, but for another
-/// caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
+/// The verbs are `async` because a remote tier is asked over the network; of a cache in memory alone none of them waits, but
+/// for another caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
 ///
 /// `Clone` of the value and `Eq` of the key run under a shard's read lock, and `Clone`s of a key may be dropped under a
 /// lock: do not call the cache from these. Values are dropped where no lock is held.
@@ -235,11 +232,12 @@ where
     }
 
     /// Puts a value in. Loads that are under way will not replace it. After a database write [`evict`](Self::evict) or
-    /// [`write`](Self::write): of two bare puts the last to arrive stays, which need not be the last to commit.
+    /// [`write`](Self::write): of two bare puts the last to arrive stays, which need not be the last to commit. A value that is
+    /// too heavy is not kept, and what was there is gone.
     ///
     /// # Errors
     ///
-    /// None in the memory tier. A value that is too heavy is not kept, and what was there is gone.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub async fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
         self.inner.insert_everywhere(&key, value, Said::default()).await
     }
@@ -264,7 +262,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub async fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
         Write::begin(self.clone(), self.inner.stored(&key)).await
     }
@@ -299,7 +297,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub async fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
         self.inner.evict(&key);
         self.inner.evict_elsewhere(|| vec![self.inner.stored(&key)]).await
@@ -320,7 +318,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
         let cleared = self.inner.clear_elsewhere().await;
@@ -376,307 +374,5 @@ where
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.inner.memory.weight()
-    }
-}
-
-impl<K, V> Inner<K, V>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    #[inline]
-    pub(crate) fn generation(&self) -> u32 {
-        self.generation.load(Ordering::Relaxed)
-    }
-
-    /// The time to compare deadlines with. The clock is not read while no entry has one.
-    #[inline]
-    pub(crate) fn now(&self) -> u64 {
-        if self.watched.load(Ordering::Relaxed) & EXPIRES != 0 { self.clock.now() } else { 0 }
-    }
-
-    /// The same, for a read that counts as a request for the key with this hash.
-    #[inline]
-    pub(crate) fn asked(&self, hash: u64) -> u64 {
-        let watched = self.watched.load(Ordering::Relaxed);
-        if watched & RECORDS != 0 {
-            self.note(hash);
-        }
-        if watched & EXPIRES != 0 { self.clock.now() } else { 0 }
-    }
-
-    /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
-    #[inline]
-    pub(crate) fn served(&self) -> (u32, u64) {
-        self.served_at(self.now())
-    }
-
-    #[inline]
-    pub(crate) fn served_at(&self, now: u64) -> (u32, u64) {
-        let generation = self.generation();
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote {
-            return (remote.served(generation, now), now);
-        }
-        (generation, now)
-    }
-
-    /// When a flight begins that is entered now; only remote tiers ask how old one is.
-    fn began(&self) -> u64 {
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote {
-            return remote.fleet.clock.now();
-        }
-        0
-    }
-
-    /// What memory answers.
-    #[inline]
-    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
-        let (generation, now) = self.served_at(self.asked(hash));
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote
-            && self.rules.idle != NEVER
-        {
-            return self.hit_sliding(remote, hash, key, generation, now);
-        }
-        self.memory.hit(hash, key, generation, now)
-    }
-
-    /// A flight that began before this may not be joined.
-    fn horizon(&self) -> u64 {
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote {
-            return remote.horizon();
-        }
-        0
-    }
-
-    /// What the key is called in a log: never itself.
-    pub(crate) fn digest(&self, key: &Stored<K>) -> Digest {
-        Digest(key.hash)
-    }
-
-    #[inline]
-    pub(crate) fn hash<Q: Key<Owned = K>>(&self, key: &Q) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    pub(crate) fn stored<Q: Key<Owned = K>>(&self, key: &Q) -> Stored<K> {
-        Stored { hash: self.hash(key), key: key.to_owned_key() }
-    }
-
-    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want, blocking: bool) -> Miss<'_, K, V> {
-        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
-    }
-
-    /// The value in memory, or else in the remote tier.
-    pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
-        let value = self.get(key);
-        #[cfg(feature = "redis")]
-        if let (None, Some(remote)) = (&value, &self.remote) {
-            return self.get_remotely(remote, self.stored(key), blocking).await;
-        }
-        #[cfg(not(feature = "redis"))]
-        let _ = blocking;
-        value
-    }
-
-    /// [`get_anywhere`](Self::get_anywhere), and nothing is kept or counted for it.
-    pub(crate) async fn peek_anywhere<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.peek(key);
-        #[cfg(feature = "redis")]
-        if let (None, Some(remote)) = (&value, &self.remote) {
-            return remote.peek(&key.to_owned_key(), &self.meter).await;
-        }
-        value
-    }
-
-    fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.hit(self.hash(key), key).flatten();
-        match &value {
-            Some(_) => self.meter.hit(),
-            None => self.meter.count(Event::Miss),
-        }
-        value
-    }
-
-    fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let (generation, now) = self.served();
-        self.memory.peek(self.hash(key), key, generation, now).flatten()
-    }
-
-    async fn get_many_or_load<Q, E, F, Fut>(
-        &self,
-        keys: impl IntoIterator<Item = Q>,
-        loader: F,
-    ) -> Result<Vec<Option<V>>, E>
-    where
-        Q: Key<Owned = K>,
-        F: FnOnce(Vec<K>) -> Fut,
-        Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
-    {
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote {
-            return self.get_many_or_load_remotely(remote, keys, loader).await;
-        }
-        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
-        let (ticket, generation) = (self.flights.ticket(), self.generation());
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        for key in keys {
-            let value = self.get(&key);
-            if value.is_none() {
-                missing.push((found.len(), self.stored(&key)));
-            }
-            found.push(value);
-        }
-        if missing.is_empty() {
-            return Ok(found);
-        }
-        let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
-        let (start, loaded) = self.run(None, || Box::pin(loader(keys)), Result::is_err).await;
-        let loaded = loaded?;
-        for (at, key) in missing {
-            if let Some(value) = loaded.get(&key.key) {
-                found[at] = Some(value.clone());
-                let terms = self.terms(&key.key, View::Value(value), start, generation, Said::default());
-                let entry = terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms });
-                self.fill_unless_written(key, entry, ticket, generation);
-            }
-        }
-        Ok(found)
-    }
-
-    pub(crate) fn begin_clear(&self) {
-        // First the generation: from here on no reader takes what is there. Then the flights: none that began before
-        // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
-        // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
-        let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
-        let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        for stripe in self.flights.each() {
-            let keys = stripe.lock().table.clear(self.flights.period());
-            drop(keys);
-        }
-    }
-
-    /// Removes up to `most` entries; returns how many it found.
-    fn drain(&self, most: usize) -> usize {
-        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
-    }
-
-    /// Frees what has expired.
-    pub(crate) fn sweep(&self) {
-        let now = self.clock.now();
-        for stripe in self.flights.each() {
-            loop {
-                let batch = stripe.lock().wheel.pop(now);
-                if batch.is_empty() {
-                    break;
-                }
-                for (hash, place) in batch {
-                    match self.memory.expire(hash, place, now) {
-                        Expiry::Dead(removed) => self.release_guarded(removed),
-                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
-                        Expiry::Gone => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// For one of many: a `Drop` that panics must not keep the others from their end.
-    fn release_guarded(&self, removed: Removed<K, V>) {
-        rt::guarded("drop of a value", || self.release(removed));
-    }
-
-    /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
-    /// background.
-    fn expect_expiry(&self) {
-        let expires = |watched: u8| watched & EXPIRES != 0;
-        if expires(self.watched.load(Ordering::Relaxed)) || expires(self.watched.fetch_or(EXPIRES, Ordering::Relaxed)) {
-            return;
-        }
-        if self.clock.is_real() && self.sweep_interval != Duration::MAX {
-            let me = Weak::clone(&self.me);
-            self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
-        }
-    }
-}
-
-/// A key in a log: the same for the same key of the same process, and nothing anybody could read.
-pub(crate) struct Digest(u64);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl<K, V> Erased for Inner<K, V>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    fn stats(&self) -> Stats {
-        self.meter.read(self.memory.len(), self.memory.weight())
-    }
-
-    fn types(&self) -> &'static str {
-        std::any::type_name::<(K, V)>()
-    }
-
-    fn version_elsewhere(&self) -> Option<u32> {
-        #[cfg(feature = "redis")]
-        if self.remote.is_some() {
-            return Some(self.version);
-        }
-        None
-    }
-
-    fn evict_any(&self, key: &dyn Any) -> bool {
-        let key = key.downcast_ref::<K>();
-        if let Some(key) = key {
-            self.evict(&key);
-        }
-        key.is_some()
-    }
-
-    fn evicting_any(&self, key: &dyn Any) -> Option<Going> {
-        self.evicting(key.downcast_ref::<K>()?)
-    }
-
-    fn evict_any_later(&self, key: &dyn Any) {
-        if let Some(key) = key.downcast_ref::<K>() {
-            self.evict_later(key);
-        }
-    }
-
-    fn clear_now(&self) {
-        self.begin_clear();
-        while self.drain(1_024) == 1_024 {}
-    }
-
-    fn clearing(&self) -> Option<Going> {
-        #[cfg(feature = "redis")]
-        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
-            return Some(Box::pin(async move {
-                if let Err(error) = me.clear_elsewhere().await {
-                    tracing::error!(%error, "a clear was not acknowledged");
-                }
-            }));
-        }
-        None
-    }
-
-    fn clear_later(&self) {
-        #[cfg(feature = "redis")]
-        if let Some(remote) = &self.remote {
-            remote.clear_later();
-        }
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
     }
 }

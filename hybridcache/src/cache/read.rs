@@ -317,6 +317,7 @@ where
 
     /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
     /// lock, with its wheel.
+    #[inline]
     pub(crate) fn replace(
         &self,
         key: Stored<K>,
@@ -387,12 +388,14 @@ where
     }
 
     /// On which terms a result is to be kept, if it is.
+    #[inline]
     pub(crate) fn terms(&self, key: &K, view: View<'_, V>, start: u64, generation: u32, said: Said) -> Option<Terms> {
         let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
         self.terms_until(key, view, deadline, moving, generation, said)
     }
 
     /// [`terms`](Self::terms), where it is known already how long.
+    #[inline]
     pub(crate) fn terms_until(
         &self,
         key: &K,
@@ -409,10 +412,11 @@ where
         if deadline != NEVER || moving.is_some() {
             self.expect_expiry();
         }
-        Some(Terms { deadline, moving, generation, weight })
+        Some(Terms { deadline, moving: moving.map(Box::new), generation, weight })
     }
 
     /// Whether a result is to be kept.
+    #[inline]
     pub(crate) fn wants(&self, view: View<'_, V>, said: Said) -> bool {
         let wanted = match view {
             View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
@@ -423,6 +427,7 @@ where
     }
 
     /// What a result weighs; `None` if memory does not take it.
+    #[inline]
     pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
         let weight = match view {
             View::Value(value) => self.rules.weigh(key, value)?,

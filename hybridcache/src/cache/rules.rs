@@ -30,12 +30,14 @@ pub(crate) struct Rules<K, V> {
 
 impl<K, V> Rules<K, V> {
     /// Whether `store_if` lets the value in. A filter that panics keeps nothing.
+    #[inline]
     pub(crate) fn stores(&self, value: &V) -> bool {
         self.store_if.as_ref().is_none_or(|filter| rt::guarded("store_if", || filter(value)).unwrap_or(false))
     }
 
     /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never
     /// gives up what weighs nothing.
+    #[inline]
     pub(crate) fn weigh(&self, key: &K, value: &V) -> Option<u64> {
         let Some(weigher) = &self.weigher else {
             return Some(1);
@@ -48,6 +50,7 @@ impl<K, V> Rules<K, V> {
     }
 
     /// When something loaded at `start` dies, and what of that moves. `said` is a lifetime its loader chose.
+    #[inline]
     pub(crate) fn lifetime(
         &self,
         view: View<'_, V>,

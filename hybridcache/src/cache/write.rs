@@ -52,8 +52,10 @@ where
     /// Evicts in the remote tier, if there is one, what memory is rid of already.
     pub(crate) async fn evict_elsewhere(&self, keys: impl FnOnce() -> Vec<Stored<K>>) -> Result<Evicted, Error> {
         #[cfg(feature = "redis")]
-        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
-            return remote.evict(&me, keys(), None).await;
+        if let Some(remote) = &self.remote
+            && let Some(me) = self.me.upgrade()
+        {
+            return Box::pin(remote.evict(&me, keys(), None)).await;
         }
         let _ = keys;
         Ok(Evicted::Acknowledged)
@@ -62,7 +64,9 @@ where
     /// An eviction in the remote tier, if there is one, of what memory is rid of already.
     pub(crate) fn evicting(&self, key: &K) -> Option<Going> {
         #[cfg(feature = "redis")]
-        if let (Some(_), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if self.remote.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
             let key = self.stored(&key);
             return Some(Box::pin(async move {
                 if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
@@ -87,7 +91,7 @@ where
     pub(crate) async fn clear_elsewhere(&self) -> Result<Evicted, Error> {
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
-            return remote.clear(self).await;
+            return Box::pin(remote.clear(self)).await;
         }
         Ok(Evicted::Acknowledged)
     }
@@ -99,10 +103,12 @@ where
         said: Said,
     ) -> Result<(), Error> {
         #[cfg(feature = "redis")]
-        if let (Some(remote), Some(me)) = (&self.remote, self.me.upgrade()) {
+        if let Some(remote) = &self.remote
+            && let Some(me) = self.me.upgrade()
+        {
             // Memory takes it from the remote tier at the next read: what is put there last is what stays.
             self.evict(key);
-            return remote.put(&me, self.stored(key), &value, said, None).await.map(drop);
+            return Box::pin(remote.put(&me, self.stored(key), &value, said, None)).await.map(drop);
         }
         self.insert(key, value, said);
         Ok(())
@@ -270,7 +276,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub async fn put(mut self, value: V) -> Result<(), Error> {
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
@@ -301,7 +307,7 @@ where
     ///
     /// # Errors
     ///
-    /// None in the memory tier.
+    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn put_blocking(self, value: V) -> Result<(), Error> {
         rt::block_on(self.put(value))
     }

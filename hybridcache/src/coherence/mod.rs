@@ -24,6 +24,7 @@ pub(crate) mod history;
 #[cfg(any(test, feature = "redis"))]
 pub(crate) mod node;
 #[cfg(any(test, feature = "redis"))]
+#[cfg_attr(not(feature = "redis"), expect(unreachable_pub, reason = "what it names is exported with the remote tier"))]
 pub(crate) mod token;
 pub(crate) mod waits;
 
@@ -344,6 +345,7 @@ impl<W> Flight<W> {
         Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
     }
 
+    #[inline]
     fn into_waiters(self) -> Vec<W> {
         // Most have none.
         if self.waiters.is_empty() {

@@ -92,14 +92,14 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
 /// A lease that was sent for, as long as it is not known whether it was planted. Dropped before, it is given back.
 pub(crate) struct Planting<'l, W: Fn() -> Vec<u8>> {
     fleet: &'l Fleet,
-    key: &'l Arc<[u8]>,
-    record: &'l Arc<[u8]>,
+    key: &'l [u8],
+    record: &'l [u8],
     wake: W,
     answered: bool,
 }
 
 impl<'l, W: Fn() -> Vec<u8>> Planting<'l, W> {
-    pub(super) fn new(fleet: &'l Fleet, key: &'l Arc<[u8]>, record: &'l Arc<[u8]>, wake: W) -> Self {
+    pub(super) fn new(fleet: &'l Fleet, key: &'l [u8], record: &'l [u8], wake: W) -> Self {
         Self { fleet, key, record, wake, answered: false }
     }
 
@@ -112,7 +112,7 @@ impl<'l, W: Fn() -> Vec<u8>> Planting<'l, W> {
 impl<W: Fn() -> Vec<u8>> Drop for Planting<'_, W> {
     fn drop(&mut self) {
         if !self.answered {
-            self.fleet.give_back(Arc::clone(self.key), Arc::clone(self.record), (self.wake)());
+            self.fleet.give_back(self.key.into(), self.record.into(), (self.wake)());
         }
     }
 }

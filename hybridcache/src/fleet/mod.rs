@@ -82,6 +82,8 @@ pub(crate) struct Fleet {
     pub(crate) id: u64,
     pub(crate) clock: Clock,
     node: Mutex<Node>,
+    /// That of the node.
+    generation: AtomicU64,
     /// Up to this instant, as the coarse clock shows it, memory may answer for `bounded` caches (R6). 0: it may not.
     vouched_until: AtomicU64,
     /// Every invalidation that was acknowledged before this instant is in effect here.
@@ -95,6 +97,16 @@ pub(crate) struct Fleet {
     leases: Arc<Leases>,
     steward: Steward,
     me: Weak<Self>,
+}
+
+/// What a read of the remote tier has to know before it asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// When that was; it has asked nothing yet.
+    pub(crate) asked: u64,
+    pub(crate) generation: u64,
+    /// When a record is born that is loaded from here on; `None` if that cannot be said.
+    pub(crate) born: Option<Born>,
 }
 
 impl Drop for Fleet {
@@ -131,6 +143,7 @@ impl Fleet {
             id,
             node: Mutex::new(Node::new(timing, DEFERRED, clock.now_precise())),
             clock,
+            generation: AtomicU64::new(0),
             vouched_until: AtomicU64::new(0),
             synced_at: AtomicU64::new(0),
             fresh_for: timing.fresh_for,
@@ -175,25 +188,41 @@ impl Fleet {
 
     /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
     pub(crate) fn generation(&self) -> u64 {
-        self.node.lock().generation()
+        self.generation.load(Ordering::Acquire)
     }
 
     /// A cache reads from the remote tier: the generation to compare with, and when a record is born that is loaded now.
-    pub(crate) fn reading(&self) -> (u64, Option<Born>) {
-        self.act(|node, now| {
-            let effects = node.read(now);
-            ((node.generation(), node.born(now)), effects)
-        })
+    pub(crate) fn reading(&self) -> Reading {
+        self.read(|_| true).unwrap_or_default()
     }
 
-    /// Whether a record of the remote tier may be used (R14), and an eviction of its key has not yet to be sent.
+    /// [`reading`](Self::reading) of a key. `None` if an eviction of it waits to be sent, so that what the remote tier has may be older
+    /// than what this process wrote.
+    pub(crate) fn reading_of(&self, name: &str, text: &str) -> Option<Reading> {
+        self.read(|node| !node.owes(name, text.as_bytes()))
+    }
+
+    /// All that a read has to know before it asks, under one lock.
+    fn read(&self, may: impl FnOnce(&Node) -> bool) -> Option<Reading> {
+        let asked = self.clock.now_precise();
+        let (reading, fence) = {
+            let mut node = self.node.lock();
+            let fence = !node.read(asked).is_empty();
+            let reading = Reading { asked, generation: node.generation(), born: node.born(asked) };
+            (may(&node).then_some(reading), fence)
+        };
+        // All that a read ever brings about.
+        if fence {
+            self.steward.fence();
+        }
+        reading
+    }
+
+    /// Whether a record of the remote tier may be used (R14).
     pub(crate) fn judge(&self, born: Born, name: &str) -> Verdict {
-        self.node.lock().judge(born, name, self.clock.now_precise())
-    }
-
-    /// Whether an eviction of this key waits to be sent, so that what the remote tier has may be older than what this process wrote.
-    pub(crate) fn owes(&self, name: &str, text: &str) -> bool {
-        self.node.lock().owes(name, text.as_bytes())
+        // As late as it can be: the cheap clock, and by how much that may lag.
+        let now = self.clock.now().saturating_add(self.clock.lag());
+        self.node.lock().judge(born, name, now)
     }
 
     /// Loads what is known of clears, for who has to judge a record now.
@@ -223,8 +252,8 @@ impl Fleet {
     /// A lease is sent for. `wake` makes what tells waiters to look again, should it have to be given back.
     pub(crate) fn planting<'l, W: Fn() -> Vec<u8>>(
         &'l self,
-        key: &'l Arc<[u8]>,
-        record: &'l Arc<[u8]>,
+        key: &'l [u8],
+        record: &'l [u8],
         wake: W,
     ) -> Planting<'l, W> {
         Planting::new(self, key, record, wake)
@@ -393,7 +422,10 @@ impl Fleet {
             }
             BusEvent::Down => {
                 tracing::warn!(namespace = %self.namespace, "the bus is down");
-                self.node.lock().down();
+                self.act(|node, _| {
+                    node.down();
+                    ((), Vec::new())
+                });
             }
             BusEvent::Message { partition, bytes } => match Message::decode(bytes) {
                 Ok(Message::Numbered(numbered)) => {
@@ -454,6 +486,7 @@ impl Fleet {
         let mut killed = false;
         let mut node = self.node.lock();
         let (answer, effects) = event(&mut node, self.clock.now_precise());
+        self.generation.store(node.generation(), Ordering::Release);
         for effect in effects {
             match effect {
                 // Whatever an event kills was read for it; killing all of that at its first word is as good.

@@ -96,18 +96,24 @@ impl<K> fmt::Debug for Spelling<K> {
 pub(crate) struct Place {
     before: String,
     version: u32,
+    /// All that stands before the texts of this version.
+    own: String,
 }
 
 impl Place {
     /// The records of version `version` of the cache `name`. A namespace has no braces.
     pub(crate) fn new(namespace: &str, name: &str, version: u32) -> Self {
         debug_assert!(!namespace.contains(['{', '}', ':']), "the manager refuses such a namespace");
-        Self { before: format!("{{hc:{namespace}:0}}{name}:v"), version }
+        let before = format!("{{hc:{namespace}:0}}{name}:v");
+        Self { own: format!("{before}{version}:"), before, version }
     }
 
     /// The remote key of a key.
     pub(crate) fn key(&self, text: &KeyText) -> Vec<u8> {
-        self.key_of(self.version, text.as_str())
+        let mut key = Vec::with_capacity(self.own.len() + text.text.len());
+        key.extend_from_slice(self.own.as_bytes());
+        key.extend_from_slice(text.text.as_bytes());
+        key
     }
 
     /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that

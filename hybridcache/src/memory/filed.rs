@@ -42,7 +42,7 @@ impl<K> Filed<K> {
         };
         let place = AtomicU32::new(place);
         let life = if moving.is_some() || failure.is_some() {
-            Life::Sided { generation, weight, place, side: Arc::new(Side::new(deadline, moving, failure)) }
+            Life::Sided { generation, weight, place, side: Arc::new(Side::new(deadline, moving.as_deref(), failure)) }
         } else {
             Life::Plain { generation, weight, place, deadline }
         };

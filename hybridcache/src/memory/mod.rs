@@ -89,6 +89,7 @@ where
 
     /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`. To be called
     /// under the lock of the key's stripe, whose wheel this is.
+    #[inline]
     pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
         let dies_at = entry.terms.dies_at();
         let place = if dies_at == NEVER { NOWHERE } else { wheel.add(key.hash, dies_at) };
@@ -143,6 +144,7 @@ where
     /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
     /// the user's. `present` is the generation and the time, which tell why something was replaced; `forget` gives back
     /// the place of an entry, by its hash.
+    #[inline]
     pub(crate) fn release(
         &self,
         removed: Removed<K, V>,

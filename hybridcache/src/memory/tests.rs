@@ -11,7 +11,7 @@ struct Tier<V> {
 
 impl<V: Clone + Send + Sync + 'static> Tier<V> {
     fn new(policy: Policy, bound: Bound, listener: Option<Listener<u64, V>>) -> Self {
-        Self { memory: Memory::new(policy, bound, listener, Arc::default()), wheel: Mutex::new(Wheel::new(10)) }
+        Self { memory: Memory::new(policy, bound, listener, Arc::default()), wheel: Mutex::new(Wheel::new(8)) }
     }
 
     fn release(&self, removed: Removed<u64, V>, present: (u32, u64)) {
@@ -77,7 +77,7 @@ fn entry(value: u64, deadline: u64, weight: u32) -> Entry<u64> {
 }
 
 fn moving_entry(value: u64, deadline: u64, weight: u32, moving: Option<Movement>) -> Entry<u64> {
-    let terms = Terms { deadline, moving, generation: 0, weight };
+    let terms = Terms { deadline, moving: moving.map(Box::new), generation: 0, weight };
     Entry { kept: Kept::Value(value), terms }
 }
 

@@ -21,10 +21,10 @@ impl Breaker {
     }
 
     /// Whether one more may go, and if so whether it is the probe.
-    pub(super) fn admit(&mut self, now: Instant) -> Option<bool> {
+    pub(super) fn admit(&mut self, now: impl FnOnce() -> Instant) -> Option<bool> {
         match self.open_until {
             None => Some(false),
-            Some(until) if now < until || self.probing => None,
+            Some(until) if self.probing || now() < until => None,
             Some(_) => {
                 self.probing = true;
                 Some(true)
@@ -69,20 +69,20 @@ mod tests {
         }
         breaker.succeeded();
         for _ in 0..3 {
-            assert_eq!(breaker.admit(start), Some(false));
+            assert_eq!(breaker.admit(|| start), Some(false));
             breaker.failed(false, start);
         }
         assert!(breaker.is_open());
-        assert_eq!(breaker.admit(start + OPEN_FOR / 2), None);
+        assert_eq!(breaker.admit(|| start + OPEN_FOR / 2), None);
         breaker.failed(false, start + OPEN_FOR / 2);
-        assert_eq!(breaker.admit(start + OPEN_FOR), Some(true), "a late failure does not keep it open");
-        assert_eq!(breaker.admit(start + OPEN_FOR), None, "one probe at a time");
+        assert_eq!(breaker.admit(|| start + OPEN_FOR), Some(true), "a late failure does not keep it open");
+        assert_eq!(breaker.admit(|| start + OPEN_FOR), None, "one probe at a time");
         breaker.failed(true, start + OPEN_FOR);
-        assert_eq!(breaker.admit(start + OPEN_FOR), None);
-        assert_eq!(breaker.admit(start + 2 * OPEN_FOR), Some(true));
+        assert_eq!(breaker.admit(|| start + OPEN_FOR), None);
+        assert_eq!(breaker.admit(|| start + 2 * OPEN_FOR), Some(true));
         breaker.given_up();
-        assert_eq!(breaker.admit(start + 2 * OPEN_FOR), Some(true), "a probe that went away is replaced");
+        assert_eq!(breaker.admit(|| start + 2 * OPEN_FOR), Some(true), "a probe that went away is replaced");
         breaker.succeeded();
-        assert_eq!(breaker.admit(start + 2 * OPEN_FOR), Some(false));
+        assert_eq!(breaker.admit(|| start + 2 * OPEN_FOR), Some(false));
     }
 }

@@ -10,15 +10,15 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use super::breaker::Breaker;
+use super::courier::{Answers, Caller, Commands, Outbox};
 use super::options::RedisOptions;
 use super::reply;
 use super::subscriber::Subscriber;
 use crate::driver::Fault;
-use crate::rt::io;
+use crate::rt::io::{self, oneshot};
 
 /// From the start of one attempt to connect to the start of the next, at least.
 const SPACING: Duration = Duration::from_millis(500);
@@ -78,9 +78,9 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 struct State {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Outbox>,
     /// Connected, and not to be used before its subscription stands.
-    pending: Option<MultiplexedConnection>,
+    pending: Option<Outbox>,
     /// Counts the connections; whatever speaks of an earlier one is not heard.
     generation: u64,
     silence: Option<Silence>,
@@ -119,23 +119,37 @@ impl Link {
     }
 
     /// Sends one command, and waits for its answer until `limit`. On any executor, or none.
-    pub(super) async fn ask(&self, command: &Cmd, limit: Duration) -> Result<Value, Fault> {
-        let mut turn = self.admit()?;
-        let sent = Instant::now();
-        let answer = io::within(limit, turn.connection.send_packed_command(command)).await;
-        let value = turn.settle(answer, sent)?;
-        self.note(turn.generation, &value);
-        reply::accepted(value)
+    pub(super) async fn ask(&self, command: Cmd, limit: Duration) -> Result<Value, Fault> {
+        reply::accepted(self.send(Commands::Made(command, Vec::new()), limit)?.await?.first)
     }
 
     /// Sends several commands at once. Each has its own answer, which may be a refusal.
     pub(super) async fn ask_all(&self, commands: &Pipeline, limit: Duration) -> Result<Vec<Value>, Fault> {
-        let mut turn = self.admit()?;
-        let sent = Instant::now();
-        let answer = io::within(limit, turn.connection.send_packed_commands(commands, 0, commands.len())).await;
-        let values = turn.settle(answer, sent)?;
-        values.iter().for_each(|value| self.note(turn.generation, value));
-        Ok(values)
+        let mut commands = commands.cmd_iter().cloned();
+        let Some(first) = commands.next() else { return Ok(Vec::new()) };
+        let Answers { first, second, more } = self.send(Commands::Made(first, commands.collect()), limit)?.await?;
+        Ok(std::iter::once(first).chain(second).chain(more).collect())
+    }
+
+    /// Leaves commands to be sent on the connection of now, unless there is none or the breaker is open. What is returned waits for the
+    /// answers, until `limit`.
+    pub(super) fn send(
+        &self,
+        commands: Commands<'_>,
+        limit: Duration,
+    ) -> Result<impl Future<Output = Result<Answers, Fault>> + use<>, Fault> {
+        let (answer, answered) = oneshot::channel();
+        let courier = {
+            let mut state = self.state.lock();
+            let State { connection, breaker, .. } = &mut *state;
+            let connection = connection.as_ref().ok_or(Fault::Down)?;
+            let probe = breaker.admit(Instant::now).ok_or(Fault::Down)?;
+            connection.leave(commands, Caller { limit, probe, answer })
+        };
+        if let Some(courier) = courier {
+            courier.wake();
+        }
+        Ok(async { answered.await.unwrap_or(Err(Fault::Unanswered)) })
     }
 
     /// The generation of the connection; `None` if there is none.
@@ -148,15 +162,46 @@ impl Link {
         self.state.lock().breaker.is_open()
     }
 
-    fn admit(&self) -> Result<Turn<'_>, Fault> {
+    /// The server answered on the connection of this generation.
+    pub(super) fn answered(&self, generation: u64) {
         let mut state = self.state.lock();
-        let connection = state.connection.clone().ok_or(Fault::Down)?;
-        let probe = state.breaker.admit(Instant::now()).ok_or(Fault::Down)?;
-        Ok(Turn { link: self, connection, generation: state.generation, probe })
+        state.breaker.succeeded();
+        if state.generation == generation {
+            state.silence = None;
+        }
+    }
+
+    /// What was sent at `since` was not answered: because the connection broke, or in time.
+    pub(super) fn unanswered(&self, generation: u64, probe: bool, since: Instant, broken: bool) {
+        let now = Instant::now();
+        let mut state = self.state.lock();
+        let of_now = state.generation == generation;
+        let replace = broken
+            || of_now && {
+                let silence = state.silence.get_or_insert(Silence { since, calls: 0 });
+                silence.calls += 1;
+                let lasts = now.duration_since(silence.since);
+                lasts >= SILENT_AT_ALL || silence.calls >= SILENT_CALLS && lasts >= SILENT_FOR
+            };
+        if of_now {
+            state.breaker.failed(probe, now);
+        } else if probe {
+            state.breaker.given_up();
+        }
+        drop(state);
+        self.counts.unanswered.fetch_add(1, Relaxed);
+        if replace {
+            self.lose(generation);
+        }
+    }
+
+    /// The caller that was to find out whether the server is back went away.
+    pub(super) fn give_up_probe(&self) {
+        self.state.lock().breaker.given_up();
     }
 
     /// Draws conclusions from a refusal.
-    fn note(&self, generation: u64, value: &Value) {
+    pub(super) fn note(&self, generation: u64, value: &Value) {
         let Value::ServerError(error) = value else { return };
         self.counts.refused.fetch_add(1, Relaxed);
         // No longer a master, or one that wants to know who we are: the address may lead elsewhere by now.
@@ -204,7 +249,6 @@ impl Link {
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
-            .set_concurrency_limit(self.in_flight)
             .set_push_sender(move |push| {
                 hear(&link, generation, push);
                 Ok::<_, std::convert::Infallible>(())
@@ -213,7 +257,9 @@ impl Link {
             self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(Trouble::Failed)?;
         let hello = connection.send_packed_command(&redis::cmd("HELLO")).await.map_err(Trouble::Failed)?;
         reply::greeting(hello).map_err(Trouble::Unfit)?;
-        self.state.lock().pending = Some(connection.clone());
+        let outbox = Outbox::open(self, generation, connection.clone(), self.in_flight);
+        let before = self.state.lock().pending.replace(outbox);
+        drop(before);
         match &self.subscriber {
             None => self.confirm(generation),
             // Its confirmation comes in before the first message does, and it is there that the link is up.
@@ -256,7 +302,7 @@ impl Link {
                 None => self.lost.notified().await,
                 Some(_) => {
                     let quiet = io::within(HEARTBEAT, self.lost.notified()).await.is_none();
-                    if quiet && self.ask(&redis::cmd("PING"), HEARTBEAT).await.is_err() {
+                    if quiet && self.ask(redis::cmd("PING"), HEARTBEAT).await.is_err() {
                         self.lose(generation);
                     }
                 }
@@ -294,58 +340,4 @@ fn hear(link: &Weak<Link>, generation: u64, push: PushInfo) {
 
 fn jitter(most: Duration) -> Duration {
     most.mul_f64((crate::nonce::nonce() >> 96) as f64 / f64::from(u32::MAX))
-}
-
-/// A command under way.
-struct Turn<'a> {
-    link: &'a Link,
-    connection: MultiplexedConnection,
-    generation: u64,
-    probe: bool,
-}
-
-impl Turn<'_> {
-    /// What the end of a command says of the connection. `None` is a deadline that passed.
-    fn settle<T>(&mut self, answer: Option<RedisResult<T>>, sent: Instant) -> Result<T, Fault> {
-        let probe = std::mem::take(&mut self.probe);
-        let now = Instant::now();
-        let mut state = self.link.state.lock();
-        let replace = match answer {
-            Some(Ok(value)) => {
-                state.breaker.succeeded();
-                if state.generation == self.generation {
-                    state.silence = None;
-                }
-                return Ok(value);
-            }
-            Some(Err(_)) => true,
-            None if state.generation == self.generation => {
-                let silence = state.silence.get_or_insert(Silence { since: sent, calls: 0 });
-                silence.calls += 1;
-                let lasts = now.duration_since(silence.since);
-                lasts >= SILENT_AT_ALL || silence.calls >= SILENT_CALLS && lasts >= SILENT_FOR
-            }
-            None => false,
-        };
-        if state.generation == self.generation {
-            state.breaker.failed(probe, now);
-        } else if probe {
-            state.breaker.given_up();
-        }
-        drop(state);
-        self.link.counts.unanswered.fetch_add(1, Relaxed);
-        if replace {
-            self.link.lose(self.generation);
-        }
-        Err(Fault::Unanswered)
-    }
-}
-
-impl Drop for Turn<'_> {
-    /// A caller that went away before its command was answered.
-    fn drop(&mut self) {
-        if self.probe {
-            self.link.state.lock().breaker.given_up();
-        }
-    }
 }

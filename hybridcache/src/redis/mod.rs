@@ -35,6 +35,7 @@
 //! and `+select` for a database other than 0. With `+info` too, the driver warns of an eviction policy that does not fit.
 
 mod breaker;
+mod courier;
 mod link;
 mod operations;
 mod options;
@@ -43,7 +44,6 @@ mod reply;
 mod scripts;
 mod subscriber;
 
-use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -72,7 +72,6 @@ pub(crate) struct RedisDriver {
     counts: Arc<Counts>,
     /// Keys whose values were large when they were last seen, by their hash; a neighbour may take another's place.
     large_keys: [AtomicU64; 256],
-    hasher: RandomState,
     tasks: Mutex<Vec<io::Task<()>>>,
 }
 
@@ -137,7 +136,6 @@ impl RedisDriver {
             subscriber,
             counts,
             large_keys: [const { AtomicU64::new(0) }; 256],
-            hasher: RandomState::new(),
             tasks: Mutex::new(Vec::new()),
         });
         let first = Arc::clone(&driver);

@@ -1,12 +1,13 @@
 //! The contract of a driver, by commands and scripts. Each operation is one round trip.
 
 use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Pipeline, Value};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::courier::{Answers, Commands};
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
@@ -68,8 +69,10 @@ impl<'a> Call<'a> {
 
     /// The command that runs it, by its hash or in full.
     fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys[..]);
+        let arguments = self.keys.iter().copied().chain(self.arguments.iter().map(|argument| &argument[..]));
+        let (count, bytes) = arguments.fold((2, script.len() + 4), |(n, bytes), of| (n + 1, bytes + of.len()));
+        let mut command = Cmd::with_capacity(count + 1, name.len() + bytes);
+        command.arg(name).arg(script).arg(self.keys.len()).arg(&self.keys[..]);
         for argument in &self.arguments {
             command.arg(&argument[..]);
         }
@@ -78,9 +81,9 @@ impl<'a> Call<'a> {
 
     async fn run(self, link: &Link, limit: Duration) -> Result<Value, Fault> {
         let start = Instant::now();
-        match link.ask(&self.command("EVALSHA", &self.script.hash), limit).await {
+        match link.ask(self.command("EVALSHA", &self.script.hash), limit).await {
             Err(Fault::Refused { code }) if code == "NOSCRIPT" => {
-                link.ask(&self.command("EVAL", &self.script.code), limit.saturating_sub(start.elapsed())).await
+                link.ask(self.command("EVAL", &self.script.code), limit.saturating_sub(start.elapsed())).await
             }
             answer => answer,
         }
@@ -111,23 +114,19 @@ impl RedisDriver {
         call.run(self.lane(size), self.options.write_timeout).await
     }
 
-    /// Sends a command that answers with a record, behind a `PTTL` where that is asked for: were it the other way round, a record
-    /// might seem to live longer than it does.
-    async fn read(&self, key: &[u8], command: Cmd, with_remaining: bool) -> Result<Found, Fault> {
-        let hash = self.hasher.hash_one(key) | 1;
+    /// Reads a record; where there is none, plants a lease if there is one, for so many milliseconds.
+    async fn read(&self, key: &[u8], lease: Option<(&[u8], u64)>, with_remaining: bool) -> Result<Found, Fault> {
+        let hash = xxh3_64(key) | 1;
         let known: &AtomicU64 = &self.large_keys[(hash >> 32) as usize % self.large_keys.len()];
         let was_large = known.load(Relaxed) == hash;
         let (link, limit) = match was_large {
             true => (&self.large, self.options.write_timeout),
             false => (&self.small, self.options.read_timeout),
         };
-        let (record, remaining) = if with_remaining {
-            let mut commands = Pipeline::with_capacity(2);
-            commands.cmd("PTTL").arg(key).add_command(command);
-            let [remaining, record] = several(link.ask_all(&commands, limit).await?)?;
-            (record, reply::remaining(remaining)?)
-        } else {
-            (link.ask(&command, limit).await?, None)
+        let Answers { first, second, .. } = link.send(Commands::Read { key, lease, with_remaining }, limit)?.await?;
+        let (record, remaining) = match second {
+            Some(record) => (record, reply::remaining(first)?),
+            None => (first, None),
         };
         let record = reply::bytes(record)?;
         let is_large = record.as_ref().is_some_and(|record| record.len() > LARGE);
@@ -179,9 +178,7 @@ fn standing(obeyed: Value, mark: Value) -> Result<Option<Mark>, Fault> {
 
 impl Driver for RedisDriver {
     fn get<'a>(&'a self, key: &'a [u8], with_remaining: bool) -> Answer<'a, Found> {
-        let mut command = redis::cmd("GET");
-        command.arg(key);
-        Box::pin(self.read(key, command, with_remaining))
+        Box::pin(self.read(key, None, with_remaining))
     }
 
     fn get_or_lease<'a>(
@@ -192,9 +189,7 @@ impl Driver for RedisDriver {
         with_remaining: bool,
     ) -> Answer<'a, Found> {
         Box::pin(async move {
-            let mut command = redis::cmd("SET");
-            command.arg(key).arg(lease).arg("NX").arg("GET").arg("PX").arg(ms(lease_for));
-            let full = match self.read(key, command, with_remaining).await {
+            let full = match self.read(key, Some((lease, ms(lease_for))), with_remaining).await {
                 Err(Fault::Refused { code }) if code == "OOM" => Fault::Refused { code },
                 answer => return answer,
             };
@@ -217,7 +212,7 @@ impl Driver for RedisDriver {
             if is_broken(Rule::Fill) {
                 let mut command = redis::cmd("SET");
                 command.arg(key).arg(record).arg("PX").arg(ms(lives.now));
-                return self.small.ask(&command, self.options.write_timeout).await.map(|_| Filled::Kept);
+                return self.small.ask(command, self.options.write_timeout).await.map(|_| Filled::Kept);
             }
             match self.write(call, record.len()).await? {
                 Value::Int(1) => Ok(Filled::Kept),
@@ -334,7 +329,8 @@ impl Driver for RedisDriver {
             self.where_it_stands(&mut commands, Partition::Meta);
             commands.cmd("HGETALL").arg(&self.names.floors);
             for _ in 0..3 {
-                let answers = self.small.ask_all(&commands, self.options.write_timeout).await?;
+                // Reads wait for it, and none is to wait for longer than a read may take.
+                let answers = self.small.ask_all(&commands, self.options.read_timeout).await?;
                 let [obeyed, mark, floors] = several(answers)?;
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
@@ -353,7 +349,7 @@ impl Driver for RedisDriver {
         let mut command = redis::cmd("XRANGE");
         command.arg(&self.names.logs[at(partition)]).arg(format!("({number}-0")).arg("+");
         Box::pin(async move {
-            let entries = reply::array(self.large.ask(&command, self.options.write_timeout).await?)?;
+            let entries = reply::array(self.large.ask(command, self.options.write_timeout).await?)?;
             let mut messages = Vec::with_capacity(entries.len());
             for (entry, number) in entries.into_iter().zip(number + 1..) {
                 let (id, message) = reply::logged(entry)?;

@@ -73,7 +73,7 @@ impl RedisDriver {
     async fn listen(&self, limit: Duration) -> Result<(), Error> {
         let start = Instant::now();
         loop {
-            let answer = self.bus.ask(&redis::cmd("PING"), limit).await;
+            let answer = self.bus.ask(redis::cmd("PING"), limit).await;
             answer.map_err(|fault| self.broken("the connection of the bus", fault))?;
             let silent = self.subscriber.silent();
             if silent.is_empty() {
@@ -95,7 +95,7 @@ impl RedisDriver {
     pub(super) async fn harm_of_policy(&self, limit: Duration) -> Option<String> {
         let mut info = redis::cmd("INFO");
         info.arg("memory");
-        let text = match self.small.ask(&info, limit).await.ok()? {
+        let text = match self.small.ask(info, limit).await.ok()? {
             Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
             Value::VerbatimString { text, .. } => text,
             _ => return None,

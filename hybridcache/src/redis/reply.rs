@@ -129,3 +129,30 @@ pub(super) fn logged(value: Value) -> Result<Field, Fault> {
     let [_, message] = <[Value; 2]>::try_from(array(fields)?).map_err(|_| strange())?;
     bytes(id)?.zip(bytes(message)?).ok_or_else(strange)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeted(fields: &[(&str, &str)]) -> Result<(), String> {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        greeting(Value::Map(fields.iter().map(|(name, value)| (text(name), text(value))).collect()))
+    }
+
+    #[test]
+    fn servers_are_judged_by_how_they_greet() {
+        let of_version = |version| greeted(&[("version", version), ("mode", "standalone"), ("role", "master")]);
+        for version in ["7.0.0", "7.0.15", "7.2.4", "8.4.0", "10.0.0", "255.255.255"] {
+            assert_eq!(of_version(version), Ok(()), "{version}");
+        }
+        for version in ["6.2.14", "6.0.0", "2.8", "", "unstable"] {
+            let reason = format!("its version is {version}, and 7.0 or newer is needed");
+            assert_eq!(of_version(version), Err(reason));
+        }
+        let as_it = |mode, role| greeted(&[("version", "7.0.15"), ("mode", mode), ("role", role)]).unwrap_err();
+        assert!(as_it("cluster", "master").contains("cluster"));
+        assert!(as_it("sentinel", "").contains("sentinel"));
+        assert!(as_it("standalone", "replica").contains("replica"));
+        assert_eq!(greeting(Value::Okay), Err("it does not speak RESP3".to_owned()));
+    }
+}

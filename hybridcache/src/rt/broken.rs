@@ -12,6 +12,8 @@ pub(crate) enum Rule {
     Fill,
     /// R4: what was missed is made up for.
     Log,
+    /// R5: a fence vouches from when it was sent.
+    FenceTime,
     /// R6: memory answers while it is vouched for.
     Fence,
     /// R9: who evicted is rid of what was read before the answer came.

@@ -5,15 +5,17 @@
 //! connection with it.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::Notify;
+pub(crate) use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Sleep;
 
 /// `None` if the system would not give us a thread: then nothing ever connects.
 fn runtime() -> Option<&'static Handle> {
@@ -42,6 +44,13 @@ impl<T> Task<T> {
 /// Starts `future` on the thread of connections.
 pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Option<Task<T>> {
     runtime().map(|handle| Task(handle.spawn(future)))
+}
+
+/// Runs `future` on the thread of connections until it ends.
+pub(crate) fn detach(future: impl Future<Output = ()> + Send + 'static) {
+    if let Some(handle) = runtime() {
+        handle.spawn(future);
+    }
 }
 
 /// Runs `future` on the thread of connections, where it may connect, and waits for it on any executor, or none. Dropping the
@@ -76,6 +85,34 @@ pub(crate) async fn sleep(duration: Duration) {
         tokio::time::sleep(duration)
     };
     timer.await;
+}
+
+/// A timer that is set again and again. For what runs on the thread of connections.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When it goes off; `None` if it is not set.
+    at: Option<Instant>,
+}
+
+impl Alarm {
+    /// Has it go off at this instant, unless it does so earlier.
+    pub(crate) fn go_off_by(&mut self, at: Instant) {
+        if self.at.is_some_and(|set| set <= at) {
+            return;
+        }
+        self.at = Some(at);
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at.into()),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at.into()))),
+        }
+    }
+
+    /// Whether it goes off. Then it is not set any more.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(_), Some(timer)) = (self.at, &mut self.timer) else { return Poll::Pending };
+        timer.as_mut().poll(cx).map(|()| self.at = None)
+    }
 }
 
 /// Tasks on the thread of connections that end with whoever keeps them.

@@ -82,7 +82,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let value: Value = (7, "text".repeat(50), Some(vec![1; 300]), vec![("price".to_owned(), 0.5)]);
     let stamp = Stamp { version: 1 << 99, ends_at: 2, epoch: 3, born: 4, tags: &[5, 6] };
     let lease = Lease { nonce: 1 << 88, node: 2, awaited: true };
-    let mut seeds = vec![lease.encode(), record::encode_filled(key().hash(), 1, &stamp, Content::Nothing)];
+    let mut seeds = vec![lease.encode().to_vec(), record::encode_filled(key().hash(), 1, &stamp, Content::Nothing)];
     for compression in [Compression::default(), Compression::lz4().min(0), Compression::zstd().min(0)] {
         let wires = [
             Wire::new(MsgPack, 1, compression, MAX_BYTES),

@@ -1,4 +1,6 @@
 //! Asking the remote tier for a key, and for the right to fill it.
+//!
+//! What is seldom waited for is boxed, so that a hit pays for the size of what it waits for and no more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +12,9 @@ use crate::bus;
 use crate::codec::wire::Unusable;
 use crate::coherence::floors::{Born, Verdict};
 use crate::driver::{Awaited, Fault, Found};
-use crate::fleet::Lease;
+use crate::fleet::{Lease, Reading};
 use crate::key::text::KeyText;
-use crate::nonce::{Nonce, nonce};
+use crate::nonce::{Nonce, nonce_at};
 use crate::observe::{Event, Meter};
 use crate::record::{self, Record};
 use crate::rt::broken::{Rule, is_broken};
@@ -77,18 +79,16 @@ impl<K, V: 'static> Remote<K, V> {
     /// With `reload` what is there is not returned but to be replaced. Waits for a load in another process where the cache has
     /// `single_flight = fleet`, for up to `patience`.
     pub(super) async fn claim(&self, text: &KeyText, reload: bool, patience: Duration, meter: &Meter) -> Claim<V> {
-        let key: Arc<[u8]> = self.place.key(text).into();
-        let began = self.fleet.clock.now_precise();
+        let key = self.place.key(text);
+        let mut began = None;
         let mut rounds = 0;
         while rounds < ROUNDS {
-            // The node owes the fleet an eviction of this key: what is there may be older than what this process wrote.
-            if self.fleet.owes(&self.name, text.as_str()) {
+            let Some((Reading { asked, generation, .. }, born)) = self.reading_of(text).await else {
                 return Claim::Outage;
-            }
-            let Some((generation, born)) = self.reading().await else { return Claim::Outage };
-            let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce() };
-            let lease: Arc<[u8]> = self.lease(attempt).encode().into();
-            let asked = self.fleet.clock.now_precise();
+            };
+            let began = *began.get_or_insert(asked);
+            let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce_at(asked) };
+            let lease = self.lease(attempt).encode();
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
             let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());
@@ -99,14 +99,18 @@ impl<K, V: 'static> Remote<K, V> {
                 Err(fault) => return self.outage(&fault, meter),
             };
             planted.answered();
-            let hold =
-                |record| self.fleet.hold(attempt, Arc::clone(&key), record, self.options.lease, self.named(text));
-            let right = |over| Right { over, key: Arc::clone(&key), version: attempt, born, generation };
+            let right = |over: Option<Vec<u8>>| {
+                let key: Arc<[u8]> = key.as_slice().into();
+                let hold =
+                    |lease| self.fleet.hold(attempt, Arc::clone(&key), lease, self.options.lease, self.named(text));
+                let over = over.map_or_else(|| Over::Lease(hold(lease.as_slice().into())), Over::Record);
+                Right { over, key, version: attempt, born, generation }
+            };
             let Some(record) = record else {
-                let lease = hold(Arc::clone(&lease));
+                let right = right(None);
                 if self.fleet.generation() == generation {
                     meter.count(Event::RemoteMiss);
-                    return Claim::Ours(right(Over::Lease(lease)));
+                    return Claim::Ours(right);
                 }
                 // Planted on a server that may not be the one of now: given back as it is dropped (R12).
                 rounds += 1;
@@ -117,14 +121,14 @@ impl<K, V: 'static> Remote<K, V> {
                 continue;
             }
             match self.read(text, &record, meter).await {
-                Read::Value(..) if reload => return Claim::Ours(right(Over::Record(record))),
+                Read::Value(..) if reload => return Claim::Ours(right(Some(record))),
                 Read::Value(value, version) => {
                     return Claim::Found(Hit { value, asked, remaining, version });
                 }
                 Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
                     Ok(true) => {
                         meter.count(Event::RemoteMiss);
-                        return Claim::Ours(right(Over::Lease(hold(lease))));
+                        return Claim::Ours(right(None));
                     }
                     Ok(false) => rounds += 1,
                     Err(fault) => return self.outage(&fault, meter),
@@ -135,7 +139,7 @@ impl<K, V: 'static> Remote<K, V> {
                     if left.is_zero() {
                         return Claim::Theirs;
                     }
-                    if let Err(fault) = self.await_fill(text, &key, &record, left, meter).await {
+                    if let Err(fault) = Box::pin(self.await_fill(text, &key, &record, left, meter)).await {
                         return self.outage(&fault, meter);
                     }
                 }
@@ -155,11 +159,7 @@ impl<K, V: 'static> Remote<K, V> {
     pub(super) async fn find(&self, text: &KeyText, meter: &Meter) -> Option<Hit<V>> {
         let key = self.place.key(text);
         for _ in 0..ROUNDS {
-            if self.fleet.owes(&self.name, text.as_str()) {
-                return None;
-            }
-            let (generation, _) = self.reading().await?;
-            let asked = self.fleet.clock.now_precise();
+            let (Reading { asked, generation, .. }, _) = self.reading_of(text).await?;
             let found = self.fleet.driver.get(&key, self.keeps()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let read = self.read(text, &record?, meter).await;
@@ -173,15 +173,23 @@ impl<K, V: 'static> Remote<K, V> {
 
     /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
     pub(super) async fn reading(&self) -> Option<(u64, Born)> {
-        let (generation, born) = self.fleet.reading();
-        match born {
-            Some(born) => Some((generation, born)),
-            None => {
-                self.fleet.load_floors().await.inspect_err(|fault| self.fleet.refused(fault)).ok()?;
-                let (generation, born) = self.fleet.reading();
-                Some((generation, born?))
-            }
+        let (reading, born) = self.known(|| Some(self.fleet.reading())).await?;
+        Some((reading.generation, born))
+    }
+
+    /// What has to be known before a key is asked for. `None` if that cannot be said, or the node owes the fleet an eviction of this
+    /// key: what is there may be older than what this process wrote.
+    async fn reading_of(&self, text: &KeyText) -> Option<(Reading, Born)> {
+        self.known(|| self.fleet.reading_of(&self.name, text.as_str())).await
+    }
+
+    async fn known(&self, look: impl Fn() -> Option<Reading>) -> Option<(Reading, Born)> {
+        let mut reading = look()?;
+        if reading.born.is_none() {
+            Box::pin(self.fleet.load_floors()).await.inspect_err(|fault| self.fleet.refused(fault)).ok()?;
+            reading = look()?;
         }
+        Some((reading, reading.born?))
     }
 
     async fn read(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
@@ -191,7 +199,7 @@ impl<K, V: 'static> Remote<K, V> {
             Ok(Record::Filled(filled)) => {
                 let born = Born { epoch: filled.epoch, clock: filled.born };
                 let mut verdict = self.fleet.judge(born, &self.name);
-                if verdict == Verdict::Unknown && self.fleet.load_floors().await.is_ok() {
+                if verdict == Verdict::Unknown && Box::pin(self.fleet.load_floors()).await.is_ok() {
                     verdict = self.fleet.judge(born, &self.name);
                 }
                 match verdict {

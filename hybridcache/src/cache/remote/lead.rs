@@ -51,6 +51,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Ends a flight by way of the remote tier: by what is there, or by the body. The order is written here and nowhere else.
+    ///
+    /// What is done for want of a hit is boxed: a hit does not pay for its size.
     pub(in crate::cache) async fn lead_remotely<R, F, Fut>(
         &self,
         remote: &Remote<K, V>,
@@ -68,54 +70,78 @@ where
         let Some(text) = remote.spell(&leader.key.key) else {
             // No other process could name it in an eviction: it is kept nowhere.
             self.meter.count(Event::Unspellable);
-            let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+            let (start, returned) = Box::pin(self.run(Some(leader.id), body, R::failed)).await;
             let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
             return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
         };
         let reload = want == Want::Reloaded;
-        if !reload {
+        if !reload && remote.keeps() {
             self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
-        let mut mark = 0;
         let right = match claim {
             Claim::Found(hit) => {
-                match self.take_over(remote, leader, hit, &share) {
+                match self.take_over(remote, leader, hit) {
                     Ok(answered) => return answered,
                     // Another function with another return type shares this cache, and its `None` says nothing to us.
                     Err(back) => leader = back,
                 }
-                None
+                Err(0)
             }
-            Claim::Ours(right) => Some(right),
+            Claim::Ours(right) => Ok(right),
             Claim::Theirs => {
                 self.meter.count(Event::Unfilled);
-                None
+                Err(0)
             }
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
-                // Nobody could tell this process of an eviction: for a moment only, and while that is so.
-                mark = DEGRADED;
-                None
+                Err(DEGRADED)
             }
         };
+        Box::pin(self.load_remotely(remote, leader, &text, right, want, share, context, body)).await
+    }
+
+    /// Ends a flight by the body: with the right to fill, or with the mark of what is kept without.
+    #[allow(clippy::too_many_arguments)]
+    async fn load_remotely<R, F, Fut>(
+        &self,
+        remote: &Remote<K, V>,
+        mut leader: Leader<'_, K, V>,
+        text: &KeyText,
+        right: Result<Right, u32>,
+        want: Want,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> Answered<R>
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R> + Unpin,
+    {
         let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
-        let Some(right) = right else {
-            let keep = self.keep_briefly(remote, loaded, mark);
-            let returned = R::join(parts).expect("what was taken apart fits together");
-            let result = self.settle(leader, (start, returned), want, share, context, keep);
-            return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+        let right = match right {
+            Ok(right) => right,
+            // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts. Where memory
+            // answers all the same, it does with this too.
+            Err(mark) => {
+                let answers = remote.is_eventual() && remote.vouches(self.clock.now());
+                let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
+                let returned = R::join(parts).expect("what was taken apart fits together");
+                let result = self.settle(leader, (start, returned), want, share, context, keep);
+                return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+            }
         };
-        let filling = self.fill(remote, &leader.key, &text, right, loaded).await;
+        let filling = self.fill(remote, &leader.key, text, right, loaded).await;
         if let Filling::Rejected = filling
             && remote.is_strict()
-            && let Some(hit) = remote.find(&text, &self.meter).await
+            && let Some(hit) = remote.find(text, &self.meter).await
         {
             // Somebody loaded later than this call, and others may have seen that.
-            match self.take_over(remote, leader, hit, &share) {
+            match self.take_over(remote, leader, hit) {
                 Ok(answered) => return answered,
                 Err(back) => leader = back,
             }
@@ -146,7 +172,7 @@ where
         match leader {
             Some(leader) => {
                 self.retire(&leader);
-                self.take_over::<Option<V>>(remote, leader, hit, &Share::none()).ok()?.result
+                self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
                 self.meter.count(Event::RemoteHit);
@@ -174,14 +200,16 @@ where
         remote: &Remote<K, V>,
         leader: Leader<'f, K, V>,
         hit: Hit<V>,
-        share: &Share<R::Error>,
     ) -> Result<Answered<R>, Leader<'f, K, V>> {
         let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
-        let kept = hit.value.map_or(Kept::Nothing, Kept::Value);
-        let outcome = kept.outcome(Outcome::Hit);
-        let Some(result) = kept.clone().into_returned(share) else { return Err(leader) };
+        let value = hit.value;
+        if value.is_none() && R::join(Ok(None)).is_none() {
+            return Err(leader);
+        }
+        let kept = |value: &Option<V>| value.clone().map_or(Kept::Nothing, Kept::Value);
         self.meter.count(Event::RemoteHit);
-        let entry = terms.map(|terms| Entry { kept: kept.clone(), terms });
+        // Cloned only for whoever else gets it: memory, if that keeps any, and those who wait.
+        let entry = terms.map(|terms| Entry { kept: kept(&value), terms });
         let mut removed = Removed::default();
         leader.land(
             self.generation(),
@@ -190,9 +218,11 @@ where
                     self.replace(key, entry, wheel, &mut removed);
                 }
             },
-            || kept,
+            || kept(&value),
         );
         self.release(removed);
+        let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
+        let result = R::join(Ok(value)).expect("what is not `None` can be said by every type");
         Ok(Answered { result, outcome, tier: Tier::Redis })
     }
 
@@ -206,7 +236,7 @@ where
         let remaining = hit.remaining.map_or(NEVER, nanos);
         let generation = self.generation();
         if self.rules.idle != NEVER && hit.value.is_some() {
-            let moving = Some(granted(hit.asked, remaining, self.lag, hit.version));
+            let moving = Some(Box::new(granted(hit.asked, remaining, self.lag, hit.version)));
             return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
         Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
@@ -222,7 +252,7 @@ where
         loaded: Loaded<'_, V>,
     ) -> Filling {
         let failed = matches!(loaded.view, View::Failed);
-        let late = if is_broken(Rule::Born) { remote.fleet.reading().1 } else { None };
+        let late = if is_broken(Rule::Born) { remote.fleet.reading().born } else { None };
         let packed = self.pack(remote, key, text, loaded, right.version, late.unwrap_or(right.born));
         let (ends, moving) = (packed.ends, packed.moving);
         let now = self.clock.now_precise();

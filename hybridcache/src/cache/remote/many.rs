@@ -12,9 +12,10 @@ use super::claim::{Claim, Right};
 use super::lead::{Filling, Loaded};
 use crate::cache::Inner;
 use crate::cache::context::Said;
+use crate::cache::inner::Batch;
 use crate::entry::{Entry, Kept, View};
+use crate::key::Stored;
 use crate::key::text::KeyText;
-use crate::key::{Key, Stored};
 use crate::observe::Event;
 
 /// A key that memory does not have, and its place among the keys that were asked for.
@@ -32,28 +33,16 @@ where
 {
     /// All that memory lacks is asked for at once, one load brings what the remote tier lacks, and all of that is filled at
     /// once: two round trips, whatever the number of keys.
-    pub(in crate::cache) async fn get_many_or_load_remotely<Q, E, F, Fut>(
+    pub(in crate::cache) async fn get_many_or_load_remotely<E, F, Fut>(
         &self,
         remote: &Remote<K, V>,
-        keys: impl IntoIterator<Item = Q>,
+        Batch { ticket, generation, mut found, missing: absent }: Batch<K, V>,
         loader: F,
     ) -> Result<Vec<Option<V>>, E>
     where
-        Q: Key<Owned = K>,
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<HashMap<K, V>, E>>,
     {
-        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
-        let (ticket, generation) = (self.flights.ticket(), self.generation());
-        let mut found = Vec::new();
-        let mut absent = Vec::new();
-        for key in keys {
-            let value = self.get(&key);
-            if value.is_none() {
-                absent.push((found.len(), self.stored(&key)));
-            }
-            found.push(value);
-        }
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
         let claims = join_all(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.

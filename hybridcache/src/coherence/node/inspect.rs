@@ -68,11 +68,6 @@ impl Ticket {
         self.asked = self.asked.saturating_sub(by).max(oldest);
     }
 
-    /// Ages of a ticket count from here: R5 broken.
-    pub(crate) fn asked_at(self, asked: u64) -> Self {
-        Self { asked, ..self }
-    }
-
     /// The same in a count of generations that starts at `generation`.
     pub(crate) fn since(self, generation: u64) -> Self {
         let generation = if self.generation == generation { 0 } else { u64::MAX };

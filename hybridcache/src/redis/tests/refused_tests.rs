@@ -105,6 +105,33 @@ fn servers_that_will_not_do_are_named() {
 }
 
 #[test]
+fn a_server_that_is_too_old_is_named() {
+    let server = RedisServer::start();
+    let info = server.ask(&["INFO", "server"]).text();
+    let version = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap().trim();
+    let old = format!("6{}", &version[1..]);
+    let proxy = Proxy::before(server.port());
+    proxy.rewrite(version.as_bytes(), old.as_bytes());
+    assert_eq!(reason(RedisOptions::new(proxy.url())), format!("its version is {old}, and 7.0 or newer is needed"));
+    // One that answers and will not do is an error also for who would wait for a server.
+    assert!(reason(RedisOptions::new(proxy.url()).connect_lazily()).contains("7.0 or newer"));
+    // The name of a command may be taken away on a server of any age.
+    let lacking = RedisServer::with(&["--rename-command UNLINK x"]);
+    let why = reason(RedisOptions::new(lacking.url()));
+    assert!(why.contains("lacks a command") && why.contains("7.0 or newer") && why.contains("UNLINK"), "{why}");
+}
+
+#[test]
+fn a_bus_that_takes_messages_and_delivers_none_is_named() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    // A push of a kind that nobody knows, instead of the message.
+    proxy.rewrite(b"$7\r\nmessage\r\n", b"$7\r\nunheard\r\n");
+    let why = reason(RedisOptions::new(proxy.url()).connect_timeout(Duration::from_millis(300)));
+    assert!(why.contains("the bus is deaf") && why.contains("{hc:app:m}b0` and `{hc:app:0}b0"), "{why}");
+}
+
+#[test]
 fn what_hangs_is_given_up_in_time() {
     let server = RedisServer::start();
     server.pause();

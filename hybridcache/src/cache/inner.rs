@@ -1,0 +1,347 @@
+//! What the verbs of a cache have in common: a look into memory, the way past it, and the sweep.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::context::Said;
+use super::read::{Miss, Want};
+use super::registry::{Erased, Going};
+use super::{EXPIRES, Inner, RECORDS};
+use crate::entry::{Entry, Kept, View};
+use crate::key::{Key, Stored};
+use crate::memory::{Expiry, Removed};
+use crate::observe::{Event, Stats};
+use crate::rt;
+#[cfg(feature = "redis")]
+use crate::time::NEVER;
+
+impl<K, V> Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    #[inline]
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// The time to compare deadlines with. The clock is not read while no entry has one.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        if self.watched.load(Ordering::Relaxed) & EXPIRES != 0 { self.clock.now() } else { 0 }
+    }
+
+    /// The same, for a read that counts as a request for the key with this hash.
+    #[inline]
+    pub(crate) fn asked(&self, hash: u64) -> u64 {
+        let watched = self.watched.load(Ordering::Relaxed);
+        if watched & RECORDS != 0 {
+            self.note(hash);
+        }
+        if watched & EXPIRES != 0 { self.clock.now() } else { 0 }
+    }
+
+    /// Of which generation an entry has to be to be served now, and the time to compare its deadline with.
+    #[inline]
+    pub(crate) fn served(&self) -> (u32, u64) {
+        self.served_at(self.now())
+    }
+
+    #[inline]
+    pub(crate) fn served_at(&self, now: u64) -> (u32, u64) {
+        let generation = self.generation();
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return (remote.served(generation, now), now);
+        }
+        (generation, now)
+    }
+
+    /// When a flight begins that is entered now; only remote tiers ask how old one is.
+    pub(super) fn began(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.fleet.clock.now();
+        }
+        0
+    }
+
+    /// What memory answers.
+    #[inline]
+    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
+        let (generation, now) = self.served_at(self.asked(hash));
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote
+            && self.rules.idle != NEVER
+        {
+            return self.hit_sliding(remote, hash, key, generation, now);
+        }
+        self.memory.hit(hash, key, generation, now)
+    }
+
+    /// A flight that began before this may not be joined.
+    pub(super) fn horizon(&self) -> u64 {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return remote.horizon();
+        }
+        0
+    }
+
+    /// What the key is called in a log: never itself.
+    pub(crate) fn digest(&self, key: &Stored<K>) -> Digest {
+        Digest(key.hash)
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Key<Owned = K>>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(crate) fn stored<Q: Key<Owned = K>>(&self, key: &Q) -> Stored<K> {
+        Stored { hash: self.hash(key), key: key.to_owned_key() }
+    }
+
+    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want, blocking: bool) -> Miss<'_, K, V> {
+        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
+    }
+
+    /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
+    /// answers must not pay for its size.
+    pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
+        let value = self.get(key);
+        #[cfg(feature = "redis")]
+        if let (None, Some(remote)) = (&value, &self.remote) {
+            return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
+        }
+        #[cfg(not(feature = "redis"))]
+        let _ = blocking;
+        value
+    }
+
+    /// [`get_anywhere`](Self::get_anywhere), and nothing is kept or counted for it.
+    pub(crate) async fn peek_anywhere<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        let value = self.peek(key);
+        #[cfg(feature = "redis")]
+        if let (None, Some(remote)) = (&value, &self.remote) {
+            return Box::pin(remote.peek(&key.to_owned_key(), &self.meter)).await;
+        }
+        value
+    }
+
+    pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        let value = self.hit(self.hash(key), key).flatten();
+        match &value {
+            Some(_) => self.meter.hit(),
+            None => self.meter.count(Event::Miss),
+        }
+        value
+    }
+
+    pub(super) fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+        let (generation, now) = self.served();
+        self.memory.peek(self.hash(key), key, generation, now).flatten()
+    }
+
+    /// Looks for several keys in memory.
+    pub(super) fn look_for<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Batch<K, V> {
+        // Both are read before the first look, so that nothing can be written unseen between the look and the load.
+        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new() };
+        for key in keys {
+            let value = self.get(&key);
+            if value.is_none() {
+                batch.missing.push((batch.found.len(), self.stored(&key)));
+            }
+            batch.found.push(value);
+        }
+        batch
+    }
+
+    pub(super) async fn get_many_or_load<Q, E, F, Fut>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        loader: F,
+    ) -> Result<Vec<Option<V>>, E>
+    where
+        Q: Key<Owned = K>,
+        F: FnOnce(Vec<K>) -> Fut,
+        Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
+    {
+        let batch = self.look_for(keys);
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            return self.get_many_or_load_remotely(remote, batch, loader).await;
+        }
+        let Batch { ticket, generation, mut found, missing } = batch;
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
+        let (start, loaded) = self.run(None, || Box::pin(loader(keys)), Result::is_err).await;
+        let loaded = loaded?;
+        for (at, key) in missing {
+            if let Some(value) = loaded.get(&key.key) {
+                found[at] = Some(value.clone());
+                let terms = self.terms(&key.key, View::Value(value), start, generation, Said::default());
+                let entry = terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms });
+                self.fill_unless_written(key, entry, ticket, generation);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn begin_clear(&self) {
+        // First the generation: from here on no reader takes what is there. Then the flights: none that began before
+        // may fill. One that begins in between loads afresh and is not kept, which costs a load and nothing else.
+        // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
+        let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
+        let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        for stripe in self.flights.each() {
+            let keys = stripe.lock().table.clear(self.flights.period());
+            drop(keys);
+        }
+    }
+
+    /// Removes up to `most` entries; returns how many it found.
+    pub(super) fn drain(&self, most: usize) -> usize {
+        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
+    }
+
+    /// Frees what has expired.
+    pub(crate) fn sweep(&self) {
+        let now = self.clock.now();
+        for stripe in self.flights.each() {
+            loop {
+                let batch = stripe.lock().wheel.pop(now);
+                if batch.is_empty() {
+                    break;
+                }
+                for (hash, place) in batch {
+                    match self.memory.expire(hash, place, now) {
+                        Expiry::Dead(removed) => self.release_guarded(removed),
+                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
+                        Expiry::Gone => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// For one of many: a `Drop` that panics must not keep the others from their end.
+    pub(super) fn release_guarded(&self, removed: Removed<K, V>) {
+        rt::guarded("drop of a value", || self.release(removed));
+    }
+
+    /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
+    /// background.
+    #[inline]
+    pub(super) fn expect_expiry(&self) {
+        if self.watched.load(Ordering::Relaxed) & EXPIRES == 0 {
+            self.begin_expiry();
+        }
+    }
+
+    #[cold]
+    pub(super) fn begin_expiry(&self) {
+        let began = self.watched.fetch_or(EXPIRES, Ordering::Relaxed) & EXPIRES != 0;
+        if !began && self.clock.is_real() && self.sweep_interval != Duration::MAX {
+            let me = Weak::clone(&self.me);
+            self.tasks.every(self.sweep_interval, move || me.upgrade().inspect(|cache| cache.sweep()).is_some());
+        }
+    }
+}
+
+/// Several keys that are asked for at once.
+pub(super) struct Batch<K, V> {
+    pub(super) ticket: u64,
+    pub(super) generation: u32,
+    /// What memory has, in the order of the keys.
+    pub(super) found: Vec<Option<V>>,
+    /// What it lacks, by its place among them.
+    pub(super) missing: Vec<(usize, Stored<K>)>,
+}
+
+/// A key in a log: the same for the same key of the same process, and nothing anybody could read.
+pub(crate) struct Digest(pub(super) u64);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl<K, V> Erased for Inner<K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn stats(&self) -> Stats {
+        self.meter.read(self.memory.len(), self.memory.weight())
+    }
+
+    fn types(&self) -> &'static str {
+        std::any::type_name::<(K, V)>()
+    }
+
+    fn version_elsewhere(&self) -> Option<u32> {
+        #[cfg(feature = "redis")]
+        if self.remote.is_some() {
+            return Some(self.version);
+        }
+        None
+    }
+
+    fn evict_any(&self, key: &dyn Any) -> bool {
+        let key = key.downcast_ref::<K>();
+        if let Some(key) = key {
+            self.evict(&key);
+        }
+        key.is_some()
+    }
+
+    fn evicting_any(&self, key: &dyn Any) -> Option<Going> {
+        self.evicting(key.downcast_ref::<K>()?)
+    }
+
+    fn evict_any_later(&self, key: &dyn Any) {
+        if let Some(key) = key.downcast_ref::<K>() {
+            self.evict_later(key);
+        }
+    }
+
+    fn clear_now(&self) {
+        self.begin_clear();
+        while self.drain(1_024) == 1_024 {}
+    }
+
+    fn clearing(&self) -> Option<Going> {
+        #[cfg(feature = "redis")]
+        if self.remote.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
+            return Some(Box::pin(async move {
+                if let Err(error) = me.clear_elsewhere().await {
+                    tracing::error!(%error, "a clear was not acknowledged");
+                }
+            }));
+        }
+        None
+    }
+
+    fn clear_later(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote {
+            remote.clear_later();
+        }
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}

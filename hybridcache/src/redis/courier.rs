@@ -1,0 +1,369 @@
+//! Commands of many callers, on one connection.
+//!
+//! A caller leaves its commands and waits for their answers. One task for each connection, on the thread of connections, sends
+//! together what it finds, and keeps the deadlines of all: so a call has no timer of its own, waits for no turn, and redis-rs
+//! sees one request where there were many. Nothing is held back to be sent with what may come later: what comes while the task is
+//! busy is what it finds next.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisResult, Value};
+
+use super::link::Link;
+use crate::driver::Fault;
+use crate::rt::io::{self, Alarm, oneshot};
+
+/// The part of what may be under way that is sent as one, about. More would save nothing, and keep the first waiting for the answer to
+/// the last.
+const TOGETHER: usize = 8;
+
+/// A deadline that is never reached, and that timers can express.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What the server said to each command of a request: to most there are one or two.
+pub(super) struct Answers {
+    pub(super) first: Value,
+    pub(super) second: Option<Value>,
+    pub(super) more: Vec<Value>,
+}
+
+/// Commands that belong together.
+pub(super) enum Commands<'a> {
+    Made(Cmd, Vec<Cmd>),
+    /// By far the most: a record is read, behind its `PTTL` where that is asked for, so that it never seems to live longer than it
+    /// does. Where there is none a lease is planted, if one is given, for so many milliseconds. The courier makes the commands, so that their
+    /// memory is taken and given back by one thread, as allocators like it.
+    Read {
+        key: &'a [u8],
+        lease: Option<(&'a [u8], u64)>,
+        with_remaining: bool,
+    },
+}
+
+/// A request that waits for room.
+struct Request {
+    first: Cmd,
+    more: Vec<Cmd>,
+    wait: Wait,
+}
+
+/// A caller's wait.
+struct Wait {
+    since: Instant,
+    until: Instant,
+    caller: Caller,
+}
+
+/// Who waits for a request.
+pub(super) struct Caller {
+    /// For how long, from when the courier takes the request.
+    pub(super) limit: Duration,
+    /// It finds out whether the server is back.
+    pub(super) probe: bool,
+    pub(super) answer: oneshot::Sender<Result<Answers, Fault>>,
+}
+
+/// Where requests for one connection are left. Dropped, the connection ends when what was left is answered.
+#[derive(Debug)]
+pub(super) struct Outbox(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    left: Left,
+    courier: Option<Waker>,
+    closed: bool,
+}
+
+/// What callers left.
+#[derive(Default)]
+struct Left {
+    requests: Vec<(Spelled, Caller)>,
+    /// What the reads among them are about, one behind the other.
+    bytes: Vec<u8>,
+}
+
+/// [`Commands`], with a read's bytes among those of others: so many of them are the key, and so many the lease.
+enum Spelled {
+    Made(Cmd, Vec<Cmd>),
+    Read { key: usize, lease: Option<(usize, u64)>, with_remaining: bool },
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("requests", &self.left.requests.len()).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// Has a courier run for this connection, with up to `room` commands under way.
+    pub(super) fn open(link: &Arc<Link>, generation: u64, connection: MultiplexedConnection, room: usize) -> Self {
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let courier = Courier {
+            link: Arc::downgrade(link),
+            generation,
+            connection,
+            room,
+            waiting: Arc::clone(&waiting),
+            taken: Left::default(),
+            held: VecDeque::new(),
+            under_way: VecDeque::new(),
+            commands: 0,
+            alarm: Alarm::default(),
+        };
+        io::detach(courier);
+        Self(waiting)
+    }
+
+    /// Leaves a request. Who is returned is to be woken, where no lock is held.
+    pub(super) fn leave(&self, commands: Commands<'_>, caller: Caller) -> Option<Waker> {
+        let mut waiting = self.0.lock();
+        let Left { requests, bytes } = &mut waiting.left;
+        let spelled = match commands {
+            Commands::Made(first, more) => Spelled::Made(first, more),
+            Commands::Read { key, lease, with_remaining } => {
+                bytes.extend_from_slice(key);
+                let lease = lease.map(|(lease, ms)| {
+                    bytes.extend_from_slice(lease);
+                    (lease.len(), ms)
+                });
+                Spelled::Read { key: key.len(), lease, with_remaining }
+            }
+        };
+        requests.push((spelled, caller));
+        waiting.courier.take()
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let courier = {
+            let mut waiting = self.0.lock();
+            waiting.closed = true;
+            waiting.courier.take()
+        };
+        if let Some(courier) = courier {
+            courier.wake();
+        }
+    }
+}
+
+/// Sends what is left for one connection, and hands out the answers.
+struct Courier {
+    link: Weak<Link>,
+    generation: u64,
+    connection: MultiplexedConnection,
+    room: usize,
+    waiting: Arc<Mutex<Waiting>>,
+    /// Empty, and kept for its memory.
+    taken: Left,
+    /// There is no room for them yet.
+    held: VecDeque<Request>,
+    /// In the order in which they were sent, which is that of the answers.
+    under_way: VecDeque<Batch>,
+    /// How many commands are under way.
+    commands: usize,
+    /// Goes off at the first deadline there is, or earlier.
+    alarm: Alarm,
+}
+
+/// What was sent as one.
+struct Batch {
+    /// How many commands each has beside its first, and who waits, unless the wait is over.
+    waits: Vec<(usize, Option<Wait>)>,
+    commands: usize,
+    reply: Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>,
+}
+
+impl Future for Courier {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            this.receive(cx);
+            let (closed, idle) = this.take(cx);
+            let sent = this.send(cx);
+            while this.alarm.poll(cx).is_ready() {
+                this.expire(Instant::now());
+            }
+            if idle && !sent {
+                let done = closed && this.held.is_empty() && this.under_way.is_empty();
+                return if done { Poll::Ready(()) } else { Poll::Pending };
+            }
+        }
+    }
+}
+
+impl Courier {
+    /// Hands out what was answered.
+    fn receive(&mut self, cx: &mut Context<'_>) {
+        while let Some(first) = self.under_way.front_mut()
+            && let Poll::Ready(reply) = first.reply.as_mut().poll(cx)
+            && let Some(batch) = self.under_way.pop_front()
+        {
+            self.commands -= batch.commands;
+            self.hand_out(batch.waits, reply);
+        }
+    }
+
+    /// Takes what was left: whether no more will be, and whether there was nothing.
+    fn take(&mut self, cx: &mut Context<'_>) -> (bool, bool) {
+        let mut waiting = self.waiting.lock();
+        std::mem::swap(&mut waiting.left, &mut self.taken);
+        let (closed, nothing) = (waiting.closed, self.taken.requests.is_empty());
+        if nothing {
+            waiting.courier = Some(cx.waker().clone());
+        }
+        drop(waiting);
+        let mut bytes = &self.taken.bytes[..];
+        let mut next = |length| bytes.split_off(..length).unwrap_or_default();
+        let since = Instant::now();
+        for (spelled, caller) in self.taken.requests.drain(..) {
+            let wait = Wait { since, until: since.checked_add(caller.limit).unwrap_or(since + FOR_EVER), caller };
+            self.alarm.go_off_by(wait.until);
+            let (first, more) = match spelled {
+                Spelled::Made(first, more) => (first, more),
+                Spelled::Read { key, lease, with_remaining } => {
+                    let key = next(key);
+                    let read = match lease {
+                        None => about("GET", key, 0),
+                        Some((lease, ms)) => {
+                            let mut set = about("SET", key, lease + 32);
+                            set.arg(next(lease)).arg("NX").arg("GET").arg("PX").arg(ms);
+                            set
+                        }
+                    };
+                    if with_remaining { (about("PTTL", key, 0), vec![read]) } else { (read, Vec::new()) }
+                }
+            };
+            self.held.push_back(Request { first, more, wait });
+        }
+        self.taken.bytes.clear();
+        (closed, nothing)
+    }
+
+    /// Sends what there is room for: whether there was anything.
+    fn send(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Some(mut batch) = self.next() {
+            any = true;
+            // The first look at it is what sends it.
+            match batch.reply.as_mut().poll(cx) {
+                Poll::Ready(reply) => self.hand_out(batch.waits, reply),
+                Poll::Pending => {
+                    self.commands += batch.commands;
+                    self.under_way.push_back(batch);
+                }
+            }
+        }
+        any
+    }
+
+    fn next(&mut self) -> Option<Batch> {
+        if self.held.is_empty() {
+            return None;
+        }
+        let mut pipeline = Pipeline::with_capacity(self.held.len().min(self.room / TOGETHER));
+        let mut waits = Vec::with_capacity(self.held.len().min(self.room / TOGETHER));
+        while let Some(Request { first, more, wait }) = self.held.pop_front() {
+            let commands = 1 + more.len();
+            if wait.caller.answer.is_closed() {
+                // Whoever went away before it was sent has no use for it.
+                self.give_up(&wait.caller);
+                continue;
+            }
+            // One that is larger than all the room there is goes alone.
+            let fits = self.commands + pipeline.len() + commands <= self.room;
+            if !(fits || self.under_way.is_empty() && waits.is_empty()) {
+                self.held.push_front(Request { first, more, wait });
+                break;
+            }
+            waits.push((more.len(), Some(wait)));
+            pipeline.add_command(first);
+            for command in more {
+                pipeline.add_command(command);
+            }
+            if pipeline.len() >= self.room / TOGETHER {
+                break;
+            }
+        }
+        let commands = pipeline.len();
+        if commands == 0 {
+            return None;
+        }
+        let mut connection = self.connection.clone();
+        let reply = async move { connection.send_packed_commands(&pipeline, 0, commands).await };
+        Some(Batch { waits, commands, reply: Box::pin(reply) })
+    }
+
+    fn hand_out(&self, waits: Vec<(usize, Option<Wait>)>, reply: RedisResult<Vec<Value>>) {
+        let Some(link) = self.link.upgrade() else { return };
+        let Ok(values) = reply else {
+            return waits.into_iter().filter_map(|(_, wait)| wait).for_each(|wait| self.fail(wait, true));
+        };
+        link.answered(self.generation);
+        let mut values = values.into_iter();
+        for (more, wait) in waits {
+            let mut said = values.by_ref().take(1 + more).inspect(|value| link.note(self.generation, value));
+            let Some(first) = said.next() else { return };
+            let answers = Answers { first, second: said.next(), more: said.collect() };
+            if let Some(wait) = wait {
+                // Nobody has to be there any more.
+                let _ = wait.caller.answer.send(Ok(answers));
+            }
+        }
+    }
+
+    /// Ends the waits whose time is over.
+    fn expire(&mut self, now: Instant) {
+        let mut over = Vec::new();
+        for Request { first, more, wait } in std::mem::take(&mut self.held) {
+            if wait.until <= now { over.push(wait) } else { self.held.push_back(Request { first, more, wait }) }
+        }
+        for batch in &mut self.under_way {
+            over.extend(batch.waits.iter_mut().filter_map(|(_, wait)| wait.take_if(|wait| wait.until <= now)));
+        }
+        self.under_way.retain(|batch| batch.waits.iter().any(|(_, wait)| wait.is_some()));
+        self.commands = self.under_way.iter().map(|batch| batch.commands).sum();
+        let held = self.held.iter().map(|request| &request.wait);
+        let sent = self.under_way.iter().flat_map(|batch| &batch.waits).filter_map(|(_, wait)| wait.as_ref());
+        if let Some(next) = held.chain(sent).map(|wait| wait.until).min() {
+            self.alarm.go_off_by(next);
+        }
+        over.into_iter().for_each(|wait| self.fail(wait, false));
+    }
+
+    /// Nobody knows whether it was executed; `broken` if the connection said so.
+    fn fail(&self, Wait { since, caller, .. }: Wait, broken: bool) {
+        // Whoever went away says nothing of the server.
+        if caller.answer.is_closed() && !broken {
+            return self.give_up(&caller);
+        }
+        if let Some(link) = self.link.upgrade() {
+            link.unanswered(self.generation, caller.probe, since, broken);
+        }
+        let _ = caller.answer.send(Err(Fault::Unanswered));
+    }
+
+    fn give_up(&self, caller: &Caller) {
+        if let Some(link) = self.link.upgrade()
+            && caller.probe
+        {
+            link.give_up_probe();
+        }
+    }
+}
+
+/// A command about a key, with room for so many bytes of other arguments.
+fn about(name: &str, key: &[u8], bytes: usize) -> Cmd {
+    let mut command = Cmd::with_capacity(7, name.len() + key.len() + bytes);
+    command.arg(name).arg(key);
+    command
+}

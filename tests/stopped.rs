@@ -1,0 +1,253 @@
+//! A Redis that stops in the middle of whatever it does, for twenty seconds and under load, and then goes on.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Consistency, Evicted, Fetched, Share};
+use hybridcache_tests::history::judge::{History, Promises, judge};
+use hybridcache_tests::history::node::what;
+use hybridcache_tests::history::operation::{Operation, What};
+use hybridcache_tests::history::{database::Commit, now};
+use hybridcache_tests::proxy::Proxy;
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{Random, SECOND, until};
+
+const OUTAGE: Duration = Duration::from_secs(20);
+const TTL: Duration = Duration::from_secs(120);
+/// Of each cache.
+const KEYS: u64 = 200;
+/// What a read and a write may wait for Redis, as it is by default.
+const READ: Duration = Duration::from_millis(250);
+const WRITE: Duration = Duration::from_millis(500);
+/// The managers' bound, as it is by default.
+const BOUND: Duration = Duration::from_secs(2);
+/// How late a call may be told by a machine that has other things to do.
+const BUSY: Duration = Duration::from_millis(150);
+
+/// A version, the load that brought it, and when that began.
+type Value = (u64, u64, u64);
+
+/// What is true, and what everybody saw of it.
+#[derive(Default)]
+struct World {
+    versions: Mutex<HashMap<u64, u64>>,
+    commits: Mutex<Vec<Commit>>,
+    operations: Mutex<Vec<Operation>>,
+    loads: AtomicU64,
+    over: AtomicBool,
+}
+
+impl World {
+    fn load(&self, key: u64) -> Value {
+        let loaded_at = now();
+        let version = self.versions.lock().unwrap().get(&key).copied().unwrap_or(0);
+        (version, self.loads.fetch_add(1, SeqCst), loaded_at)
+    }
+
+    fn commit(&self, key: u64) -> u64 {
+        let mut versions = self.versions.lock().unwrap();
+        let version = versions.entry(key).or_insert(0);
+        *version += 1;
+        self.commits.lock().unwrap().push(Commit { key, version: *version, at: now() });
+        *version
+    }
+
+    fn note_read(&self, process: u64, key: u64, start: u64, fetched: &Fetched<Value>) {
+        let (version, load, loaded_at) = fetched.result;
+        let read = Operation { process, what: what(fetched), key, start, end: now(), version, load, loaded_at };
+        self.operations.lock().unwrap().push(read);
+    }
+}
+
+/// A process that reads: in each cache, from an async function and from a plain one.
+struct Reader {
+    process: u64,
+    world: Arc<World>,
+    cache: Cache<u64, Value>,
+    /// Its keys are this and the following.
+    first: u64,
+}
+
+impl Reader {
+    async fn read(self, seed: u64) {
+        let Self { process, world, cache, first } = self;
+        let mut random = Random::seeded(seed);
+        while !world.over.load(SeqCst) {
+            let (key, start) = (first + random.below(KEYS), now());
+            let fetched = cache.fetch(&key).load(Share::none(), |_| async { world.load(key) }).await;
+            world.note_read(process, key, start, &fetched);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn read_plainly(self, seed: u64) {
+        let Self { process, world, cache, first } = self;
+        let mut random = Random::seeded(seed);
+        while !world.over.load(SeqCst) {
+            let (key, start) = (first + random.below(KEYS), now());
+            let fetched = cache.fetch(&key).load_blocking(Share::none(), |_| world.load(key));
+            world.note_read(process, key, start, &fetched);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// Time passes, and two keys of each cache are written meanwhile.
+async fn while_some_are_written(world: &World, caches: &[(u64, Cache<u64, Value>)], keys: [u64; 2]) {
+    let began = Instant::now();
+    for (key, after) in keys.into_iter().zip([0, 12]) {
+        tokio::time::sleep_until((began + after * SECOND).into()).await;
+        for (first, cache) in caches {
+            let (key, start) = (first + key, now());
+            let version = world.commit(key);
+            let what = match cache.evict(&key).await.unwrap() {
+                Evicted::Acknowledged => What::Evicted,
+                _ => What::Deferred,
+            };
+            let write = Operation { process: 1, what, key, start, end: now(), version, load: 0, loaded_at: 0 };
+            world.operations.lock().unwrap().push(write);
+        }
+    }
+    tokio::time::sleep_until((began + OUTAGE).into()).await;
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos() as u64
+}
+
+/// The share of reads that memory answered.
+fn from_memory<'o>(reads: impl Iterator<Item = &'o Operation>) -> f64 {
+    let (mut memory, mut all) = (0, 0);
+    for read in reads {
+        memory += u64::from(read.what == What::Memory);
+        all += 1;
+    }
+    assert!(all > 1_000, "{all} reads show nothing");
+    memory as f64 / all as f64
+}
+
+fn slowest<'o>(operations: impl Iterator<Item = &'o Operation>) -> Duration {
+    Duration::from_nanos(operations.map(|operation| operation.end - operation.start).max().expect("there are some"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
+    let server = RedisServer::start();
+    let world = Arc::new(World::default());
+    let (mut nodes, mut proxies, mut writes, mut readers, mut threads) = (vec![], vec![], vec![], vec![], vec![]);
+    for process in [1, 2] {
+        let proxy = Proxy::before(server.port());
+        let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+        for (first, name, consistency) in
+            [(0, "eventual", Consistency::Eventual), (KEYS, "bounded", Consistency::Bounded)]
+        {
+            let cache = Cache::builder(name).ttl(TTL).consistency(consistency).hybrid(MsgPack).manager(&node);
+            let cache: Cache<u64, Value> = cache.build().unwrap();
+            let reader = || Reader { process, world: Arc::clone(&world), cache: cache.clone(), first };
+            let (reader, plain, seed) = (reader(), reader(), 10 * process + first);
+            readers.push(tokio::spawn(reader.read(seed + 1)));
+            threads.push(thread::spawn(move || plain.read_plainly(seed + 2)));
+            if process == 1 {
+                writes.push((first, cache));
+            }
+        }
+        proxies.push(proxy);
+        nodes.push(node);
+    }
+    tokio::time::sleep(3 * SECOND).await;
+    let began = now();
+    while_some_are_written(&world, &writes, [10, 20]).await;
+
+    let (stopped, stopped_at) = (now(), Instant::now());
+    server.pause();
+    while_some_are_written(&world, &writes, [30, 40]).await;
+    server.resume();
+    let (back, back_at) = (now(), Instant::now());
+
+    until("all are in step and owe nothing", || {
+        nodes.iter().filter_map(CacheManager::remote_health).all(|health| health.in_step && !health.deferred)
+    })
+    .await;
+    let in_step = back_at.elapsed();
+    tokio::time::sleep(BOUND).await;
+    let settled = now();
+    tokio::time::sleep(2 * SECOND).await;
+    world.over.store(true, SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for node in &nodes {
+        node.shutdown().await;
+    }
+
+    let operations = world.operations.lock().unwrap();
+    let reads = || operations.iter().filter(|operation| operation.is_read());
+    let during = |from: u64, to: u64| reads().filter(move |read| (from..to).contains(&read.start));
+    let eventual = |read: &&Operation| read.key < KEYS;
+    let bounded = |read: &&Operation| read.key >= KEYS;
+
+    // No call exceeds its deadline: one to ask, and one to fill for who was about to when it happened.
+    let at_first = slowest(during(stopped - nanos(SECOND), stopped + nanos(SECOND)));
+    let later = slowest(during(stopped + nanos(SECOND), back));
+    let written = slowest(operations.iter().filter(|operation| !operation.is_read()));
+    println!("slowest read at first {at_first:?}, later {later:?}; slowest write {written:?}");
+    assert!(at_first < READ + WRITE + BUSY, "{at_first:?}");
+    assert!(later < READ + BUSY, "{later:?}");
+    assert!(written < WRITE + BUSY, "{written:?}");
+    let deferred = operations.iter().filter(|operation| operation.what == What::Deferred).count();
+    assert_eq!(deferred, 4, "the writes of the outage");
+
+    let before = from_memory(during(began, stopped).filter(eventual));
+    let meanwhile = from_memory(during(stopped, back).filter(eventual));
+    println!("eventual: {before:.4} from memory before, {meanwhile:.4} in the outage");
+    assert!(meanwhile >= 0.98 * before, "{meanwhile} after {before}");
+    let bounded_after = from_memory(during(stopped + nanos(BOUND + SECOND), back).filter(bounded));
+    println!("bounded: {bounded_after:.4} from memory when the bound is over");
+
+    println!("in step, and nothing owed, {in_step:?} after the return");
+    assert!(in_step < SECOND, "{in_step:?}");
+    // Hits again within a second of the return, in each process, from Redis and from the memory that depends on it.
+    for process in [1, 2] {
+        let hits =
+            |what| during(back, u64::MAX).filter(bounded).find(|read| read.process == process && read.what == what);
+        for what in [What::Redis, What::Memory] {
+            let first = Duration::from_nanos(hits(what).expect("there are some").end - back);
+            println!("process {process}: the first from {what:?} {first:?} after the return");
+            assert!(first < SECOND, "{first:?}");
+        }
+    }
+    let source = |read: &&Operation| !matches!(read.what, What::Memory | What::Redis);
+    let (loaded, all) =
+        (during(back + nanos(SECOND), u64::MAX).filter(source).count(), during(back + nanos(SECOND), u64::MAX).count());
+    assert!(loaded * 50 < all, "{loaded} of {all} reads go on to ask the source");
+
+    // Nothing is stale: in the bounded cache ever, in the other one when all are in step again.
+    for (of, staleness) in [(0..KEYS, u64::MAX), (KEYS..2 * KEYS, nanos(BOUND + BUSY))] {
+        let history = History {
+            operations: operations.iter().filter(|operation| of.contains(&operation.key)).copied().collect(),
+            commits: world.commits.lock().unwrap().clone(),
+            settled,
+            alive: vec![1, 2],
+            ..History::default()
+        };
+        let judgement = judge(&history, &Promises { staleness, overstay: 0, lifetime: |_| nanos(TTL) });
+        println!("{judgement}");
+        assert!(judgement.violations.is_empty(), "{judgement}");
+    }
+
+    // Of any four attempts to connect, two are of one of the three connections of a node.
+    for proxy in &proxies {
+        let attempts: Vec<_> =
+            proxy.attempts().into_iter().filter(|at| (stopped_at..back_at + SECOND).contains(at)).collect();
+        println!("{} attempts to connect", attempts.len());
+        assert!(attempts.len() >= 3, "silence is noticed");
+        for four in attempts.windows(4) {
+            assert!(four[3] - four[0] > SECOND / 2 - BUSY / 3, "{:?}", four[3] - four[0]);
+        }
+    }
+}
