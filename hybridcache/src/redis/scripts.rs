@@ -75,7 +75,7 @@ end
 /// Interleaving that a list of them defeats: A and B plant theirs; B ends, and would take A's along; a reader loads what A is
 /// about to change, and fills; A commits and dies. What is left of the list when one has ended is marked as touched, and so is
 /// what a second one finds: only who was alone from its intent to its put knows that its value is the newest. More than 32
-/// are one that nobody ends but its time.
+/// are one that nobody ends but its time, so that a kilobyte has room for all.
 ///
 /// `KEYS[3]` is there while any key may have one: only then does an evict look at its keys, of which it may have thousands.
 const INTENTS: &str = "
@@ -83,7 +83,7 @@ local SETTLING, SEVERAL = string.rep('\\0', 16), string.rep('\\255', 16)
 local writing = redis.pcall('GET', KEYS[3])
 local function others(key, own, new)
   if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false end
-  local record, time = redis.call('GET', key), now()
+  local record, time = redis.call('GETRANGE', key, '0', '1023'), now()
   local rest, till, contested, stands = '', 0, false, false
   for at = VERSION + 1, #record - 23, 24 do
     local writer, ends = record:sub(at, at + 15), struct.unpack('>I8', record, at + 16)
