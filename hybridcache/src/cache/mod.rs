@@ -272,7 +272,8 @@ where
     /// provided that the transaction ends within 30 s. Two round trips.
     ///
     /// The keys are evicted whatever `write` returns, and in the background if this is dropped. Then nobody fills them in the remote
-    /// tier for what is left of the 30 s, for the transaction may still be on its way.
+    /// tier for what is left of the 30 s, for the transaction may still be on its way. While the remote tier cannot be reached `write`
+    /// runs unguarded, and the evict is queued; with `on_outage(OnOutage::Fail)` it does not run.
     ///
     /// # Errors
     ///

@@ -27,6 +27,8 @@ pub(crate) trait Member: Send + Sync + 'static {
 pub(crate) trait Doomed: Send {
     /// Removes the entry and detaches its flight. Runs no user code but `Eq` of keys.
     fn kill(&mut self);
+    /// Whether something was removed, that is dropped with this.
+    fn has_removed(&self) -> bool;
 }
 
 /// By name; several of one name are one function in several instances, or in several versions.

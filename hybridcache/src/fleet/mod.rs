@@ -546,8 +546,9 @@ fn named(text: &Text) -> Option<NamedKey<'_>> {
 }
 
 /// Drops what was removed, and tells its listeners, on another thread than that of the connections: a listener that waits for one of
-/// them would wait for ever.
-fn bury(doomed: Vec<Box<dyn Doomed>>) {
+/// them would wait for ever. Most nodes have nothing of most keys, and wake nobody.
+fn bury(mut doomed: Vec<Box<dyn Doomed>>) {
+    doomed.retain(|doomed| doomed.has_removed());
     if !doomed.is_empty() {
         rt::aside(move || drop(doomed));
     }

@@ -256,6 +256,11 @@ impl<K, V> Default for Removed<K, V> {
 }
 
 impl<K, V> Removed<K, V> {
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none() && self.rest.is_empty()
+    }
+
     fn one(filed: Filed<K>, value: Option<V>, why: Why) -> Self {
         Self { first: Some(Left { filed, value, why }), ..Self::default() }
     }

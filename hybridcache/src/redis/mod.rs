@@ -16,6 +16,7 @@
 //! | `{hc:ns:0}…` | string | an entry |
 //! | `{hc:ns:0}q`, `{hc:ns:m}q` | hash | `e` epoch, `n` number, `c` chain: of the keys, and of the meta partition |
 //! | `{hc:ns:0}s`, `{hc:ns:m}s` | stream | the log: message `n` has the id `n-0` and the field `m` |
+//! | `{hc:ns:0}w` | string, empty | there while any key may have an intent |
 //! | `{hc:ns:m}f` | hash | the floors: name of a cache → number of its last clear; and the epoch, under the empty name |
 //! | `{hc:ns:0}b<db>`, `{hc:ns:m}b<db>` | channel | messages of database `db`, whose number channels do not know |
 //!
@@ -80,6 +81,7 @@ struct Names {
     sequences: [String; 2],
     logs: [String; 2],
     floors: String,
+    writers: String,
     channels: [String; 2],
 }
 
@@ -90,6 +92,7 @@ impl Names {
             sequences: each("q"),
             logs: each("s"),
             floors: format!("{{hc:{namespace}:m}}f"),
+            writers: format!("{{hc:{namespace}:0}}w"),
             channels: each(&format!("b{database}")),
         }
     }

@@ -268,7 +268,8 @@ impl Driver for RedisDriver {
         planted: Option<(Nonce, Duration)>,
         bump: Bump<'a>,
     ) -> Answer<'a, Mark> {
-        let call = self.numbered(&SCRIPTS.evict, Partition::Keys, bump.chain, bump.tail).keys(keys);
+        let call = self.numbered(&SCRIPTS.evict, Partition::Keys, bump.chain, bump.tail);
+        let call = call.key(&self.names.writers).keys(keys);
         let call = call.intent(ended).intent(planted.map(|(intent, _)| intent));
         let call = call.number(planted.map_or(0, |(_, lives)| ms(lives)));
         Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
@@ -281,7 +282,8 @@ impl Driver for RedisDriver {
         Put { record, lives, ended, settle }: Put<'a>,
         bump: Bump<'a>,
     ) -> Answer<'a, (Mark, bool)> {
-        let call = self.numbered(&SCRIPTS.put, Partition::Keys, bump.chain, bump.tail).key(key).keys(others);
+        let call = self.numbered(&SCRIPTS.put, Partition::Keys, bump.chain, bump.tail);
+        let call = call.key(&self.names.writers).key(key).keys(others);
         let call = call.arg(record).lives(lives).intent(ended);
         let call = call.number(if settle.is_zero() { 0 } else { ms(settle) });
         Box::pin(async move { reply::taken(self.write(call, record.len()).await?) })

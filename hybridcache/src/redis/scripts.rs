@@ -32,11 +32,11 @@ pub(super) struct Scripts {
     /// `KEYS` entry; `ARGV` version, ms. 1 or 0.
     pub(super) touch: Script,
     /// What is under keys goes, but for the intents of others; then the number; then the message: who hears the number finds
-    /// nothing older (R3). `KEYS` q, s, entries; `ARGV` of a bump, then the intent that ends or empty, one that is planted or
+    /// nothing older (R3). `KEYS` q, s, w, entries; `ARGV` of a bump, then the intent that ends or empty, one that is planted or
     /// empty, its ms.
     pub(super) evict: Script,
     /// A record is put, or its key goes; the rest as an evict. Put under an intent only while nobody else has touched the key
-    /// since, and without one only while nobody else has one. `KEYS` q, s, entry, other entries; `ARGV` of a bump, then
+    /// since, and without one only while nobody else has one. `KEYS` q, s, w, entry, other entries; `ARGV` of a bump, then
     /// record, ms, ms at most, the intent that ends or empty, ms that a key settles for if the record is not put. The mark,
     /// then 1 or 0.
     pub(super) put: Script,
@@ -75,12 +75,15 @@ end
 /// Interleaving that a list of them defeats: A and B plant theirs; B ends, and would take A's along; a reader loads what A is
 /// about to change, and fills; A commits and dies. What is left of the list when one has ended is marked as touched, and so is
 /// what a second one finds: only who was alone from its intent to its put knows that its value is the newest. More than 32
-/// are one that nobody ends but its time.
+/// are one that nobody ends but its time, so that a kilobyte has room for all.
+///
+/// `KEYS[3]` is there while any key may have one: only then does an evict look at its keys, of which it may have thousands.
 const INTENTS: &str = "
 local SETTLING, SEVERAL = string.rep('\\0', 16), string.rep('\\255', 16)
+local writing = redis.pcall('GET', KEYS[3])
 local function others(key, own, new)
-  if redis.pcall('GETRANGE', key, 0, 3) ~= 'INTENT' then return '', 0, false, false end
-  local record, time = redis.call('GET', key), now()
+  if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false end
+  local record, time = redis.call('GETRANGE', key, '0', '1023'), now()
   local rest, till, contested, stands = '', 0, false, false
   for at = VERSION + 1, #record - 23, 24 do
     local writer, ends = record:sub(at, at + 15), struct.unpack('>I8', record, at + 16)
@@ -108,6 +111,10 @@ local function remove(from, own, new, ms)
   end
   if #KEYS >= from then redis.call('UNLINK', unpack(KEYS, from)) end
   for at, intent in pairs(left) do redis.call('SET', KEYS[at], intent[1], 'PXAT', intent[2]) end
+  -- A second more, for the clock of a script may stand still.
+  if new ~= '' and not redis.call('SET', KEYS[3], '', 'NX', 'PX', ms + 1000) then
+    redis.call('PEXPIRE', KEYS[3], ms + 1000, 'GT')
+  end
 end
 ";
 
@@ -198,19 +205,20 @@ return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms)) * ms
 ";
 
 const EVICT: &str = "
-remove(3, ARGV[6], ARGV[7], tonumber(ARGV[8]))
+remove(4, ARGV[6], ARGV[7], tonumber(ARGV[8]))
 return tell(number())
 ";
 
 /// The record goes in before anything else is written, so that a server without memory refuses it; then it is not put.
 const PUT: &str = "
 local own, settle, put = ARGV[9], tonumber(ARGV[10]), 0
-local _, _, contested, alone = others(KEYS[3], own, '')
+local key = KEYS[4]
+local _, _, contested, alone = others(key, own, '')
 if alone or own == '' and not contested then
-  local set = redis.pcall('SET', KEYS[3], ending(ARGV[6], ARGV[8]), 'PX', ARGV[7])
+  local set = redis.pcall('SET', key, ending(ARGV[6], ARGV[8]), 'PX', ARGV[7])
   if set.ok then put = 1 end
 end
-if put == 1 then remove(4, own, '', 0) else remove(3, own, settle > 0 and SETTLING or '', settle) end
+if put == 1 then remove(5, own, '', 0) else remove(4, own, settle > 0 and SETTLING or '', settle) end
 local mark = tell(number())
 mark[4] = put
 return mark

@@ -444,6 +444,8 @@ fn an_intent_ends_by_itself_and_by_its_own_time() {
     block_on(async {
         a.begin_for(200 * SECOND).await;
         b.begin_for(Duration::from_millis(20)).await;
+        let looks: i64 = server.ask(&["PTTL", "{hc:app:0}w"]).text().parse().unwrap();
+        assert!(looks > 190_000, "evicts look for as long as the longest: {looks}");
         let left = driver.get(KEY, true).await.unwrap().remaining.unwrap();
         assert!(left > 190 * SECOND, "the longest counts: {left:?}");
         std::thread::sleep(Duration::from_millis(30));
@@ -500,6 +502,8 @@ fn what_looks_like_an_intent_and_is_none_holds_no_evict_up() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
     let head = [0xC1, b'h', 1, 4];
+    // Only then is it looked at.
+    block_on(driver.evict(&[b"{hc:app:0}other".to_vec()], None, Some((7, 60 * SECOND)), bump(1))).unwrap();
     for garbage in [&[][..], &[0; 3], &[0; 10], &[0xff; 28], &[0xff; 30], &[0xff; 100]] {
         let record = [&head, garbage].concat();
         server.ask(&[&b"SET"[..], KEY, &record]);

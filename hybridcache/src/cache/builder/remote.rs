@@ -130,7 +130,8 @@ where
     /// [`sliding`](Self::sliding), or [`forever`](Self::forever). Without a manager that has a remote tier the cache works
     /// in memory, and says so once in the log.
     ///
-    /// The key is spelled as JSON. One whose text does not decode back to an equal key goes past the remote tier, counted.
+    /// The key is spelled as JSON. One whose text does not decode back to an equal key goes past the remote tier, counted. The
+    /// cache's name is part of each key there: it has 1 to 1 024 bytes, and is not `*`.
     pub fn hybrid<C: Codec<V>>(self, codec: C) -> Self
     where
         K: Serialize + DeserializeOwned,

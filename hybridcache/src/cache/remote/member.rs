@@ -65,6 +65,10 @@ where
         table.evict(&self.key, self.cache.flights.period());
         self.cache.memory.evict(self.key.hash, &&self.key.key, wheel, &mut self.removed);
     }
+
+    fn has_removed(&self) -> bool {
+        !self.removed.is_empty()
+    }
 }
 
 impl<K, V> Drop for Entry<K, V>
@@ -87,5 +91,9 @@ where
 {
     fn kill(&mut self) {
         self.0.begin_clear();
+    }
+
+    fn has_removed(&self) -> bool {
+        false
     }
 }

@@ -23,7 +23,7 @@ impl Read {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Promises {
-    /// When each version of a key was acknowledged; versions and instants both rise.
+    /// When each version of a key was acknowledged; instants rise.
     acknowledged: BTreeMap<Key, Vec<(u64, u64)>>,
     /// The versions that a clear is to cover, not an eviction: their bound, too, is not promised while a failover is found out about,
     /// for a node that has yet to notice takes leases by a clock that is no more.
@@ -90,6 +90,17 @@ impl Promises {
         } else {
             self.acknowledged.entry(key).or_default().push((now, version));
         }
+    }
+
+    /// The intent that a version was committed under has ended: whether or not its writer lives, nothing older is there.
+    pub(super) fn guarded(&mut self, key: Key, version: u64, now: u64) {
+        self.acknowledged.entry(key).or_default().push((now, version));
+    }
+
+    /// A node has no past.
+    pub(super) fn started_anew(&mut self, node: usize) {
+        self.own[node].clear();
+        self.seen[node].clear();
     }
 
     /// Deferred: in effect on its node, and nowhere else yet.

@@ -2,6 +2,8 @@
 //! model has one key and every interleaving. Nodes are the real [`Node`] and [`Table`], driven as production drives them; the server
 //! is what [`server`] knows of Redis.
 //!
+//! In one of four seeds nodes die, and no server does: what those write under an intent leaves nothing old all the same.
+//!
 //! Checked at every step: G1 no stale fill; G2 nothing older than D is served; G3 a node reads its own writes; G4 its reads do not go
 //! back; and at the end G6: nothing acknowledged is lost, and everybody reads the newest version.
 
@@ -24,6 +26,8 @@ pub(crate) const NODES: usize = 3;
 /// In milliseconds.
 pub(crate) const FRESH_FOR: u64 = 200;
 pub(crate) const HEARTBEAT: u64 = 50;
+/// How long an intent stands whose writer does not end it.
+pub(crate) const INTENT: u64 = 150;
 
 fn cache_of(key: Key) -> &'static str {
     if key.is_multiple_of(2) { "a" } else { "b" }

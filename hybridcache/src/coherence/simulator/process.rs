@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::check::Read;
-use super::server::Record;
+use super::server::{Record, Write as Written};
 use super::world::{Command, Reply, World};
-use super::{Key, cache_of, caches, eviction, key_of};
+use super::{FRESH_FOR, HEARTBEAT, INTENT, Key, Random, cache_of, caches, eviction, key_of};
 use crate::coherence::deferred::Body;
 use crate::coherence::effect::Effect;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::model::Broken;
-use crate::coherence::node::{Node, Nonce};
+use crate::coherence::node::{Node, Nonce, Timing};
 use crate::coherence::{Entered, FlightId, Start, Table};
 use crate::key::Stored;
 
@@ -41,10 +41,24 @@ pub(super) struct Write {
     body: Body,
     generation: u64,
     versions: Vec<(Key, u64)>,
+    written: Written,
     replay: bool,
 }
 
 impl Process {
+    pub(super) fn new(random: &mut Random, now: u64) -> Self {
+        let timing = Timing {
+            fresh_for: FRESH_FOR,
+            heartbeat: HEARTBEAT,
+            lag: 0,
+            witness_for: 60_000,
+            replay_others_after: random.below(300),
+        };
+        let node = Node::new(timing, 4, now);
+        let (memory, flights, writes) = Default::default();
+        Self { node, table: Table::default(), memory, flights, writes }
+    }
+
     /// The reads that are under way.
     pub(super) fn reads(&mut self) -> impl Iterator<Item = &mut Read> {
         self.flights.values_mut().map(|flight| &mut flight.leader).chain(self.table.waiting())
@@ -139,6 +153,7 @@ impl World {
         let now = self.now;
         match reply {
             Reply::Got { flight, record: None } => self.load(n, flight, true),
+            Reply::Got { flight, record: Some(Record::Intents) } => self.load(n, flight, false),
             Reply::Got { flight, record: Some(Record::Lease(_)) } => {
                 let mine = self.broken(Broken::TokenPerNode);
                 let fill = mine
@@ -161,7 +176,7 @@ impl World {
                 }
                 self.land(n, flight, version, kept && current);
             }
-            Reply::Invalidated { write, mark } => self.invalidated(n, write, Some(mark)),
+            Reply::Invalidated { write, mark, put } => self.invalidated(n, write, Some(mark), put),
             Reply::Floors { ticket, mark, table, flight } => {
                 let effects = self.processes[n].node.floors_loaded(ticket, mark, table, now);
                 self.apply(n, effects);
@@ -184,7 +199,7 @@ impl World {
                     let Some(version) = self.processes[n].flights.get(&flight).map(|f| f.loaded) else { return };
                     self.land(n, flight, version, false);
                 }
-                Command::Invalidate { write, .. } => self.invalidated(n, write, None),
+                Command::Invalidate { write, .. } => self.invalidated(n, write, None, false),
                 Command::Floors { flight: Some((id, ..)), .. } => self.load(n, id, false),
                 Command::Log { partition, .. } => {
                     let effects = self.processes[n].node.log_answered(partition, &[], now);
@@ -258,25 +273,54 @@ impl World {
             }
         }
         let body = if clear { Body::Clear(cache_of(key).into()) } else { eviction(key) };
-        self.after_commit(n, body, versions);
+        self.after_commit(n, body, versions, Written::Evict);
     }
 
-    pub(super) fn evict(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>) {
+    /// A write of a key that begins with an intent.
+    pub(super) fn begin(&mut self, n: usize, key: Key) {
+        let (intent, end) = (self.link(), self.now + INTENT);
+        self.kill(n, key, true);
+        self.invalidate(n, eviction(key), vec![(key, 0)], Written::Begin(intent, end), false);
+    }
+
+    /// The write that began commits; what ends it follows.
+    pub(super) fn commit_under(&mut self, n: usize, key: Key, intent: Nonce, ends: Option<u64>, put: bool) {
+        let version = self.db.entry(key).or_default();
+        *version += 1;
+        let version = *version;
+        // One that was not acknowledged, or that is over, guards nothing.
+        if let Some(ends) = ends.filter(|ends| self.now < *ends) {
+            self.guard(key, version, ends);
+        }
+        if self.mortal && self.faulty() && self.random.one_in(20) {
+            return self.die(n);
+        }
+        let born = self.processes[n].node.born(self.now).filter(|_| put && ends.is_some());
+        let written = match born {
+            Some(born) => Written::Put(intent, version, born, self.now + 1_000),
+            None => Written::End(intent),
+        };
+        self.after_commit(n, eviction(key), vec![(key, version)], written);
+    }
+
+    pub(super) fn evict(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>, written: Written) {
         for (key, _) in &versions {
             self.kill(n, *key, true);
         }
-        self.invalidate(n, body, versions, false);
+        self.invalidate(n, body, versions, written, false);
     }
 
-    fn invalidate(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>, replay: bool) {
+    fn invalidate(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>, written: Written, replay: bool) {
         let (write, generation) = (self.draw(), self.processes[n].node.generation());
-        self.processes[n].writes.insert(write, Write { body: body.clone(), generation, versions, replay });
-        self.send(n, Command::Invalidate { write, body });
+        let of = Write { body: body.clone(), generation, versions, written, replay };
+        self.processes[n].writes.insert(write, of);
+        self.send(n, Command::Invalidate { write, body, written });
     }
 
-    fn invalidated(&mut self, n: usize, id: u64, mark: Option<super::world::Executed>) {
+    fn invalidated(&mut self, n: usize, id: u64, mark: Option<super::world::Executed>, put: bool) {
         let now = self.now;
-        let Some(Write { body, generation, versions, replay }) = self.processes[n].writes.remove(&id) else { return };
+        let Some(write) = self.processes[n].writes.remove(&id) else { return };
+        let Write { body, generation, versions, written, replay } = write;
         let node = &mut self.processes[n].node;
         if replay {
             let done = mark.map(|(partition, mark)| (partition, mark, &body));
@@ -286,6 +330,7 @@ impl World {
         let Some((partition, mark)) = mark else {
             let effects = node.defer(&body, now);
             self.count("deferred");
+            self.go_on(n, &versions, written, false);
             for (key, version) in versions {
                 self.kill(n, key, true);
                 self.promises.deferred(n, key, version);
@@ -298,13 +343,27 @@ impl World {
         }
         self.apply(n, effects);
         if counts {
+            if put {
+                self.count("puts");
+            }
+            self.go_on(n, &versions, written, true);
             for (key, version) in versions {
+                if put && self.broken(Broken::PutKept) {
+                    self.processes[n].memory.insert(key, (version, now + 1_000));
+                }
                 let covered = self.server.covered.get(&key).copied().unwrap_or(0);
                 self.promises.acknowledged(n, key, version, covered, now);
             }
         } else {
             self.count("acknowledgements that do not count");
-            self.invalidate(n, body, versions, false);
+            self.invalidate(n, body, versions, written, false);
+        }
+    }
+
+    /// A write that began goes on to its commit, whatever became of its intent.
+    fn go_on(&mut self, n: usize, versions: &[(Key, u64)], written: Written, planted: bool) {
+        if let (Written::Begin(intent, ends), [(key, _)]) = (written, versions) {
+            self.after_begin(n, *key, intent, planted.then_some(ends));
         }
     }
 
@@ -342,7 +401,7 @@ impl World {
                 Effect::Replay(body) => {
                     self.count("replays");
                     if !self.broken(Broken::NoReplay) {
-                        self.invalidate(n, body, Vec::new(), true);
+                        self.invalidate(n, body, Vec::new(), Written::Evict, true);
                     }
                 }
             }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::check::{Promises, Read};
 use super::process::Process;
-use super::server::{Numbered, Record, Server};
-use super::{FRESH_FOR, HEARTBEAT, KEYS, Key, NODES, Random};
+use super::server::{Numbered, Record, Server, Write};
+use super::{FRESH_FOR, HEARTBEAT, KEYS, Key, NODES, Random, key_of};
+use crate::coherence::FlightId;
 use crate::coherence::deferred::Body;
 use crate::coherence::floors::Born;
 use crate::coherence::history::Message;
 use crate::coherence::model::Broken;
-use crate::coherence::node::{Mark, Node, Nonce, Partition, Ticket, Timing};
-use crate::coherence::{FlightId, Table};
+use crate::coherence::node::{Mark, Nonce, Partition, Ticket};
 
 /// How long faults go on, and how long the fleet has to recover.
 const FAULTS: u64 = 6_000;
@@ -29,7 +29,7 @@ pub(super) enum Command {
     Get { flight: FlightId, key: Key, lease: Nonce },
     Over { flight: FlightId, key: Key, found: Record, lease: Nonce },
     Fill { flight: FlightId, key: Key, lease: Nonce, record: Record },
-    Invalidate { write: u64, body: Body },
+    Invalidate { write: u64, body: Body, written: Write },
     Floors { ticket: Ticket, flight: Option<(FlightId, Option<(u64, Born)>)> },
     Log { partition: Partition, after: u64 },
     Fence { connection: u64, ticket: Ticket },
@@ -40,7 +40,7 @@ pub(super) enum Reply {
     Got { flight: FlightId, record: Option<Record> },
     Over { flight: FlightId, granted: bool },
     Filled { flight: FlightId, kept: bool },
-    Invalidated { write: u64, mark: Executed },
+    Invalidated { write: u64, mark: Executed, put: bool },
     Floors { ticket: Ticket, mark: Mark, table: Vec<(Arc<str>, u64)>, flight: Option<(FlightId, Option<(u64, Born)>)> },
     Log { partition: Partition, messages: Vec<Message> },
     Failed(Command),
@@ -62,9 +62,14 @@ enum Pushed {
 enum Event {
     /// A user of a node does something.
     Use(usize),
-    Evict(usize, Body, Vec<(Key, u64)>),
+    Evict(usize, Body, Vec<(Key, u64)>, Write),
+    /// A write that began with an intent commits. When that ends, if it is known to stand; and whether a value is put.
+    Commit(usize, Key, Nonce, Option<u64>, bool),
+    /// An intent is over, under which a version was committed.
+    Guarded(Key, u64),
     Tick(usize),
-    Arrive(usize, Command),
+    /// From a node in that life.
+    Arrive(usize, u64, Command),
     Reply(usize, Reply),
     SourceRead(usize, FlightId),
     Loaded(usize, FlightId),
@@ -74,6 +79,9 @@ enum Event {
     Replicate,
     LastReads,
 }
+
+/// A node, and which of its lives: what is to happen in one does not happen in the next.
+type Life = (usize, u64);
 
 /// The connection of a node to the bus: in order while it lasts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,7 +103,10 @@ pub(super) struct World {
     pub(super) counts: BTreeMap<&'static str, u64>,
     broken: Option<Broken>,
     replica: Server,
-    queue: BTreeMap<(u64, u64), Event>,
+    queue: BTreeMap<(u64, u64), (Option<Life>, Event)>,
+    /// Nodes die, and the server does not.
+    pub(super) mortal: bool,
+    lives: [u64; NODES],
     drawn: u64,
     buses: [Bus; NODES],
     unreachable_until: [u64; NODES],
@@ -112,25 +123,8 @@ pub(super) struct Outcome {
 pub(super) fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     let mut random = Random::new(seed);
     const START: u64 = 1_000_000;
-    let processes = (0..NODES).map(|_| {
-        let timing = Timing {
-            fresh_for: FRESH_FOR,
-            heartbeat: HEARTBEAT,
-            lag: 0,
-            witness_for: 60_000,
-            replay_others_after: random.below(300),
-        };
-        let node = Node::new(timing, 4, START);
-        Process {
-            node,
-            table: Table::default(),
-            memory: BTreeMap::new(),
-            flights: BTreeMap::new(),
-            writes: BTreeMap::new(),
-        }
-    });
     let mut world = World {
-        processes: processes.collect(),
+        processes: (0..NODES).map(|_| Process::new(&mut random, START)).collect(),
         now: START,
         random,
         server: Server::default(),
@@ -140,6 +134,8 @@ pub(super) fn run(seed: u64, broken: Option<Broken>) -> Outcome {
         broken,
         replica: Server::default(),
         queue: BTreeMap::new(),
+        mortal: seed % 4 == 3,
+        lives: [0; NODES],
         drawn: 0,
         buses: [Bus::default(); NODES],
         unreachable_until: [0; NODES],
@@ -153,7 +149,10 @@ pub(super) fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     world.after(200, Event::Fault);
     world.after(50, Event::Replicate);
     world.after(FAULTS + PEACE, Event::LastReads);
-    while let Some(((at, _), event)) = world.queue.pop_first() {
+    while let Some(((at, _), (life, event))) = world.queue.pop_first() {
+        if life.is_some_and(|(n, life)| world.lives[n] != life) {
+            continue;
+        }
         world.now = at;
         world.happen(event);
         if world.promises.broken.is_some() || at > START + FAULTS + PEACE + 1_000 {
@@ -197,7 +196,18 @@ impl World {
 
     fn after(&mut self, delay: u64, event: Event) {
         let seq = self.draw();
-        self.queue.insert((self.now + delay, seq), event);
+        let of = match event {
+            Event::Use(n)
+            | Event::Evict(n, ..)
+            | Event::Commit(n, ..)
+            | Event::Tick(n)
+            | Event::Reply(n, _)
+            | Event::SourceRead(n, _)
+            | Event::Loaded(n, _)
+            | Event::Up(n) => Some((n, self.lives[n])),
+            _ => None,
+        };
+        self.queue.insert((self.now + delay, seq), (of, event));
     }
 
     /// Mostly a millisecond or two; now and then longer than anybody waits.
@@ -209,7 +219,7 @@ impl World {
         }
     }
 
-    fn faulty(&self) -> bool {
+    pub(super) fn faulty(&self) -> bool {
         self.now < 1_000_000 + FAULTS
     }
 
@@ -221,7 +231,7 @@ impl World {
             return self.after(TIMEOUT, Event::Reply(n, Reply::Failed(command)));
         }
         let latency = self.latency();
-        self.after(latency, Event::Arrive(n, command));
+        self.after(latency, Event::Arrive(n, self.lives[n], command));
     }
 
     pub(super) fn start_loading(&mut self, n: usize, id: FlightId) {
@@ -229,21 +239,34 @@ impl World {
         self.after(delay, Event::SourceRead(n, id));
     }
 
-    pub(super) fn after_commit(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>) {
+    pub(super) fn after_begin(&mut self, n: usize, key: Key, intent: Nonce, ends: Option<u64>) {
+        let (delay, put) = (self.random.below(60), self.random.one_in(2));
+        self.after(delay, Event::Commit(n, key, intent, ends, put));
+    }
+
+    pub(super) fn after_commit(&mut self, n: usize, body: Body, versions: Vec<(Key, u64)>, written: Write) {
         let delay = self.random.below(10);
-        self.after(delay, Event::Evict(n, body, versions));
+        self.after(delay, Event::Evict(n, body, versions, written));
+    }
+
+    /// A version was committed under an intent. Where the server may die that may be lost.
+    pub(super) fn guard(&mut self, key: Key, version: u64, ends: u64) {
+        if self.mortal {
+            self.after(ends - self.now, Event::Guarded(key, version));
+        }
     }
 
     pub(super) fn fence(&mut self, n: usize) {
         let (now, connection) = (self.now, self.buses[n].connection);
         let ticket = self.processes[n].node.fence_sent(now);
         let latency = self.latency();
-        self.after(latency, Event::Arrive(n, Command::Fence { connection, ticket }));
+        self.after(latency, Event::Arrive(n, self.lives[n], Command::Fence { connection, ticket }));
     }
 
     fn happen(&mut self, event: Event) {
         if let Event::Use(n)
         | Event::Evict(n, ..)
+        | Event::Commit(n, ..)
         | Event::Tick(n)
         | Event::Reply(n, _)
         | Event::Push(n, ..)
@@ -256,13 +279,21 @@ impl World {
         }
         match event {
             Event::Use(n) => self.use_once(n),
-            Event::Evict(n, body, versions) => self.evict(n, body, versions),
+            Event::Evict(n, body, versions, written) => self.evict(n, body, versions, written),
+            Event::Commit(n, key, intent, ends, put) => self.commit_under(n, key, intent, ends, put),
+            Event::Guarded(key, version) => {
+                if let Some(older) = self.server.guarded(key, version, self.now) {
+                    self.promises
+                        .fail(format!("G1: {key} has version {older}, {version} was committed under an intent"));
+                }
+                self.promises.guarded(key, version, self.now);
+            }
             Event::Tick(n) => {
                 let effects = self.processes[n].node.tick(self.now);
                 self.apply(n, effects);
                 self.after(HEARTBEAT / 2, Event::Tick(n));
             }
-            Event::Arrive(n, command) => self.arrive(n, command),
+            Event::Arrive(n, life, command) => self.arrive(n, life, command),
             Event::Reply(n, reply) => self.reply(n, reply),
             Event::SourceRead(n, id) => {
                 if self.source_read(n, id) {
@@ -299,7 +330,8 @@ impl World {
         let key = self.random.below(u64::from(KEYS)) as Key;
         match self.random.below(100) {
             0 if self.faulty() => self.commit(n, key, true),
-            1..=8 if self.faulty() => self.commit(n, key, false),
+            1..=5 if self.faulty() => self.commit(n, key, false),
+            6..=8 if self.faulty() => self.begin(n, key),
             9..=11 => {
                 self.processes[n].memory.remove(&key);
             }
@@ -348,7 +380,7 @@ impl World {
     }
 
     /// The server's turn.
-    fn arrive(&mut self, n: usize, command: Command) {
+    fn arrive(&mut self, n: usize, life: u64, command: Command) {
         let now = self.now;
         let without_leases = self.broken(Broken::NoLease) || self.broken(Broken::FillIfAbsent);
         let reply = match command.clone() {
@@ -381,8 +413,8 @@ impl World {
                 }
                 Reply::Filled { flight, kept }
             }
-            Command::Invalidate { write, body } => {
-                let (partition, Numbered { message, sender }) = self.execute(n, &body);
+            Command::Invalidate { write, body, written } => {
+                let (partition, Numbered { message, sender }, put) = self.execute(n, &body, written);
                 for to in 0..NODES {
                     let lost = self.faulty() && self.random.one_in(50);
                     if !lost {
@@ -390,7 +422,7 @@ impl World {
                         self.push(to, Pushed::Message(partition, message));
                     }
                 }
-                Reply::Invalidated { write, mark: (partition, message.mark) }
+                Reply::Invalidated { write, mark: (partition, message.mark), put }
             }
             Command::Floors { ticket, flight } => {
                 let mark = self.mark(Partition::Meta);
@@ -409,24 +441,52 @@ impl World {
                 return;
             }
         };
+        if life != self.lives[n] {
+            return;
+        }
         let lost = self.faulty() && self.random.one_in(200);
         let (delay, reply) = if lost { (TIMEOUT, Reply::Failed(command)) } else { (self.latency(), reply) };
         self.after(delay, Event::Reply(n, reply));
     }
 
-    fn execute(&mut self, n: usize, body: &Body) -> (Partition, Numbered) {
+    fn execute(&mut self, n: usize, body: &Body, written: Write) -> (Partition, Numbered, bool) {
+        let mut put = false;
+        if let Body::Keys(texts) = body {
+            for key in texts.iter().map(key_of) {
+                let evicted = self.server.evicted.get(&key).copied().unwrap_or(0);
+                put = self.server.write(key, written, self.now, self.db[&key], self.broken);
+                if let (Write::Put(_, version, ..), true) = (written, put) {
+                    self.promises.filled(key, version, evicted);
+                }
+            }
+        }
         let (mut drawn, no_chain) = (self.drawn, self.broken(Broken::NoChain));
         let link = || {
             drawn += 1;
             if no_chain { 1 } else { Nonce::from(drawn) }
         };
-        let executed = self.server.invalidate(n, body, &self.db, link);
+        let (partition, numbered) = self.server.number(n, body, &self.db, link);
         self.drawn = drawn;
         for key in 0..KEYS {
             let covered = self.server.covered.get(&key).copied().unwrap_or(0);
             self.promises.executed(key, covered, self.now);
         }
-        executed
+        (partition, numbered, put)
+    }
+
+    /// A node dies, and another takes its place. What it has sent arrives all the same.
+    pub(super) fn die(&mut self, n: usize) {
+        self.count("deaths");
+        self.lives[n] += 1;
+        self.processes[n] = Process::new(&mut self.random, self.now);
+        self.promises.started_anew(n);
+        self.buses[n].connection += 1;
+        self.buses[n].up = false;
+        (self.paused_until[n], self.unreachable_until[n]) = (0, 0);
+        for event in [Event::Up(n), Event::Tick(n), Event::Use(n)] {
+            let delay = 1 + self.random.below(50);
+            self.after(delay, event);
+        }
     }
 
     fn mark(&mut self, partition: Partition) -> Mark {
@@ -452,6 +512,7 @@ impl World {
                 let epoch = self.link();
                 self.server.lose_floors((!silently).then_some(epoch));
             }
+            13.. if self.mortal => self.die(n),
             13 => {
                 self.count("restarts");
                 self.server.lose_everything();
