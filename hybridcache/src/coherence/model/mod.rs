@@ -38,11 +38,11 @@ pub(crate) const I5: u8 = 16;
 pub(crate) enum Kind {
     Evict,
     Clear,
-    /// An intent before the write, which may crash; an eviction after it.
+    /// An intent before the write, an eviction after it.
     Guarded,
     /// So others write, and this node without an intent.
     Beside,
-    /// An intent before the write, which may crash; the value after it.
+    /// An intent before the write, the value after it.
     Put,
 }
 
@@ -107,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) writes: u8,
     pub(crate) own: bool,
     pub(crate) other: bool,
+    /// Another may die between its commit and what ends its write.
+    pub(crate) dies: bool,
     /// Time passes. I1 and I5 do not depend on it.
     pub(crate) ticks: bool,
     /// Messages and fences reach the node. I1 does not depend on them.
@@ -145,6 +147,7 @@ impl Config {
             writes: 1,
             own: true,
             other: true,
+            dies: false,
             ticks: true,
             bus: true,
             fresh_for: 1,

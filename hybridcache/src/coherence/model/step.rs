@@ -8,7 +8,7 @@ use crate::coherence::{Entered, Start};
 
 impl Fleet {
     pub(super) fn possible(&self, s: &State, to: &mut Vec<Action>) {
-        let Config { kind, loss, reorder, log, key_loss, take_over, defer, issuer_dies, .. } = self.config;
+        let Config { loss, reorder, log, key_loss, take_over, defer, issuer_dies, .. } = self.config;
         let mut when = |possible: bool, action| {
             if possible {
                 to.push(action);
@@ -60,7 +60,6 @@ impl Fleet {
         );
         when(s.reading && log, Action::ReadLog);
         when(s.reading, Action::FailLog);
-        let dies = matches!(kind, Kind::Guarded | Kind::Beside | Kind::Put) && !self.broken(Broken::BarePut);
         for own in [true, false] {
             let allowed = if own { self.config.own } else { self.config.other };
             match if own { s.own } else { s.other } {
@@ -71,7 +70,7 @@ impl Fleet {
                 Writer::Begun => when(true, Action::Commit(own)),
                 Writer::Committed(_) => {
                     when(own || room, if own { Action::Send } else { Action::Execute(false) });
-                    when(dies && !own, Action::Crash);
+                    when(self.config.dies && !own, Action::Crash);
                 }
                 Writer::Sent { .. } => {
                     when(room, Action::Execute(true));

@@ -88,7 +88,7 @@ fn holds_for_clears_and_lost_floors() {
 
 #[test]
 fn holds_for_guarded_writes_puts_and_deferred_evictions() {
-    holds("guarded", Config { kind: Kind::Guarded, ..QUIET }, &["an intent outlives its writer"]);
+    holds("guarded", Config { kind: Kind::Guarded, dies: true, ..QUIET }, &["an intent outlives its writer"]);
     holds("put", Config { kind: Kind::Put, ..OWN }, &["a put is acknowledged"]);
     holds("deferred", Config { defer: true, ..OWN }, &["an eviction is deferred"]);
 }
@@ -97,6 +97,7 @@ fn holds_for_guarded_writes_puts_and_deferred_evictions() {
 const WRITERS: Config = Config {
     kind: Kind::Guarded,
     own: true,
+    dies: true,
     writes: 2,
     messages: 4,
     ticks: false,
@@ -140,8 +141,7 @@ fn holds_at_length() {
     holds("two writers", Config { writes: 2, own: true, messages: 2, ..QUIET }, &[]);
     let puts = Config {
         kind: Kind::Put,
-        writes: 2,
-        messages: 4,
+        dies: false,
         bus: true,
         defer: false,
         flights: 1,
@@ -152,11 +152,10 @@ fn holds_at_length() {
     };
     breaks(Broken::PutKept, puts, "I4");
     holds("two puts, reads", puts, &["a put is acknowledged"]);
-    holds("two guarded writers, reads", Config { kind: Kind::Guarded, ..puts }, &[]);
     for kind in [Kind::Guarded, Kind::Beside, Kind::Put] {
         holds("three writes of two writers", Config { kind, writes: 3, messages: 6, ..WRITERS }, &[]);
     }
-    holds("guarded, loss", Config { kind: Kind::Guarded, loss: true, ..QUIET }, &[]);
+    holds("guarded, loss", Config { kind: Kind::Guarded, dies: true, loss: true, ..QUIET }, &[]);
     holds("own clear, loss", Config { own: true, other: false, loss: true, ..CLEAR }, &[]);
     holds("deferred, loss", Config { defer: true, loss: true, ..OWN }, &[]);
     let lost = "what was lost is sent again";
@@ -241,9 +240,11 @@ fn what_is_owed_may_not_be_read_from_the_remote_tier() {
 
 #[test]
 fn a_put_needs_an_intent_of_its_own_alone_and_a_writer_that_may_die_one_that_stays() {
-    breaks(Broken::BarePut, Config { kind: Kind::Put, ..WRITERS }, "I1");
-    breaks(Broken::PutBesideOthers, Config { kind: Kind::Put, ..WRITERS }, "I1");
-    breaks(Broken::NoIntent, Config { kind: Kind::Guarded, ..QUIET }, "I1");
+    let puts = Config { kind: Kind::Put, dies: false, ..WRITERS };
+    breaks(Broken::BarePut, puts, "I1");
+    breaks(Broken::PutBesideOthers, puts, "I1");
+    breaks(Broken::PutBesideOthers, Config { dies: true, ..puts }, "I1");
+    breaks(Broken::NoIntent, Config { kind: Kind::Guarded, dies: true, ..QUIET }, "I1");
     breaks(Broken::TakesIntents, WRITERS, "I1");
     breaks(Broken::TakesIntents, Config { kind: Kind::Beside, ..WRITERS }, "I1");
 }
