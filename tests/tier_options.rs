@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::{Compression, Json, MsgPack};
-use hybridcache::{Builder, Cache, CacheManager, Consistency, Error, ManagerBuilder, OnOutage, SingleFlight};
+use hybridcache::{Builder, Cache, CacheManager, Clock, Consistency, Error, ManagerBuilder, OnOutage, SingleFlight};
 use hybridcache_tests::on_tokio;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -80,6 +80,8 @@ fn what_could_not_work_is_refused() {
     let eventual =
         |builder: Builder<u64, String>| builder.ttl(MINUTE).consistency(Consistency::Eventual).max_disconnected(MINUTE);
     assert_eq!(refused(eventual(users()).redis(MsgPack)).0, "max_disconnected");
+    assert_eq!(refused(hybrid().clock(Clock::manual())).0, "clock");
+    assert!(hybrid().clock(Clock::precise()).build().is_ok());
 }
 
 #[test]

@@ -56,10 +56,7 @@ pub(crate) enum Filled {
     /// The lease stood, and the record stands in its place.
     Kept,
     /// Something else stands there, or nothing.
-    Rejected {
-        /// The record that is there instead.
-        record: Option<Vec<u8>>,
-    },
+    Rejected,
 }
 
 /// What a waiter for another node's lease learns.

@@ -251,7 +251,8 @@ where
         self
     }
 
-    /// The clock that lifetimes are measured by. Default: [`Clock::kernel`].
+    /// The clock that lifetimes are measured by. Default: [`Clock::kernel`]. A cache with a remote tier takes no clock of a test: what
+    /// other processes do meanwhile would not follow it.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

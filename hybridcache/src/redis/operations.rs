@@ -214,10 +214,8 @@ impl Driver for RedisDriver {
                 command.arg(key).arg(record).arg("PX").arg(ms(lives.now));
                 return self.small.ask(command, self.options.write_timeout).await.map(|_| Filled::Kept);
             }
-            match self.write(call, record.len()).await? {
-                Value::Int(1) => Ok(Filled::Kept),
-                instead => Ok(Filled::Rejected { record: reply::bytes(instead)? }),
-            }
+            let kept = reply::integer(self.write(call, record.len()).await?)? == 1;
+            Ok(if kept { Filled::Kept } else { Filled::Rejected })
         })
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Script {
 /// All of them.
 pub(super) struct Scripts {
     /// A record takes the place of exactly one lease: whoever lost it, to an evict, to its end or to a flush, does not fill (R2).
-    /// `KEYS` entry; `ARGV` lease, record, ms, ms at most, channel, wake. 1, or what is there instead.
+    /// `KEYS` entry; `ARGV` lease, record, ms, ms at most, channel, wake. 1 or 0.
     pub(super) fill: Script,
     /// A lease takes the place of exactly one record, so that of two who find it dead one loads.
     /// `KEYS` entry; `ARGV` record, lease, ms. 1 or 0.
@@ -51,11 +51,14 @@ pub(super) struct Scripts {
 /// The field of `f` that says to which epoch the floors belong. No cache has an empty name.
 pub(super) const EPOCH: &str = "";
 
-/// Comparing leases: the flag of those who wait is set by others, and makes no difference. And the end of a value that slides: by
+/// Comparing leases: the flag of those who wait is set by others, and makes no difference. No more is read of what is there than
+/// a lease is long, or a value of another program could stop the server. And the end of a value that slides: by
 /// the clock of the server, the only one that all nodes share.
 const RECORDS: &str = "
-local function same(there, lease)
-  return #there == #lease and there:sub(1, FLAG) == lease:sub(1, FLAG) and there:sub(FLAG + 2) == lease:sub(FLAG + 2)
+local function standing(lease)
+  local there = redis.call('GETRANGE', KEYS[1], '0', #lease)
+  local same = #there == #lease and there:sub(1, FLAG) == lease:sub(1, FLAG) and there:sub(FLAG + 2) == lease:sub(FLAG + 2)
+  return same and there
 end
 local function announce(lease, channel, wake)
   if lease:byte(FLAG + 1) ~= 0 then redis.call('PUBLISH', channel, wake) end
@@ -160,36 +163,34 @@ end
 ";
 
 const FILL: &str = "
-local there = redis.call('GET', KEYS[1])
-if not there or not same(there, ARGV[1]) then return there end
+local there = standing(ARGV[1])
+if not there then return 0 end
 redis.call('SET', KEYS[1], ending(ARGV[2], ARGV[4]), 'PX', ARGV[3])
 announce(there, ARGV[5], ARGV[6])
 return 1
 ";
 
 const LEASE_OVER: &str = "
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GETRANGE', KEYS[1], '0', #ARGV[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 ";
 
 const RENEW: &str = "
-local there = redis.call('GET', KEYS[1])
-if not there or not same(there, ARGV[1]) then return 0 end
+if not standing(ARGV[1]) then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ";
 
 const RELEASE: &str = "
-local there = redis.call('GET', KEYS[1])
-if not there or not same(there, ARGV[1]) then return 0 end
+local there = standing(ARGV[1])
+if not there then return 0 end
 redis.call('UNLINK', KEYS[1])
 announce(there, ARGV[2], ARGV[3])
 return 1
 ";
 
 const AWAIT_FILL: &str = "
-local there = redis.call('GET', KEYS[1])
-if not there or not same(there, ARGV[1]) then return false end
+if not standing(ARGV[1]) then return false end
 redis.call('SETRANGE', KEYS[1], FLAG, '\\1')
 return redis.call('PTTL', KEYS[1])
 ";

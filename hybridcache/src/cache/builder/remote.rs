@@ -241,6 +241,12 @@ where
                 None => Ok(()),
             };
         };
+        if !self.clock.is_real() {
+            return refuse(
+                "clock",
+                "is for memory alone: what other processes may have changed is told by the kernel's clock",
+            );
+        }
         // `*` stands for every cache of the namespace.
         if self.name.is_empty() || self.name == "*" {
             return refuse("name", "is part of each key in the remote tier: it is neither empty nor `*`");

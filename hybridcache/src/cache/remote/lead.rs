@@ -289,7 +289,7 @@ where
                     if slides { Some(granted(now, nanos(lives.now), self.lag, right.version)) } else { moving };
                 if of_now { Filling::Kept(deadline_of(ends, self.lag), moving) } else { Filling::Unknown }
             }
-            Ok(Filled::Rejected { .. }) => {
+            Ok(Filled::Rejected) => {
                 if let Over::Lease(lease) = right.over {
                     lease.spent();
                 }
