@@ -188,16 +188,30 @@ impl Future for Courier {
         let this = &mut *self;
         loop {
             this.receive(cx);
-            let (closed, idle) = this.take(cx);
+            let (closed, nothing) = this.take(cx);
             let sent = this.send(cx);
+            let mut idle = nothing && !sent;
             while this.alarm.poll(cx).is_ready() {
                 this.expire(Instant::now());
+                // What it made room for is sent now.
+                idle = false;
             }
-            if idle && !sent {
+            if idle {
                 let done = closed && this.held.is_empty() && this.under_way.is_empty();
                 return if done { Poll::Ready(()) } else { Poll::Pending };
             }
         }
+    }
+}
+
+impl Drop for Courier {
+    /// It ends when there is nothing left to do. Should it panic before, nobody may wait for it, and its connection is lost.
+    fn drop(&mut self) {
+        if let Some(link) = self.link.upgrade() {
+            link.lose(self.generation);
+        }
+        let left = std::mem::take(&mut self.waiting.lock().left);
+        drop(left);
     }
 }
 

@@ -169,6 +169,31 @@ fn calls_that_are_given_up_leave_the_connection_in_order() {
 }
 
 #[test]
+fn more_calls_than_there_is_room_for_are_answered_or_end_at_their_deadline() {
+    const CALLS: u64 = 1_000;
+    let server = RedisServer::start();
+    let driver = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).read_timeout(SECOND))).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let all_at_once = || {
+        let one = |_| {
+            let driver = Arc::clone(&driver);
+            async move { driver.get(KEY, true).await.map(drop) }
+        };
+        runtime.block_on(futures_util::future::join_all((0..CALLS).map(one)))
+    };
+    assert!(all_at_once().iter().all(Result::is_ok), "they wait for each other");
+    server.pause();
+    let start = Instant::now();
+    let answers = all_at_once();
+    assert!((SECOND..2 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(answers.iter().all(|answer| *answer == Err(Fault::Unanswered)), "also those that were not sent yet");
+    assert!(driver.health().unanswered >= CALLS, "and the heartbeat of the bus");
+    server.resume();
+    until("it is back", || block_on(driver.get(KEY, true)).is_ok());
+    assert!(all_at_once().iter().all(Result::is_ok), "and nothing is in the way of the next");
+}
+
+#[test]
 fn a_driver_that_may_begin_without_a_server_finds_it_later() {
     let port = redis_server::free_port();
     let options = RedisOptions::new(format!("redis://127.0.0.1:{port}")).connect_lazily();
