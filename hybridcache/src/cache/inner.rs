@@ -72,7 +72,8 @@ where
     }
 
     /// What memory answers.
-    #[inline]
+    // As `__lookup`, and for the same reason.
+    #[inline(always)]
     pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
         let (generation, now) = self.served_at(self.asked(hash));
         #[cfg(feature = "redis")]

@@ -18,6 +18,8 @@ where
 {
     /// A hit of a cache whose entries slide. Once half of what was granted has passed, the first hit has it renewed in the
     /// background: one round trip for all hits of half a lifetime.
+    // Within `hit` all of this would have its place on the stack of every hit.
+    #[inline(never)]
     pub(in crate::cache) fn hit_sliding<Q: Key<Owned = K>>(
         &self,
         remote: &Remote<K, V>,
