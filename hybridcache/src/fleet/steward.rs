@@ -3,8 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::Fleet;
+use super::events::bury;
 use super::leases::{self, Leases};
-use super::{Fleet, bury};
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition, Ticket};
