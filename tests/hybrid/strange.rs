@@ -61,7 +61,8 @@ async fn two_services_of_one_name_never_get_each_others_values() {
         // Each finds what the other has left there, and overwrites it.
         assert_eq!(load(&here, 7, &runs).await, (2 * round - 1, Tier::Source));
         assert_eq!(there.get_or_load(&7, strings).await, ["a"]);
-        assert_eq!(there.stats().remote.undecodable, round);
+        let remote = there.stats().remote;
+        assert_eq!((remote.undecodable, remote.fills), (round, 2 * round - 1));
         // What either evicts both are rid of.
         here.evict(&7).await.unwrap();
         until("the eviction arrived", || there.is_empty()).await;

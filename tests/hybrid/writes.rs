@@ -132,22 +132,6 @@ async fn a_record_of_another_codec_is_a_miss_and_is_overwritten() {
 }
 
 #[tokio::test]
-async fn a_record_of_another_type_is_a_miss_and_is_overwritten() {
-    let server = RedisServer::start();
-    let (a, b) = (node(&server).await, node(&server).await);
-    let here = numbers(&a);
-    let there: Cache<u64, Vec<String>> =
-        Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(&b).build().unwrap();
-    load(&here, 7, &Runs::default()).await;
-    let texts = there.get_or_load(&7, || async { vec!["text".to_owned()] }).await;
-    assert_eq!(texts, ["text"], "of two services that share a namespace each has its own");
-    let remote = there.stats().remote;
-    assert_eq!((remote.undecodable, remote.fills), (1, 1));
-    a.shutdown().await;
-    b.shutdown().await;
-}
-
-#[tokio::test]
 async fn two_types_in_one_place_of_the_remote_tier_are_refused() {
     fn of<V: Clone + Send + Sync + 'static>(node: &CacheManager, version: u32) -> Builder<u64, V> {
         Cache::builder("numbers").version(version).ttl(MINUTE).manager(node)

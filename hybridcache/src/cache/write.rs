@@ -207,7 +207,7 @@ where
             let nonce = nonce();
             // Known before it is sent: dropped meanwhile, the write takes it away.
             write.intent = Some(Intent { nonce, planted: false });
-            let planted = remote.intend(&write.cache.inner, vec![key.clone()], nonce).await?;
+            let planted = Box::pin(remote.intend(&write.cache.inner, vec![key.clone()], nonce)).await?;
             write.intent = Some(Intent { nonce, planted });
         }
         Ok(write)
@@ -228,13 +228,13 @@ where
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
             keys.iter().for_each(|key| inner.evict(&&key.key));
-            remote.intend(inner, keys.clone(), intent).await?;
+            Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
         }
         let returned = write().await;
         keys.iter().for_each(|key| inner.evict(&&key.key));
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
-            remote.evict(inner, keys, Some(intent)).await?;
+            Box::pin(remote.evict(inner, keys, Some(intent))).await?;
         }
         guards.into_iter().for_each(Write::evicted);
         Ok(returned)
@@ -287,9 +287,9 @@ where
             // Without an intent that stood before the write nobody knows who is newest.
             return match self.intent {
                 Some(Intent { nonce, planted: true }) => {
-                    remote.put(cache, key, &value, Said::default(), Some(nonce)).await.map(drop)
+                    Box::pin(remote.put(cache, key, &value, Said::default(), Some(nonce))).await.map(drop)
                 }
-                intent => remote.evict(cache, vec![key], intent.map(|intent| intent.nonce)).await.map(drop),
+                intent => Box::pin(remote.evict(cache, vec![key], intent.map(|intent| intent.nonce))).await.map(drop),
             };
         }
         if let Some(key) = self.key.take() {

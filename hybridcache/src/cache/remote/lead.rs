@@ -102,7 +102,7 @@ where
     }
 
     /// Ends a flight by the body: with the right to fill, or with the mark of what is kept without.
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "the other half of `lead_remotely`, apart from it to be boxed")]
     async fn load_remotely<R, F, Fut>(
         &self,
         remote: &Remote<K, V>,
