@@ -87,6 +87,17 @@ impl Clock {
         }
     }
 
+    /// The present of [`Clock::kernel`].
+    #[inline]
+    pub(crate) fn kernel_now() -> u64 {
+        kernel::coarse()
+    }
+
+    /// Whether this is [`Clock::kernel`].
+    pub(crate) fn is_kernel(&self) -> bool {
+        matches!(self.0, Source::Kernel)
+    }
+
     /// The clock's present without lag: what lifetimes and latencies are measured from.
     #[inline]
     pub(crate) fn now_precise(&self) -> u64 {

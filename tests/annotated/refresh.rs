@@ -33,7 +33,7 @@ where
     R: Returned<u64> + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    match cache.__lookup_ahead(&id) {
+    match Resolved::of(cache).__lookup_ahead(&id) {
         Ahead::Hit(hit) => hit,
         Ahead::Due(hit, due) => {
             due.spawn(body());

@@ -42,8 +42,10 @@ fn statements(model: &Cached<'_>) -> TokenStream {
     let private = model.krate.private();
     let (before, cache) = cache(model);
     let Borrowed { lets, expr: key } = borrowed(model, Side::Wrapper);
-    let lookup = format_ident!("{}", if model.ahead { "__lookup_ahead" } else { "__lookup" });
-    let lookup = quote!(#cache.#lookup(#key));
+    let lookup = match model.ahead {
+        true => quote!(#cache.__lookup_ahead(#key)),
+        false => quote!(#cache.__lookup(#key, || ())),
+    };
     let share = share(model);
     let run = if calls_body(model) { body_call(model) } else { TokenStream::new() };
     let closure = match calls_body(model) {

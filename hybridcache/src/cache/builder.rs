@@ -15,7 +15,7 @@ use super::flight::Flights;
 use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
-use super::{Cache, Inner};
+use super::{Cache, Inner, UNUSUAL};
 use crate::error::Error;
 use crate::memory::{Bound, Listener, Memory, Policy};
 use crate::observe::{Meter, RemovalReason};
@@ -303,12 +303,15 @@ where
         let registry = self.registry.unwrap_or_else(Registry::current);
         #[cfg(feature = "redis")]
         let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
+        let unusual = !clock.is_kernel();
+        #[cfg(feature = "redis")]
+        let unusual = unusual || remote.is_some();
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
-            watched: AtomicU8::new(0),
+            watched: AtomicU8::new(if unusual { UNUSUAL } else { 0 }),
             recording: Recording::default(),
-            sweep_interval: self.sweep_interval,
             hasher: DefaultHashBuilder::default(),
+            sweep_interval: self.sweep_interval,
             lag: clock.lag(),
             generation: AtomicU32::new(0),
             memory: Memory::new(self.policy, bound, self.listener, Arc::clone(&meter)),

@@ -93,7 +93,7 @@ pub struct Cache<K, V> {
 
 /// What the clones of a cache share.
 pub(crate) struct Inner<K, V> {
-    pub(crate) hasher: DefaultHashBuilder,
+    hasher: DefaultHashBuilder,
     pub(crate) memory: Memory<K, V>,
     pub(crate) clock: Clock,
     /// How much the clock may lag: deadlines are that much early.
@@ -107,7 +107,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
-    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`].
+    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`], [`UNUSUAL`].
     watched: AtomicU8,
     recording: Recording,
     sweep_interval: Duration,
@@ -120,6 +120,8 @@ pub(crate) struct Inner<K, V> {
 const EXPIRES: u8 = 1;
 /// Requests are being recorded.
 const RECORDS: u8 = 2;
+/// The clock is not [`Clock::kernel`], or there is a remote tier, which has a say in what may be served.
+const UNUSUAL: u8 = 4;
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {

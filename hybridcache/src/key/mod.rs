@@ -22,7 +22,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
     note = "a key is made of references to types that are `Clone + Hash + Eq + Send + Sync + 'static` (`&u64`, `&str`, `&[T]`), `Option`s and tuples of them",
     note = "in an attribute, leave the argument out with `skip(argument)`, or choose the key with `key(..)`"
 )]
-pub trait Key: Hash {
+pub trait Key: Copy + Hash {
     /// The form that is kept with the entry.
     type Owned: Clone + Eq + Hash + Send + Sync + 'static;
 

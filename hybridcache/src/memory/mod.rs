@@ -8,6 +8,7 @@ mod wheel;
 
 use std::cell::Cell;
 use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use quick_cache::Equivalent;
@@ -54,13 +55,17 @@ where
     /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
     /// kept are not found. Clones the value under the shard's read lock and allocates nothing.
     #[inline]
-    pub(crate) fn hit<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
-        self.store.get(&Live::<_, true> { any: Any { hash, key }, generation, now })
+    pub(crate) fn hit<Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
+        let any = Any { hash, key: *key };
+        match &self.store {
+            Store::Quick(quick) => quick.get(&Live::<_, true, S> { any, generation, now, site: PhantomData }),
+            Store::Ranked(ranked) => ranked.get(&Live::<_, true> { any, generation, now, site: PhantomData }),
+        }
     }
 
     /// Like [`hit`](Self::hit), but a look only: renews nothing and makes nothing hotter.
     pub(crate) fn peek<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
-        self.store.peek(&Live::<_, false> { any: Any { hash, key }, generation, now })
+        self.store.peek(&Live::<_, false> { any: Any { hash, key: *key }, generation, now, site: PhantomData })
     }
 
     /// A hit of whatever is kept, errors included, with what there is beside the key.
@@ -71,7 +76,7 @@ where
         generation: u32,
         now: u64,
     ) -> Option<(Kept<V>, Option<Arc<Side>>)> {
-        let probe = Closer { any: Any { hash, key }, generation, now, side: Cell::default() };
+        let probe = Closer { any: Any { hash, key: *key }, generation, now, side: Cell::default() };
         let value = self.store.get(&probe)?;
         let side = probe.side.take();
         let kept = match (value, side.as_ref().and_then(|side| side.failure.as_ref())) {
@@ -103,12 +108,12 @@ where
 
     /// Removes what is there, dead or alive: another might have had its place. As [`insert`](Self::insert).
     pub(crate) fn displace(&self, key: &Stored<K>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
-        self.remove(&Any { hash: key.hash, key: &&key.key }, Why::Displaced, wheel, removed);
+        self.remove(&Any { hash: key.hash, key: &key.key }, Why::Displaced, wheel, removed);
     }
 
     /// Removes an entry because a caller wants it gone. As [`insert`](Self::insert).
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
-        self.remove(&Any { hash, key }, Why::Known(RemovalReason::Explicit), wheel, removed);
+        self.remove(&Any { hash, key: *key }, Why::Known(RemovalReason::Explicit), wheel, removed);
     }
 
     fn remove(

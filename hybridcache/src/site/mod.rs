@@ -13,8 +13,8 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use crate::cache::read::{Miss, Want};
-use crate::cache::{Cache, Due as Reload};
-use crate::key::Key;
+use crate::cache::{Cache, Due as Reload, Inner};
+use crate::key::{Key, Stored};
 use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 use crate::rt;
@@ -50,6 +50,81 @@ impl<'c, K, V> Resolved<'c, K, V> {
     #[must_use]
     pub fn to_cache(&self) -> Cache<K, V> {
         Cache::clone(self)
+    }
+}
+
+// By value: what a scope may end is carried on by a miss, and dropped by what is out of line, so that a hit in a cache of
+// its own site is straight on.
+impl<'c, K, V> Resolved<'c, K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The look of an annotated function. `_site` is a closure, which has a type of its own: the look is compiled for this
+    /// function alone.
+    // A third of what a hit adds to the bare lookup is to hand its answer through memory: so there is no call to hand
+    // it over.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>, S: Fn()>(self, key: Q, _site: S) -> Lookup<'c, K, V, R> {
+        match self {
+            Self::Borrowed(cache) => {
+                let inner = &*cache.inner;
+                let hash = inner.hash(&key);
+                match inner.returned::<_, _, S>(hash, &key) {
+                    Some(returned) => Lookup::Hit(returned),
+                    None => Lookup::Miss(Self::Borrowed(cache).missed(hash, &key, Want::Fresh)),
+                }
+            }
+            Self::Owned(_) => self.lookup_elsewhere(key),
+        }
+    }
+
+    #[inline(never)]
+    fn lookup_elsewhere<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Lookup<'c, K, V, R> {
+        let hash = self.inner.hash(&key);
+        match self.inner.returned::<_, _, ()>(hash, &key) {
+            Some(returned) => Lookup::Hit(returned),
+            None => Lookup::Miss(self.missed(hash, &key, Want::Fresh)),
+        }
+    }
+
+    /// The look of an annotated function with `refresh_ahead`.
+    #[doc(hidden)]
+    pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Ahead<'c, K, V, R> {
+        let inner = &*self.inner;
+        let hash = inner.hash(&key);
+        let (generation, now) = inner.served_at(inner.asked(hash));
+        if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
+            let due = Reload::of(&self, side, || inner.stored(&key));
+            if let Some(returned) = kept.into_returned(&Share::none()) {
+                inner.meter.hit();
+                return match due {
+                    Some(reload) => Ahead::Due(returned, Due { reload, returned: PhantomData }),
+                    None => Ahead::Hit(returned),
+                };
+            }
+        }
+        Ahead::Miss(self.missed(hash, &key, Want::Fresh))
+    }
+
+    /// A read that loads whatever the cache has.
+    #[doc(hidden)]
+    pub fn __forced<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Missed<'c, K, V, R> {
+        let hash = self.inner.hash(&key);
+        self.missed(hash, &key, Want::Reloaded)
+    }
+
+    /// Counts a call that `when` sent past the cache.
+    #[doc(hidden)]
+    pub fn __bypassed(&self) {
+        self.inner.meter.count(Event::Bypassed);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missed<R, Q: Key<Owned = K>>(self, hash: u64, key: &Q, want: Want) -> Missed<'c, K, V, R> {
+        Missed { cache: self, key: Stored { hash, key: key.to_owned_key() }, want, returned: PhantomData }
     }
 }
 
@@ -91,7 +166,9 @@ where
 
 /// A miss, with the owned key: it borrows none of the arguments, which the body may move.
 pub struct Missed<'c, K, V, R> {
-    miss: Miss<'c, K, V>,
+    cache: Resolved<'c, K, V>,
+    key: Stored<K>,
+    want: Want,
     returned: PhantomData<fn() -> R>,
 }
 
@@ -113,15 +190,18 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R>,
     {
-        self.miss.load(share, None, || Box::pin(body())).await.result
+        let Self { cache, key, want, .. } = self;
+        let miss = Miss { inner: &cache.inner, key, want, blocking: false };
+        miss.load(share, None, || Box::pin(body())).await.result
     }
 
     /// Loads, or waits for who does, on this thread.
     #[cold]
     #[inline(never)]
-    pub fn load_blocking(mut self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
-        self.miss.blocking = true;
-        rt::block_on(self.miss.load(share, None, || ready(body()))).result
+    pub fn load_blocking(self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
+        let Self { cache, key, want, .. } = self;
+        let miss = Miss { inner: &cache.inner, key, want, blocking: true };
+        rt::block_on(miss.load(share, None, || ready(body()))).result
     }
 }
 
@@ -153,65 +233,17 @@ where
     }
 }
 
-impl<K, V> Cache<K, V>
+impl<K, V> Inner<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// The look of an annotated function.
-    // A third of what a hit adds to the bare lookup is to hand its answer through memory: so there is no call to hand
-    // it over.
-    #[doc(hidden)]
+    /// What memory answers, as the function returns it.
     #[inline(always)]
-    pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Lookup<'_, K, V, R> {
-        let inner = &*self.inner;
-        let hash = inner.hash(&key);
-        let returned = match inner.hit(hash, &key) {
-            Some(value) => R::join(Ok(value)),
-            // A kept error needs to know how errors are shared: it is found on the way of a miss.
-            None => None,
-        };
-        if let Some(returned) = returned {
-            inner.meter.hit();
-            return Lookup::Hit(returned);
-        }
-        Lookup::Miss(self.missed(hash, &key, Want::Fresh))
-    }
-
-    /// The look of an annotated function with `refresh_ahead`.
-    #[doc(hidden)]
-    pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Ahead<'_, K, V, R> {
-        let inner = &*self.inner;
-        let hash = inner.hash(&key);
-        let (generation, now) = inner.served_at(inner.asked(hash));
-        if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
-            let due = Reload::of(self, side, || inner.stored(&key));
-            if let Some(returned) = kept.into_returned(&Share::none()) {
-                inner.meter.hit();
-                return match due {
-                    Some(reload) => Ahead::Due(returned, Due { reload, returned: PhantomData }),
-                    None => Ahead::Hit(returned),
-                };
-            }
-        }
-        Ahead::Miss(self.missed(hash, &key, Want::Fresh))
-    }
-
-    /// A read that loads whatever the cache has.
-    #[doc(hidden)]
-    pub fn __forced<R: ReturnedTrait<V>, Q: Key<Owned = K>>(&self, key: Q) -> Missed<'_, K, V, R> {
-        self.missed(self.inner.hash(&key), &key, Want::Reloaded)
-    }
-
-    /// Counts a call that `when` sent past the cache.
-    #[doc(hidden)]
-    pub fn __bypassed(&self) {
-        self.inner.meter.count(Event::Bypassed);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn missed<R, Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want) -> Missed<'_, K, V, R> {
-        Missed { miss: self.inner.miss(hash, key, want, false), returned: PhantomData }
+    fn returned<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Option<R> {
+        // A kept error needs to know how errors are shared: it is found on the way of a miss.
+        let returned = R::join(Ok(self.hit::<_, S>(hash, key)?))?;
+        self.meter.hit();
+        Some(returned)
     }
 }

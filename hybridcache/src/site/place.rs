@@ -48,12 +48,10 @@ where
     /// The function's cache. `build` must capture nothing.
     #[inline]
     pub fn cache<F: Fn() -> Builder<K, V> + 'static>(&'static self, build: F) -> Resolved<'static, K, V> {
-        if let Mode::Process(installed) = Registry::mode()
-            && let Some(cache) = self.slots[usize::from(installed)].get()
-        {
-            return Resolved::Borrowed(cache);
+        match guess(&self.slots, OnceLock::get) {
+            Some(cache) => Resolved::Borrowed(cache),
+            None => self.resolve(build),
         }
-        self.resolve(build)
     }
 
     #[cold]
@@ -100,13 +98,10 @@ impl Site {
         F: Fn() -> Builder<K, V> + 'static,
     {
         // Most have one instance after all.
-        if let Mode::Process(installed) = Registry::mode()
-            && let Some(instance) = self.slots[usize::from(installed)][0].get()
-            && let Some(instance) = instance.downcast_ref::<Instance<K, V, F>>()
-        {
-            return Resolved::Borrowed(&instance.cache);
+        match guess(&self.slots, |[first, ..]| first.get()?.downcast_ref::<Instance<K, V, F>>()) {
+            Some(instance) => Resolved::Borrowed(&instance.cache),
+            None => self.resolve(build),
         }
-        self.resolve(build)
     }
 
     #[inline(never)]
@@ -136,6 +131,18 @@ impl Site {
             }
         }
         Resolved::Owned(cache)
+    }
+}
+
+/// What a site has for the manager of the process, if that is the one to ask. A branch for each slot: a place that is
+/// computed from the mode could not be read before the mode is known, which is a tenth of a hit.
+#[inline(always)]
+fn guess<T, U>(slots: &'static [T; 2], get: impl Fn(&'static T) -> Option<U>) -> Option<U> {
+    let [first, installed] = slots;
+    match Registry::mode() {
+        Mode::Process(false) => get(first),
+        Mode::Process(true) => get(installed),
+        Mode::Scoped => None,
     }
 }
 

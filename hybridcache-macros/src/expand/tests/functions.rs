@@ -21,7 +21,7 @@ fn plain_async() {
     const _: [(); ::hybridcache::__private::assert_value::<User>()] = [];
     /// Loads a user.
     pub async fn user(id: u64, lang: &str) -> Result<User, DbError> {
-        let __hc_result = match user::__cache().__lookup((&id, lang)) {
+        let __hc_result = match user::__cache().__lookup((&id, lang), || ()) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
                 let __hc_share = ::hybridcache::__share!(Result < User, DbError >, User);
@@ -193,7 +193,7 @@ fn generic() {
     where
         T: 'a,
     {
-        let __hc_result = match load::__cache::<T, N>().__lookup((from, &ids)) {
+        let __hc_result = match load::__cache::<T, N>().__lookup((from, &ids), || ()) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
                 let __hc_share = ::hybridcache::__share!(Option < Vec < T > >, Vec < T >);
@@ -340,7 +340,7 @@ fn raw_name_without_handle() {
         };
         let __hc_when: bool = r#in > 0;
         let __hc_lookup = if __hc_when {
-            ::core::option::Option::Some(__hc_cache.__lookup(&r#in))
+            ::core::option::Option::Some(__hc_cache.__lookup(&r#in, || ()))
         } else {
             __hc_cache.__bypassed();
             ::core::option::Option::None

@@ -33,7 +33,7 @@ fn inherent() {
     }
     pub async fn user(&self, id: u64) -> Result<User, DbError> {
         let __hc_cache = Self::__hc_user_site();
-        let __hc_result = match __hc_cache.__lookup(&id) {
+        let __hc_result = match __hc_cache.__lookup(&id, || ()) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
                 let __hc_share = ::hybridcache::__share!(Result < User, DbError >, User);
@@ -93,7 +93,7 @@ fn with_a_cache_of_the_instance() {
         let __hc_given: &::hybridcache::Cache<(u32, u64), User> = &(self.users);
         let __hc_cache = ::hybridcache::__private::Resolved::of(__hc_given);
         let __hc_key_tenant: u32 = { self.tenant };
-        let __hc_result = match __hc_cache.__lookup((&__hc_key_tenant, &id)) {
+        let __hc_result = match __hc_cache.__lookup((&__hc_key_tenant, &id), || ()) {
             ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
                 let __hc_share = ::hybridcache::__share!(User, User);
@@ -198,7 +198,7 @@ fn of_async_trait() {
                     ::std::format!("{}::user", ::core::any::type_name:: < Self > ()),
                 ))
             };
-            let __hc_result = match __hc_cache.__lookup(&id) {
+            let __hc_result = match __hc_cache.__lookup(&id, || ()) {
                 ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
                 ::hybridcache::__private::Lookup::Miss(__hc_miss) => {
                     let __hc_share = ::hybridcache::__share!(Option < User >, User);
