@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 
+use super::context::Said;
 use super::{Cache, Evicted, Inner, LoadContext, Write};
 use crate::error::Error;
 use crate::key::Key;
@@ -67,7 +68,12 @@ where
     ///
     /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
-        rt::block_on(self.cache.insert(key, value))
+        // Straight on where there is nothing to wait for: what a future is carried about in is a fifth of a put.
+        if self.inner.is_elsewhere() {
+            return rt::block_on(self.cache.insert(key, value));
+        }
+        self.inner.insert(&key, value, Said::default());
+        Ok(())
     }
 
     /// See [`Cache::write`].
@@ -85,7 +91,11 @@ where
     ///
     /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
     pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
-        rt::block_on(self.cache.evict(key))
+        if self.inner.is_elsewhere() {
+            return rt::block_on(self.cache.evict(key));
+        }
+        self.inner.evict(&key);
+        Ok(Evicted::Acknowledged)
     }
 
     /// See [`Cache::evict_many`].

@@ -306,6 +306,7 @@ where
         let unusual = !clock.is_kernel();
         #[cfg(feature = "redis")]
         let unusual = unusual || remote.is_some();
+        let memory = Memory::new(self.policy, bound, self.listener, Arc::clone(&meter));
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
             watched: AtomicU8::new(if unusual { UNUSUAL } else { 0 }),
@@ -314,8 +315,8 @@ where
             sweep_interval: self.sweep_interval,
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            memory: Memory::new(self.policy, bound, self.listener, Arc::clone(&meter)),
-            flights: Flights::new(nanos(self.sweep_interval)),
+            flights: Flights::new(memory.stripes(), nanos(self.sweep_interval)),
+            memory,
             meter,
             rules,
             tasks: Arc::clone(&registry.tasks),

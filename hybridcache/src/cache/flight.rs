@@ -14,13 +14,11 @@ use crate::coherence::waits::Waits;
 use crate::coherence::{Entered, FlightId, Start, Succession, Table};
 use crate::entry::Kept;
 use crate::key::Stored;
-use crate::memory::Wheel;
+use crate::memory::{STRIPES, Wheel, stripe_of};
 use crate::rt::Within;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, thread_local};
 
-const STRIPES: usize = 64;
-
-/// The flights of one cache, in stripes with a lock each.
+/// The flights of one cache, in stripes with a lock each: those of the memory tier ([`stripe_of`]).
 pub(crate) struct Flights<K, V> {
     stripes: Box<[Stripe<K, V>]>,
     /// How many tickets were drawn: each begins a period, and a write is told by its period whether it came before a
@@ -61,13 +59,13 @@ pub(crate) enum Entry<'f, K: Eq + Hash, V> {
 
 impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     /// `sweep_interval` is between two sweeps of the wheels.
-    pub(crate) fn new(sweep_interval: u64) -> Self {
+    pub(crate) fn new(stripes: usize, sweep_interval: u64) -> Self {
         let stripe = |_| {
             // Buckets half as wide: so what ends is freed within two intervals.
-            let locked = Locked { table: Table::default(), wheel: Wheel::new(sweep_interval / 2) };
-            Stripe(Mutex::new(locked))
+            let wheel = Wheel::new(sweep_interval / 2);
+            Stripe(Mutex::new(Locked { table: Table::new(STRIPES / stripes), wheel }))
         };
-        Self { stripes: (0..STRIPES).map(stripe).collect(), period: AtomicU64::new(0) }
+        Self { stripes: (0..stripes).map(stripe).collect(), period: AtomicU64::new(0) }
     }
 
     /// A caller missed `now`: it leads, waits, or is on its own. A flight that began before `horizon` is not joined.
@@ -132,8 +130,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
 
 impl<K: Eq + Hash, V> Flights<K, V> {
     pub(crate) fn lock(&self, hash: u64) -> MutexGuard<'_, Locked<K, V>> {
-        // Bits that neither the store's shards nor its tables choose by.
-        self.stripes[(hash >> 16) as usize % STRIPES].0.lock()
+        self.stripes[stripe_of(hash, self.stripes.len())].0.lock()
     }
 
     pub(crate) fn each(&self) -> impl Iterator<Item = &Mutex<Locked<K, V>>> {

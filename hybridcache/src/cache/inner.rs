@@ -63,6 +63,14 @@ where
         (generation, now)
     }
 
+    /// Whether there is a remote tier.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        #[cfg(feature = "redis")]
+        return self.remote.is_some();
+        #[cfg(not(feature = "redis"))]
+        false
+    }
+
     /// When a flight begins that is entered now; only remote tiers ask how old one is.
     pub(super) fn began(&self) -> u64 {
         #[cfg(feature = "redis")]

@@ -378,7 +378,7 @@ where
         let mut removed = Removed::default();
         let mut stripe = self.flights.lock(key.hash);
         let Locked { table, wheel } = &mut *stripe;
-        if !table.written_since(ticket) && generation == self.generation() {
+        if !table.written_since(&key, ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
             self.replace(key, entry, wheel, &mut removed);

@@ -37,7 +37,7 @@ where
         let mut removed = Removed::default();
         let mut stripe = self.flights.lock(hash);
         if stripe.table.is_idle() {
-            stripe.table.note_write(self.flights.period());
+            stripe.table.note_write(hash, self.flights.period());
         } else {
             drop(stripe);
             let key = Stored { hash, key: key.to_owned_key() };
@@ -361,7 +361,7 @@ where
 
     pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
         self.inner.put(key, value, Said::default(), |table, key, period| {
-            let newest = !table.written_since(ticket);
+            let newest = !table.written_since(key, ticket);
             table.evict(key, period);
             newest
         });

@@ -46,8 +46,9 @@ pub(crate) struct Table<K, W> {
     writers: HashMap<Stored<K>, Writers, Prehashed>,
     /// How many evicts, writes and clears of this stripe there were.
     writes: u64,
-    /// The period of the newest of them: periods begin with each ticket, see [`written_since`](Self::written_since).
-    last_write: u64,
+    /// The period of the newest of them, by some bits of the key's hash: periods begin with each ticket, see
+    /// [`written_since`](Self::written_since).
+    last_writes: Box<[u64]>,
 }
 
 /// A flight, as it starts.
@@ -125,12 +126,19 @@ impl<W> Default for Succession<W> {
 
 impl<K, W> Default for Table<K, W> {
     fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl<K, W> Table<K, W> {
+    /// One that tells writes apart by so many groups of keys: of one group, what is written to a key counts for all.
+    pub(crate) fn new(groups: usize) -> Self {
         Self {
             attached: HashMap::default(),
             detached: HashMap::new(),
             writers: HashMap::default(),
             writes: 0,
-            last_write: 0,
+            last_writes: vec![0; groups].into_boxed_slice(),
         }
     }
 }
@@ -237,7 +245,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// `key` was evicted, in this period.
     pub(crate) fn evict(&mut self, key: &Stored<K>, period: u64) {
         self.detach(key);
-        self.note_write(period);
+        self.note_write(key.hash, period);
         if let Some(writers) = self.writers.get_mut(key) {
             writers.newest = self.writes;
         }
@@ -250,7 +258,8 @@ impl<K: Eq + Hash, W> Table<K, W> {
             self.detached.insert(flight.start.id, flight);
             keys.push(key);
         }
-        self.note_write(period);
+        self.writes += 1;
+        self.last_writes.fill(period);
         for writers in self.writers.values_mut() {
             writers.newest = self.writes;
         }
@@ -282,9 +291,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
         newest
     }
 
-    /// Whether anything of this stripe was written after `ticket` was drawn, which began the period of this number.
-    pub(crate) fn written_since(&self, ticket: u64) -> bool {
-        self.last_write >= ticket
+    /// Whether anything of this key's group was written after `ticket` was drawn, which began the period of this number.
+    pub(crate) fn written_since(&self, key: &Stored<K>, ticket: u64) -> bool {
+        self.last_writes[self.group(key.hash)] >= ticket
     }
 
     /// Whether no flight and no writer is under way, so that an evict has nothing to look for.
@@ -292,10 +301,15 @@ impl<K: Eq + Hash, W> Table<K, W> {
         self.attached.is_empty() && self.writers.is_empty()
     }
 
-    /// [`evict`](Self::evict) of a key that neither a flight nor a writer is concerned with.
-    pub(crate) fn note_write(&mut self, period: u64) {
+    /// [`evict`](Self::evict) of a key, of this hash, that neither a flight nor a writer is concerned with.
+    pub(crate) fn note_write(&mut self, hash: u64, period: u64) {
         self.writes += 1;
-        self.last_write = period;
+        self.last_writes[self.group(hash)] = period;
+    }
+
+    /// By bits that choose neither the stripe nor a place in a table.
+    fn group(&self, hash: u64) -> usize {
+        (hash >> 16) as usize % self.last_writes.len()
     }
 
     /// A value for `key` was put in beside its flight, which may not put in another.

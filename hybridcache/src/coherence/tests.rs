@@ -189,12 +189,12 @@ fn an_evict_or_a_clear_during_a_write_wins_over_it() {
 fn a_ticket_sees_the_writes_of_its_period_and_later_ones() {
     let mut table = Flights::default();
     table.evict(&key(7), 0);
-    assert!(!table.written_since(1), "that was before the ticket began period 1");
+    assert!(!table.written_since(&key(7), 1), "that was before the ticket began period 1");
     table.evict(&key(8), 1);
-    assert!(table.written_since(1), "of the same stripe: that is all it knows");
-    assert!(!table.written_since(2));
+    assert!(table.written_since(&key(7), 1), "of the same group: that is all it knows");
+    assert!(!table.written_since(&key(7), 2));
     table.clear(3);
-    assert!(table.written_since(2));
+    assert!(table.written_since(&key(7), 2));
 }
 
 #[test]

@@ -70,9 +70,12 @@ impl Life {
         }
     }
 
-    /// Where the expiry wheel has the entry; from here on it is to be given back by the caller.
+    /// Where the expiry wheel has the entry; from here on it is to be given back by the caller, who is the one that took it out
+    /// of the store: nobody else does this at the same time.
     pub(crate) fn take_place(&self) -> Place {
-        self.place().swap(NOWHERE, Ordering::Relaxed)
+        let place = self.place().load(Ordering::Relaxed);
+        self.place().store(NOWHERE, Ordering::Relaxed);
+        place
     }
 
     /// When the entry is dead, as things stand.

@@ -25,6 +25,16 @@ pub(crate) use wheel::{NOWHERE, Place, Wheel};
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
 
+/// The most locks that writes of one cache share.
+pub(crate) const STRIPES: usize = 64;
+
+/// Under which of so many locks the writes of a key with this hash are made: one for each shard of the store, or for some. What
+/// leaves for an entry was in its shard, and hence is of its stripe.
+#[inline]
+pub(crate) fn stripe_of(hash: u64, stripes: usize) -> usize {
+    store::shard_of(hash, stripes)
+}
+
 /// How much a memory tier holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
@@ -36,6 +46,7 @@ pub(crate) struct Memory<K, V> {
     store: Store<K, V>,
     listener: Option<Listener<K, V>>,
     max_entry_weight: u64,
+    stripes: usize,
     meter: Arc<Meter>,
 }
 
@@ -49,7 +60,14 @@ where
             Bound::Entries(_) => 1,
             Bound::Weight { max_entry, .. } => max_entry,
         };
-        Self { store: Store::new(policy, bound), listener, max_entry_weight, meter }
+        let store = Store::new(policy, bound);
+        let stripes = store.shards().min(STRIPES);
+        Self { store, listener, max_entry_weight, stripes, meter }
+    }
+
+    /// How many locks its writes share, a power of two: see [`stripe_of`].
+    pub(crate) fn stripes(&self) -> usize {
+        self.stripes
     }
 
     /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
@@ -97,12 +115,15 @@ where
     #[inline]
     pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
         let dies_at = entry.terms.dies_at();
+        let stripe = stripe_of(key.hash, self.stripes);
         let place = if dies_at == NEVER { NOWHERE } else { wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
-        // The store pushes what was replaced first.
-        if let Some(Left { filed, why: Why::Displaced, .. }) = &removed.first {
-            give_back(filed, wheel);
+        for Left { filed, .. } in removed.first.iter().chain(&removed.rest) {
+            // All of them are, as long as a store gives up what is in the shard that it needs room in.
+            if stripe_of(filed.key.hash, self.stripes) == stripe {
+                give_back(filed, wheel);
+            }
         }
     }
 

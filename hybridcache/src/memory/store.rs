@@ -63,6 +63,13 @@ impl<K: Eq, V: Clone> Store<K, V> {
         Self::Quick(Quick::with_options(options, ByWeight, Prehashed, Outgoing))
     }
 
+    pub(super) fn shards(&self) -> usize {
+        match self {
+            Self::Quick(quick) => quick.num_shards(),
+            Self::Ranked(ranked) => ranked.shards(),
+        }
+    }
+
     /// A hit: clones the value under the shard's read lock, and allocates nothing.
     #[inline]
     pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
@@ -121,6 +128,13 @@ impl<K: Eq, V: Clone> Store<K, V> {
             Self::Ranked(ranked) => ranked.weight(),
         }
     }
+}
+
+/// In which of so many shards an entry is: quick_cache chooses alike, and so do the other stores. By bits that choose no
+/// place within a shard.
+#[inline]
+pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
+    hash.rotate_right(usize::BITS / 2) as usize & (shards - 1)
 }
 
 #[derive(Clone)]

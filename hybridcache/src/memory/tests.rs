@@ -51,7 +51,7 @@ impl<V: Clone + Send + Sync + 'static> Tier<V> {
     }
 
     fn finds(&self, k: u64, now: u64) -> bool {
-        self.memory.hit(key(k).hash, &&k, 0, now).is_some()
+        self.memory.hit::<_, ()>(key(k).hash, &&k, 0, now).is_some()
     }
 
     /// How many entries the wheel has.
@@ -249,11 +249,11 @@ fn errors_are_found_by_a_closer_look_only() {
         assert!(look(100).is_none(), "it is dead");
         put(&tier, 1, Entry { kept: Kept::Nothing, ..entry(0, 100, 1) });
         assert!(matches!(look(0), Some((Kept::Nothing, None))));
-        assert_eq!(tier.memory.hit(key(1).hash, &&1, 0, 0), Some(None));
+        assert_eq!(tier.memory.hit::<_, ()>(key(1).hash, &&1, 0, 0), Some(None));
         put(&tier, 1, Entry { kept: Kept::Failed(Failure::new(7_u8)), ..entry(0, 100, 1) });
         assert!(matches!(look(99), Some((Kept::Failed(_), Some(_)))));
         assert!(look(100).is_none());
-        assert_eq!(tier.memory.hit(key(1).hash, &&1, 0, 0), None);
+        assert_eq!(tier.memory.hit::<_, ()>(key(1).hash, &&1, 0, 0), None);
         assert_eq!(tier.memory.peek(key(1).hash, &&1, 0, 0), None);
     }
 }
@@ -301,5 +301,30 @@ fn values_are_dropped_and_told_of_where_no_lock_is_held() {
         tier.sweep(200);
         assert_eq!(*told.lock().unwrap(), 500);
         *shared.lock().unwrap() = None;
+    }
+}
+
+#[test]
+fn a_stripe_is_the_shards_of_one_lock() {
+    let tier = tier(Policy::S3Fifo, Bound::Entries(100_000));
+    let stripes = tier.memory.stripes();
+    assert!(stripes > 1 && stripes.is_power_of_two() && stripes <= STRIPES);
+    let Store::Quick(quick) = &tier.memory.store else { unreachable!("the default policy is quick_cache's") };
+    for k in 0..10_000 {
+        let hash = key(k).hash;
+        assert_eq!(quick.shard_index(&Any { hash, key: &k }) % stripes, stripe_of(hash, stripes));
+    }
+}
+
+#[test]
+fn what_makes_room_gives_its_place_back_at_once() {
+    for policy in POLICIES {
+        let tier = tier(policy, Bound::Entries(1_000));
+        for k in 0..5_000 {
+            let mut removed = Removed::default();
+            tier.memory.insert(key(k), entry(k, 1_000, 1), &mut tier.wheel.lock().unwrap(), &mut removed);
+            assert_eq!(tier.filed(), tier.memory.len(), "before it is released");
+            tier.release(removed, (0, 0));
+        }
     }
 }

@@ -17,6 +17,7 @@ use parking_lot::RwLock;
 use quick_cache::Equivalent;
 
 use super::filed::Filed;
+use super::store::shard_of;
 use super::{Policy, Why};
 use crate::key::Prehashed;
 use adaptive::{Adaptive, Chooser};
@@ -49,8 +50,7 @@ impl<K, V> Ranked<K, V> {
 
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
-        // The index of a shard uses the lowest bits of a hash and the highest.
-        &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)].0
+        &self.shards[shard_of(hash, self.shards.len())].0
     }
 
     // Within a hit of the default store this would have its place on the stack of that, too.
@@ -97,6 +97,10 @@ impl<K, V> Ranked<K, V> {
     /// All entries, which leave as they are asked for, each under a lock of its own.
     pub(super) fn drain(&self) -> impl Iterator<Item = (Filed<K>, Option<V>)> {
         self.shards.iter().flat_map(|Locked(shard)| std::iter::from_fn(|| shard.write().pop()))
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.shards.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -30,11 +30,11 @@ fn filed(key: u64, weight: u32) -> Filed<u64> {
 type Store = Ranked<u64, u64>;
 
 fn get(store: &Store, key: u64) -> Option<u64> {
-    store.get(&Any { hash: hash(key), key: &&key }).map(Option::unwrap)
+    store.get(&Any { hash: hash(key), key: &key }).map(Option::unwrap)
 }
 
 fn take(store: &Store, key: u64) -> Option<u64> {
-    store.take(&Any { hash: hash(key), key: &&key }).map(|(filed, _)| filed.key.key)
+    store.take(&Any { hash: hash(key), key: &key }).map(|(filed, _)| filed.key.key)
 }
 
 /// Puts an entry in; returns whether one of its key was there, and who made room for it.
@@ -168,7 +168,7 @@ fn agree(policy: Policy, max_weight: u64, ops: &[Op]) -> Result<(), TestCaseErro
             }
             Op::Peek(key) => {
                 let found = model.place(key).map(|_| key + 1_000);
-                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &&key }).map(Option::unwrap), found);
+                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &key }).map(Option::unwrap), found);
             }
             Op::Put(key, weight) => {
                 prop_assert_eq!(put(&store, key, weight), model.put(key, weight.into()), "{:?} for {}", policy, key);
