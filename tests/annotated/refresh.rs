@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hybridcache::__private::Ahead;
+use hybridcache::__private::{Ahead, Resolved};
 use hybridcache::{Cache, CacheManager, Clock, Returned, Share, cached};
 use hybridcache_tests::{Gate, INSTANT, LIMIT, Runs, SECOND, in_time, poll_once, settle, until, until_blocking};
 

@@ -1,16 +1,15 @@
 //! A read that says how it was answered.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::hash::Hash;
 
 use super::Inner;
 use super::context::LoadContext;
-use super::flight::Led;
-use super::read::{Answered, Outcome, Want};
+use super::flight::{Led, led};
+use super::read::{Answered, Miss, Outcome, Want};
 use crate::key::Key;
 use crate::observe::Event;
 use crate::returned::{Returned, Share};
-use crate::rt;
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +87,17 @@ where
         F: FnOnce(LoadContext) -> Fut,
         Fut: Future<Output = R>,
     {
-        self.load_from(share, |context| Box::pin(loader(context)), false).await
+        match self.answer() {
+            Ok(fetched) => fetched,
+            Err(Unanswered::Bypass) => {
+                let loader = || Box::pin(loader(LoadContext::default()));
+                Fetched::new(Answered::here(Led::new(None, loader).await, Outcome::Bypassed))
+            }
+            Err(Unanswered::Miss(miss)) => {
+                let context = LoadContext::default();
+                Fetched::new(miss.load(share, Some(&context), || Box::pin(loader(context.clone()))).await)
+            }
+        }
     }
 
     /// [`load`](Self::load) from a plain function; it waits, if it has to, by parking the thread.
@@ -97,20 +106,25 @@ where
         R: Returned<V>,
         F: FnOnce(LoadContext) -> R,
     {
-        rt::block_on(self.load_from(share, |context| ready(loader(context)), true))
+        match self.answer() {
+            Ok(fetched) => fetched,
+            Err(Unanswered::Bypass) => {
+                let result = led(None, || loader(LoadContext::default()));
+                Fetched::new(Answered::here(result, Outcome::Bypassed))
+            }
+            Err(Unanswered::Miss(miss)) => {
+                let context = LoadContext::default();
+                Fetched::new(miss.load_blocking(share, Some(&context), || loader(context.clone())))
+            }
+        }
     }
 
-    async fn load_from<R, F, Fut>(self, share: Share<R::Error>, loader: F, blocking: bool) -> Fetched<R>
-    where
-        R: Returned<V>,
-        F: FnOnce(LoadContext) -> Fut,
-        Fut: Future<Output = R> + Unpin,
-    {
+    /// What memory answers.
+    fn answer<R: Returned<V>>(self) -> Result<Fetched<R>, Unanswered<'c, K, V>> {
         let Self { inner, key, bypass, want } = self;
         if bypass {
             inner.meter.count(Event::Bypassed);
-            let result = Led::new(None, || loader(LoadContext::default())).await;
-            return Fetched::new(Answered::here(result, Outcome::Bypassed));
+            return Err(Unanswered::Bypass);
         }
         let hash = inner.hash(&key);
         if want == Want::Fresh
@@ -119,11 +133,16 @@ where
             let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
             if let Some(result) = R::join(Ok(value)) {
                 inner.meter.hit();
-                return Fetched::new(Answered::here(result, outcome));
+                return Ok(Fetched::new(Answered::here(result, outcome)));
             }
         }
-        let context = LoadContext::default();
-        let miss = inner.miss(hash, &key, want, blocking);
-        Fetched::new(miss.load(share, Some(&context), || loader(context.clone())).await)
+        Err(Unanswered::Miss(inner.miss(hash, &key, want)))
     }
+}
+
+/// What a loader is needed for.
+enum Unanswered<'c, K, V> {
+    /// Neither to look nor to keep.
+    Bypass,
+    Miss(Miss<'c, K, V>),
 }

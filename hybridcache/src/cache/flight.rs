@@ -54,7 +54,7 @@ const NO_FLIGHT: FlightId = 0;
 pub(crate) enum Entry<'f, K: Eq + Hash, V> {
     Lead(Leader<'f, K, V>),
     Wait(Waiting<'f, K, V>),
-    Alone(Stored<K>),
+    Alone,
 }
 
 impl<K: Clone + Eq + Hash, V> Flights<K, V> {
@@ -98,7 +98,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
         match (entered, seat) {
             (Entered::Wait(id), Some(seat)) => Entry::Wait(Waiting { flights: self, key: Some(own), id, seat, edge }),
             (Entered::Lead, _) => Entry::Lead(self.leader(own, id, Edge::add(parent, id))),
-            _ => Entry::Alone(own),
+            _ => Entry::Alone,
         }
     }
 
@@ -405,11 +405,15 @@ pub(crate) struct Led<F> {
 impl<F: Future + Unpin> Led<F> {
     /// `make` is the part of the body that runs before its future exists: all of it, where the function is a plain one.
     pub(crate) fn new(flight: Option<FlightId>, make: impl FnOnce() -> F) -> Self {
-        // Without a flight of its own, a body belongs to the one that is led around it.
         let flight = flight.unwrap_or_else(current_flight);
-        let _inside = Within::enter(&FLIGHT, flight);
-        Self { body: make(), flight }
+        Self { body: led(Some(flight), make), flight }
     }
+}
+
+/// Runs a body that returns at once, like [`Led`]. Without a flight of its own, it belongs to the one that is led around it.
+pub(crate) fn led<T>(flight: Option<FlightId>, body: impl FnOnce() -> T) -> T {
+    let _inside = Within::enter(&FLIGHT, flight.unwrap_or_else(current_flight));
+    body()
 }
 
 impl<F: Future + Unpin> Future for Led<F> {

@@ -123,8 +123,8 @@ where
         Stored { hash: self.hash(key), key: key.to_owned_key() }
     }
 
-    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want, blocking: bool) -> Miss<'_, K, V> {
-        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, blocking }
+    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want) -> Miss<'_, K, V> {
+        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want }
     }
 
     /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory

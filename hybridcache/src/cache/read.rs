@@ -1,16 +1,15 @@
 //! The way of a read, from a miss to the value.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
-use std::mem;
 use std::sync::Arc;
 
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::Inner;
 use super::context::{LoadContext, Said};
 use super::fetch::Tier;
-use super::flight::{Called, Entry as Entered, Leader, Led, Locked};
+use super::flight::{Called, Entry as Entered, Leader, Led, Locked, Waiting, led};
 use crate::entry::{Entry, Kept, Movement, Side, Terms, View};
 use crate::key::Stored;
 use crate::memory::{Removed, Wheel};
@@ -82,8 +81,19 @@ pub(crate) struct Miss<'c, K, V> {
     pub(crate) inner: &'c Inner<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) want: Want,
-    /// Called from a plain function: it may only wait for a leader that holds a thread of its own.
-    pub(crate) blocking: bool,
+}
+
+/// What the first step of a miss came to.
+enum Turn<'c, K: Eq + Hash, V, R> {
+    Answered(Answered<R>),
+    /// To run the body, for all who wait.
+    Lead(Leader<'c, K, V>),
+    /// To wait for who does.
+    Wait(Waiting<'c, K, V>),
+    /// To run it beside others that may be loading the same key.
+    Beside(Stored<K>),
+    /// To run it without the right to keep its result.
+    Alone,
 }
 
 impl<K, V> Miss<'_, K, V>
@@ -91,7 +101,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Loads, or waits for who does. The order of a miss is written here and nowhere else.
+    /// Loads, or waits for who does.
     pub(crate) async fn load<R, F, Fut>(
         self,
         share: Share<R::Error>,
@@ -103,93 +113,38 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let Self { inner, mut key, want, blocking } = self;
-        if want == Want::Reloaded {
-            let leader = inner.flights.enter_anew(key, inner.generation(), inner.began(), blocking);
-            return inner.lead(leader, want, share, context, body).await;
-        }
-        // A kept error is found here and not on the way of a hit, which knows nothing of errors.
-        if inner.rules.cache_err
-            && let Some((kept, _)) = inner.look(&key)
-            && let Some(negative) = kept.into_returned(&share)
-        {
-            inner.meter.hit();
-            return Answered::here(negative, Outcome::Negative);
-        }
-        if !inner.rules.single_flight {
-            inner.meter.count(Event::Miss);
-            #[cfg(feature = "redis")]
-            if inner.remote.is_some() {
-                // A flight of its own, which nobody joins: the next caller's retires it.
-                let leader = inner.flights.enter_anew(key, inner.generation(), inner.began(), blocking);
-                return inner.lead(leader, want, share, context, body).await;
+        let Self { inner, key, want } = self;
+        let turn = inner.turn(key, want, false, false, share);
+        inner.go_on(turn, want, false, share, context, body).await
+    }
+
+    /// [`load`](Self::load) from a plain function, which may only wait for a leader that holds a thread of its own.
+    pub(crate) fn load_blocking<R: Returned<V>>(
+        self,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: impl FnOnce() -> R,
+    ) -> Answered<R> {
+        let Self { inner, key, want } = self;
+        match inner.turn(key, want, true, false, share) {
+            // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
+            Turn::Lead(leader) if !inner.is_elsewhere() => {
+                let Load { start, timed, span } = inner.begin_load();
+                let returned = span.in_scope(|| led(Some(leader.id), body));
+                inner.end_load(start, timed, returned.failed());
+                let result = inner.settle(leader, (start, returned), want, share, context, Keep::ByRules);
+                Answered::here(result, Outcome::Loaded)
             }
-            return inner.load_alongside(key, share, context, body).await;
-        }
-        let mut waited = false;
-        loop {
-            let leader = match inner.flights.enter(key, inner.generation(), inner.began(), inner.horizon(), blocking) {
-                Entered::Lead(leader) => {
-                    // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
-                    // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
-                    // second look.)
-                    if let Some((kept, _)) = inner.look(&leader.key) {
-                        let outcome = kept.outcome(Outcome::Hit);
-                        if let Some(found) = kept.clone().into_returned(&share) {
-                            if !waited {
-                                inner.meter.hit();
-                            }
-                            leader.land(inner.generation(), |_, _| (), || kept);
-                            return Answered::here(found, outcome);
-                        }
-                    }
-                    if !waited {
-                        inner.meter.count(Event::Miss);
-                    }
-                    leader
-                }
-                Entered::Wait(mut waiting) => {
-                    if !mem::replace(&mut waited, true) {
-                        inner.meter.count(Event::Miss);
-                        inner.meter.count(Event::Wait);
-                    }
-                    match rt::within(&inner.clock, inner.rules.wait_timeout, &mut waiting).await {
-                        Some(Called::Landed(kept)) => {
-                            let outcome = kept.outcome(Outcome::Shared);
-                            let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
-                            match kept.into_returned(&share) {
-                                Some(shared) => return Answered::here(shared, outcome),
-                                // Another function with another error type shares this cache: its failure says nothing
-                                // to us.
-                                None => return inner.load_uncached(body).await,
-                            }
-                        }
-                        Some(Called::Lead(leader)) => leader,
-                        Some(Called::Again(again)) => {
-                            key = again;
-                            continue;
-                        }
-                        None => {
-                            let key = waiting.leave();
-                            inner.meter.count(Event::WaitTimeout);
-                            tracing::warn!(
-                                cache = %inner.name, key = %inner.digest(&key), timeout = ?inner.rules.wait_timeout,
-                                "gave up waiting for another caller's load: running the body uncoalesced"
-                            );
-                            return inner.load_uncached(body).await;
-                        }
-                    }
-                }
-                Entered::Alone(_) => {
-                    if !waited {
-                        inner.meter.count(Event::Miss);
-                    }
-                    return inner.load_uncached(body).await;
-                }
-            };
-            return inner.lead(leader, want, share, context, body).await;
+            turn => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
         }
     }
+}
+
+/// A run of the body.
+struct Load {
+    start: u64,
+    timed: bool,
+    span: Span,
 }
 
 impl<V> Kept<V> {
@@ -210,6 +165,119 @@ where
     fn look(&self, key: &Stored<K>) -> Option<(Kept<V>, Option<Arc<Side>>)> {
         let (generation, now) = self.served();
         self.memory.look(key.hash, &&key.key, generation, now)
+    }
+
+    /// What a caller that missed is to do. `again` if it has been told to wait before, and is counted.
+    fn turn<R: Returned<V>>(
+        &self,
+        key: Stored<K>,
+        want: Want,
+        blocking: bool,
+        again: bool,
+        share: Share<R::Error>,
+    ) -> Turn<'_, K, V, R> {
+        let count = |event| {
+            if !again {
+                self.meter.count(event);
+            }
+        };
+        if want == Want::Reloaded {
+            return Turn::Lead(self.flights.enter_anew(key, self.generation(), self.began(), blocking));
+        }
+        // A kept error is found here and not on the way of a hit, which knows nothing of errors.
+        if self.rules.cache_err
+            && let Some((kept, _)) = self.look(&key)
+            && let Some(negative) = kept.into_returned(&share)
+        {
+            if !again {
+                self.meter.hit();
+            }
+            return Turn::Answered(Answered::here(negative, Outcome::Negative));
+        }
+        if !self.rules.single_flight {
+            count(Event::Miss);
+            if self.is_elsewhere() {
+                // A flight of its own, which nobody joins: the next caller's retires it.
+                return Turn::Lead(self.flights.enter_anew(key, self.generation(), self.began(), blocking));
+            }
+            return Turn::Beside(key);
+        }
+        match self.flights.enter(key, self.generation(), self.began(), self.horizon(), blocking) {
+            Entered::Lead(leader) => {
+                // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
+                // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
+                // second look.)
+                if let Some((kept, _)) = self.look(&leader.key) {
+                    let outcome = kept.outcome(Outcome::Hit);
+                    if let Some(found) = kept.clone().into_returned(&share) {
+                        if !again {
+                            self.meter.hit();
+                        }
+                        leader.land(self.generation(), |_, _| (), || kept);
+                        return Turn::Answered(Answered::here(found, outcome));
+                    }
+                }
+                count(Event::Miss);
+                Turn::Lead(leader)
+            }
+            Entered::Wait(waiting) => {
+                count(Event::Miss);
+                count(Event::Wait);
+                Turn::Wait(waiting)
+            }
+            Entered::Alone => {
+                count(Event::Miss);
+                Turn::Alone
+            }
+        }
+    }
+
+    /// What [`turn`](Self::turn) says, to its end.
+    async fn go_on<R, F, Fut>(
+        &self,
+        mut turn: Turn<'_, K, V, R>,
+        want: Want,
+        blocking: bool,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+        body: F,
+    ) -> Answered<R>
+    where
+        R: Returned<V>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = R> + Unpin,
+    {
+        loop {
+            let mut waiting = match turn {
+                Turn::Answered(answered) => return answered,
+                Turn::Lead(leader) => return self.lead(leader, want, share, context, body).await,
+                Turn::Beside(key) => return self.load_alongside(key, share, context, body).await,
+                Turn::Alone => return self.load_uncached(body).await,
+                Turn::Wait(waiting) => waiting,
+            };
+            turn = match rt::within(&self.clock, self.rules.wait_timeout, &mut waiting).await {
+                Some(Called::Landed(kept)) => {
+                    let outcome = kept.outcome(Outcome::Shared);
+                    let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
+                    match kept.into_returned(&share) {
+                        Some(shared) => return Answered::here(shared, outcome),
+                        // Another function with another error type shares this cache: its failure says nothing to us.
+                        None => Turn::Alone,
+                    }
+                }
+                Some(Called::Lead(leader)) => Turn::Lead(leader),
+                Some(Called::Again(key)) => self.turn(key, want, blocking, true, share),
+                None => {
+                    let key = waiting.leave();
+                    self.meter.count(Event::WaitTimeout);
+                    tracing::warn!(
+                        cache = %self.name, key = %self.digest(&key), timeout = ?self.rules.wait_timeout,
+                        "gave up waiting for another caller's load: running the body uncoalesced"
+                    );
+                    Turn::Alone
+                }
+            };
+        }
     }
 
     /// Runs the body for a flight and ends it.
@@ -253,14 +321,25 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
+        let Load { start, timed, span } = self.begin_load();
+        let returned = Led::new(flight, body).instrument(span).await;
+        self.end_load(start, timed, failed(&returned));
+        (start, returned)
+    }
+
+    /// Before the body runs.
+    fn begin_load(&self) -> Load {
         let timed = self.meter.times_next_load();
         let start = if timed { self.clock.now_precise() } else { self.clock.now() };
-        let returned = Led::new(flight, body).instrument(tracing::debug_span!("load", cache = %self.name)).await;
+        Load { start, timed, span: tracing::debug_span!("load", cache = %self.name) }
+    }
+
+    /// After the body ran.
+    fn end_load(&self, start: u64, timed: bool, failed: bool) {
         self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
-        if failed(&returned) {
+        if failed {
             self.meter.count(Event::LoadFailure);
         }
-        (start, returned)
     }
 
     /// Ends a flight with what its body returned.

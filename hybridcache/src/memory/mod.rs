@@ -177,30 +177,37 @@ where
         present: impl Fn() -> (u32, u64),
         forget: impl Fn(u64, Place),
     ) {
-        let Removed { first, rest, .. } = removed;
-        let Some(first) = first else { return };
-        let settle = |left: &Left<K, V>| {
-            let reason = left.reason(&present);
-            self.meter.count(match reason {
-                RemovalReason::Expired => Event::Expired,
-                RemovalReason::Capacity => Event::Capacity,
-                RemovalReason::Explicit => Event::Explicit,
-                RemovalReason::Replaced => Event::Replaced,
-            });
-            let place = left.filed.life.take_place();
-            if place != NOWHERE {
-                forget(left.filed.key.hash, place);
-            }
-            reason
-        };
-        let reason = settle(&first);
+        // Looked at where they are: they were put there a moment ago, and to move them on would have to wait for that.
+        let Removed { first: Some(first), rest, .. } = &removed else { return };
+        let reason = self.settle(first, &present, &forget);
         if rest.is_empty() {
-            return self.tell(&first, reason);
+            return self.tell(first, reason);
         }
         // All of them are settled before any of them is dropped: a `Drop` may panic.
-        let reasons: Vec<RemovalReason> = rest.iter().map(settle).collect();
-        self.tell(&first, reason);
+        let reasons: Vec<RemovalReason> = rest.iter().map(|left| self.settle(left, &present, &forget)).collect();
+        self.tell(first, reason);
         rest.iter().zip(reasons).for_each(|(left, reason)| self.tell(left, reason));
+    }
+
+    #[inline(always)]
+    fn settle(
+        &self,
+        left: &Left<K, V>,
+        present: impl Fn() -> (u32, u64),
+        forget: impl Fn(u64, Place),
+    ) -> RemovalReason {
+        let reason = left.reason(present);
+        self.meter.count(match reason {
+            RemovalReason::Expired => Event::Expired,
+            RemovalReason::Capacity => Event::Capacity,
+            RemovalReason::Explicit => Event::Explicit,
+            RemovalReason::Replaced => Event::Replaced,
+        });
+        let place = left.filed.life.take_place();
+        if place != NOWHERE {
+            forget(left.filed.key.hash, place);
+        }
+        reason
     }
 
     fn tell(&self, left: &Left<K, V>, reason: RemovalReason) {

@@ -7,7 +7,7 @@ mod probe;
 mod remote;
 mod write;
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::hash::Hash;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -17,7 +17,6 @@ use crate::cache::{Cache, Due as Reload, Inner};
 use crate::key::{Key, Stored};
 use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
-use crate::rt;
 
 pub use crate::returned::{Returned, Share};
 pub use place::{PlainSite, Site};
@@ -191,7 +190,7 @@ where
         Fut: Future<Output = R>,
     {
         let Self { cache, key, want, .. } = self;
-        let miss = Miss { inner: &cache.inner, key, want, blocking: false };
+        let miss = Miss { inner: &cache.inner, key, want };
         miss.load(share, None, || Box::pin(body())).await.result
     }
 
@@ -200,8 +199,7 @@ where
     #[inline(never)]
     pub fn load_blocking(self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
         let Self { cache, key, want, .. } = self;
-        let miss = Miss { inner: &cache.inner, key, want, blocking: true };
-        rt::block_on(miss.load(share, None, || ready(body()))).result
+        Miss { inner: &cache.inner, key, want }.load_blocking(share, None, body).result
     }
 }
 
