@@ -114,8 +114,15 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         let Self { inner, key, want } = self;
-        let turn = inner.turn(key, want, false, false, share);
-        inner.go_on(turn, want, false, share, context, body).await
+        match inner.turn(key, want, false, false, share) {
+            // Here and not a future further in: each is another place to be moved to.
+            Turn::Lead(leader) if !inner.is_elsewhere() => {
+                let load = inner.begin_load();
+                let returned = Led::new(Some(leader.id), body).instrument(inner.load_span()).await;
+                inner.conclude(leader, load, returned, want, share, context)
+            }
+            turn => inner.go_on(turn, want, false, share, context, body).await,
+        }
     }
 
     /// [`load`](Self::load) from a plain function, which may only wait for a leader that holds a thread of its own.
@@ -129,22 +136,20 @@ where
         match inner.turn(key, want, true, false, share) {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let Load { start, timed, span } = inner.begin_load();
-                let returned = span.in_scope(|| led(Some(leader.id), body));
-                inner.end_load(start, timed, returned.failed());
-                let result = inner.settle(leader, (start, returned), want, share, context, Keep::ByRules);
-                Answered::here(result, Outcome::Loaded)
+                let load = inner.begin_load();
+                let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
+                inner.conclude(leader, load, returned, want, share, context)
             }
             turn => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
         }
     }
 }
 
-/// A run of the body.
+/// A run of the body, as it begins.
+#[derive(Clone, Copy)]
 struct Load {
     start: u64,
     timed: bool,
-    span: Span,
 }
 
 impl<V> Kept<V> {
@@ -300,8 +305,27 @@ where
             // itself.
             return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
-        let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
-        Answered::here(self.settle(leader, (start, returned), want, share, context, Keep::ByRules), Outcome::Loaded)
+        let load = self.begin_load();
+        let returned = Led::new(Some(leader.id), body).instrument(self.load_span()).await;
+        self.conclude(leader, load, returned, want, share, context)
+    }
+
+    /// Ends a flight in memory alone with what its body returned.
+    #[inline]
+    fn conclude<R: Returned<V>>(
+        &self,
+        leader: Leader<'_, K, V>,
+        load: Load,
+        returned: R,
+        want: Want,
+        share: Share<R::Error>,
+        context: Option<&LoadContext>,
+    ) -> Answered<R> {
+        self.end_load(load, returned.failed());
+        Answered::here(
+            self.settle(leader, (load.start, returned), want, share, context, Keep::ByRules),
+            Outcome::Loaded,
+        )
     }
 
     /// Runs the body without the right to keep its result.
@@ -321,21 +345,25 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let Load { start, timed, span } = self.begin_load();
-        let returned = Led::new(flight, body).instrument(span).await;
-        self.end_load(start, timed, failed(&returned));
-        (start, returned)
+        let load = self.begin_load();
+        let returned = Led::new(flight, body).instrument(self.load_span()).await;
+        self.end_load(load, failed(&returned));
+        (load.start, returned)
     }
 
     /// Before the body runs.
     fn begin_load(&self) -> Load {
         let timed = self.meter.times_next_load();
         let start = if timed { self.clock.now_precise() } else { self.clock.now() };
-        Load { start, timed, span: tracing::debug_span!("load", cache = %self.name) }
+        Load { start, timed }
+    }
+
+    fn load_span(&self) -> Span {
+        tracing::debug_span!("load", cache = %self.name)
     }
 
     /// After the body ran.
-    fn end_load(&self, start: u64, timed: bool, failed: bool) {
+    fn end_load(&self, Load { start, timed }: Load, failed: bool) {
         self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
         if failed {
             self.meter.count(Event::LoadFailure);
@@ -381,12 +409,14 @@ where
             #[cfg(feature = "redis")]
             Keep::No => None,
         };
-        let entry = terms.map(|terms| Entry { kept: kept(), terms });
+        let mut entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
         let fill = |right, wheel: &mut Wheel| match right {
             // A reload that failed leaves what was there.
-            Some(key) if failure.is_none() || want == Want::Fresh => self.replace(key, entry, wheel, &mut removed),
+            Some(key) if failure.is_none() || want == Want::Fresh => {
+                self.replace(key, entry.take(), wheel, &mut removed)
+            }
             _ => {}
         };
         leader.land(generation, fill, kept);

@@ -192,13 +192,19 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
     /// gone and keep their results to themselves (R11).
     pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
-        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
-            let (key, flight) = self.attached.remove_entry(key).expect("it was there");
-            return Landed {
-                fill: flight.start.generation == generation,
-                waiters: flight.into_waiters(),
-                key: Some(key),
-            };
+        match self.attached.remove_entry(key) {
+            Some((key, flight)) if flight.start.id == id => {
+                let fill = flight.start.generation == generation;
+                // Most have no waiters. Said twice, because a list that is handed on from here is waited for.
+                if flight.waiters.is_empty() {
+                    return Landed { fill, waiters: Vec::new(), key: Some(key) };
+                }
+                return Landed { fill, waiters: flight.into_waiters(), key: Some(key) };
+            }
+            Some((key, flight)) => {
+                self.attached.insert(key, flight);
+            }
+            None => {}
         }
         let waiters = self.detached.remove(&id).map(Flight::into_waiters).unwrap_or_default();
         Landed { fill: false, waiters, key: None }
@@ -359,12 +365,7 @@ impl<W> Flight<W> {
         Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
     }
 
-    #[inline]
     fn into_waiters(self) -> Vec<W> {
-        // Most have none.
-        if self.waiters.is_empty() {
-            return Vec::new();
-        }
         self.waiters.into_iter().map(|waiter| waiter.who).collect()
     }
 
