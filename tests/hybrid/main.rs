@@ -6,6 +6,7 @@ mod outage;
 mod plain;
 mod queued;
 mod round_trips;
+mod settle;
 mod sliding;
 mod strange;
 mod writes;

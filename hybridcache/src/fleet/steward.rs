@@ -11,6 +11,7 @@ use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition, Ticket};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
+use crate::record::SETTLING;
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io::{self, Crew, Signal};
 
@@ -166,7 +167,12 @@ impl Fleet {
         let at = |mark: Mark| (generation, mark);
         match body {
             Body::Keys(keys) => match self.remote_keys(keys) {
-                Some(remote) => (Partition::Keys, self.driver.evict(&remote, None, None, bump).await.map(at)),
+                Some(remote) => {
+                    // What is sent late makes no reader's replica catch up sooner: the key settles from here on. All are of one cache.
+                    let settle = keys.first().map(|text| self.members.settle(&text.cache)).unwrap_or_default();
+                    let planted = (!settle.is_zero()).then_some((SETTLING, settle));
+                    (Partition::Keys, self.driver.evict(&remote, None, planted, bump).await.map(at))
+                }
                 // The versions of a cache that is not here are not known: all of it is cleared.
                 None => {
                     for name in keys.iter().map(|text| &text.cache) {
