@@ -30,6 +30,7 @@ pub(super) enum Job {
     LoadFloors,
     ReadLog(Partition, u64),
     Replay(Body),
+    Withdraw,
 }
 
 impl Steward {
@@ -84,6 +85,9 @@ async fn beat(fleet: Weak<Fleet>, asked: Arc<Signal>, heartbeat: Duration) {
             effects.extend(node.tick(now));
             ((), effects)
         });
+        if !fleet.abandoned.is_empty() {
+            fleet.run(Job::Withdraw);
+        }
     }
 }
 
@@ -140,6 +144,7 @@ impl Fleet {
                 bury(doomed);
             }
             Job::Replay(body) => self.replay(body).await,
+            Job::Withdraw => self.withdraw().await,
         }
     }
 
