@@ -30,6 +30,21 @@ async fn for_a_settling_time_after_an_evict_nothing_is_filled() {
     node.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_is_loaded_while_a_key_settles_is_kept_nowhere() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = settling(&node, MINUTE);
+    let runs = Runs::default();
+    until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    cache.evict(&7).await.unwrap();
+    for run in 1..=3 {
+        assert_eq!(load(&cache, 7, &runs).await, (run, Tier::Source), "the replica may be behind the evict still");
+    }
+    assert_eq!((cache.len(), cache.stats().remote.unfilled), (0, 3));
+    node.shutdown().await;
+}
+
 /// The server is killed, so that it cannot execute the evict when it goes on: what it gets is what was queued.
 #[tokio::test]
 async fn a_key_whose_evict_was_queued_settles_from_when_it_is_sent() {
