@@ -10,6 +10,7 @@ mod round_trips;
 mod settle;
 mod sliding;
 mod strange;
+mod warnings;
 mod writes;
 
 use std::time::Duration;

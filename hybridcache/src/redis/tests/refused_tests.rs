@@ -142,19 +142,6 @@ fn what_hangs_is_given_up_in_time() {
 }
 
 #[test]
-fn a_policy_that_evicts_what_must_stay_is_warned_of() {
-    for (policy, harmful) in
-        [("volatile-ttl", true), ("allkeys-lru", true), ("volatile-lru", false), ("noeviction", false)]
-    {
-        let server = RedisServer::with(&["--maxmemory 100mb", &format!("--maxmemory-policy {policy}")]);
-        let harm = block_on(connect(&server.url()).harm_of_policy(SECOND));
-        assert_eq!(harm.is_some_and(|harm| harm.contains(policy)), harmful, "{policy}");
-        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
-        assert_eq!(block_on(connect(&server.url()).harm_of_policy(SECOND)), None);
-    }
-}
-
-#[test]
 fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
