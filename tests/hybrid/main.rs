@@ -1,6 +1,7 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
 mod annotated;
+mod clocks;
 mod intents;
 mod kept;
 mod outage;
