@@ -1,8 +1,11 @@
-//! What is written to the log when a manager is built.
+//! What is written to the log of what would else go unnoticed.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use hybridcache::Cache;
+use hybridcache::codec::MsgPack;
+use hybridcache_tests::MINUTE;
 use hybridcache_tests::redis_server::RedisServer;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -60,14 +63,18 @@ fn kept() -> &'static Kept {
     })
 }
 
+impl Kept {
+    /// What was said of something, once.
+    fn of(&self, what: &str) -> Vec<String> {
+        self.0.lock().unwrap().extract_if(.., |text| text.contains(what)).collect()
+    }
+}
+
 /// What is said of a server when a manager is built on it.
 async fn said_of(server: &RedisServer) -> Vec<String> {
     let kept = kept();
-    let address = format!("127.0.0.1:{}", server.port());
     node(server).await.shutdown().await;
-    // Another server may have had the port before.
-    let mut said = kept.0.lock().unwrap();
-    said.extract_if(.., |text| text.contains(&address)).collect()
+    kept.of(&format!("127.0.0.1:{}", server.port()))
 }
 
 #[tokio::test]
@@ -98,4 +105,24 @@ async fn a_policy_that_evicts_what_must_stay_is_a_warning_when_the_manager_is_bu
 async fn a_policy_that_is_never_used_is_no_warning() {
     let server = RedisServer::with(&["--maxmemory 0", "--maxmemory-policy volatile-ttl"]);
     assert!(said_of(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_guard_that_did_not_stand_until_its_write_was_over_is_a_warning() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("guarded_rows").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let said = kept();
+    cache.guarded_write([&7, &8], || async {}).await.unwrap();
+    cache.guarded_write([&7], || async { drop(cache.guarded_write([&7, &8], || async {}).await) }).await.unwrap();
+    assert!(said.of("guarded_rows").is_empty());
+    for gone in ["{hc:test:0}guarded_rows:v1:8", "{hc:test:0}w"] {
+        // What a server does that is full and makes room.
+        let evicted = || async { server.ask(&["UNLINK", gone]).text() };
+        assert_eq!(cache.guarded_write([&7, &8], evicted).await.unwrap(), "1");
+        let said = said.of("guarded_rows");
+        assert!(matches!(&said[..], [said] if said.contains("did not stand")), "{gone}: {said:?}");
+    }
+    node.shutdown().await;
 }

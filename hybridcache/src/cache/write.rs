@@ -225,11 +225,13 @@ where
         #[cfg(feature = "redis")]
         let intent = nonce();
         #[cfg(feature = "redis")]
+        let mut guarded = false;
+        #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
             keys.iter().for_each(|key| inner.evict(&&key.key));
             // Dropped before it began, or not begun, the guards take it away.
             guards.iter_mut().for_each(|guard| guard.intent = Some(Intent { nonce: intent, planted: false }));
-            Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
+            guarded = Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
             // From here on it is not theirs: one that is dropped leaves it to its end, because what was sent to the source may
             // still be executed there.
             guards.iter_mut().for_each(|guard| guard.intent = None);
@@ -238,7 +240,11 @@ where
         keys.iter().for_each(|key| inner.evict(&&key.key));
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
-            Box::pin(remote.evict(inner, keys, Some(intent))).await?;
+            if guarded {
+                Box::pin(remote.end(inner, keys, intent)).await?;
+            } else {
+                Box::pin(remote.evict(inner, keys, Some(intent))).await?;
+            }
         }
         guards.into_iter().for_each(Write::evicted);
         Ok(returned)

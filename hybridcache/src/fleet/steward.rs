@@ -176,7 +176,7 @@ impl Fleet {
                     // What is sent late makes no reader's replica catch up sooner: the key settles from here on. All are of one cache.
                     let settle = keys.first().map(|text| self.members.settle(&text.cache)).unwrap_or_default();
                     let planted = (!settle.is_zero()).then_some((SETTLING, settle));
-                    (Partition::Keys, self.driver.evict(&remote, None, planted, bump).await.map(at))
+                    (Partition::Keys, self.driver.evict(&remote, None, planted, bump).await.map(|(mark, _)| at(mark)))
                 }
                 // The versions of a cache that is not here are not known: all of it is cleared.
                 None => {

@@ -261,7 +261,7 @@ fn evicts_make_an_unbroken_chain_that_all_hear_and_the_log_holds() {
         assert_ne!(meta.epoch, keys.epoch);
         let mut marks = Vec::new();
         for chain in 101..=105 {
-            marks.push(driver.evict(&[KEY.to_vec()], None, None, bump(chain)).await.unwrap());
+            marks.push(driver.evict(&[KEY.to_vec()], None, None, bump(chain)).await.unwrap().0);
         }
         assert_eq!(marks[4], Mark { epoch: keys.epoch, number: 5, chain: 105 });
         let fenced = other.fence().await.unwrap();
@@ -323,7 +323,7 @@ fn an_evict_removes_what_is_there_whatever_it_is_and_may_leave_an_intent() {
         let found = driver.get(&keys[1], true).await.unwrap();
         assert!(matches!(Record::decode(&found.record.unwrap()), Ok(Record::Intent { .. })));
         assert!(found.remaining.unwrap() <= 5 * SECOND);
-        assert_eq!(driver.evict(&[], None, None, bump(3)).await.unwrap().number, 3);
+        assert_eq!(driver.evict(&[], None, None, bump(3)).await.unwrap().0.number, 3);
     });
 }
 
@@ -392,20 +392,20 @@ fn numbers_of_another_shape_are_as_good_as_lost() {
             &["HSET", "{hc:app:0}q", "n", "no number"],
             &["HDEL", "{hc:app:0}q", "c"],
         ] {
-            let before = driver.evict(&[], None, None, bump(1)).await.unwrap();
+            let (before, _) = driver.evict(&[], None, None, bump(1)).await.unwrap();
             server.ask(&["DEL", "{hc:app:0}x"]);
             server.ask(spoil);
             let after = driver.fence().await.unwrap()[1];
             assert_ne!(after.epoch, before.epoch, "{spoil:?}");
             server.ask(spoil);
-            assert_ne!(driver.evict(&[], None, None, bump(2)).await.unwrap().epoch, after.epoch, "{spoil:?}");
+            assert_ne!(driver.evict(&[], None, None, bump(2)).await.unwrap().0.epoch, after.epoch, "{spoil:?}");
         }
         // A log that is ahead of the numbers, or none at all, does not hold an evict up.
         server.ask(&["DEL", "{hc:app:0}s"]);
         server.ask(&["XADD", "{hc:app:0}s", "99999-0", "m", "x"]);
         driver.evict(&[], None, None, bump(3)).await.unwrap();
         server.ask(&["SET", "{hc:app:0}s", "x"]);
-        let mark = driver.evict(&[], None, None, bump(4)).await.unwrap();
+        let (mark, _) = driver.evict(&[], None, None, bump(4)).await.unwrap();
         assert_eq!(driver.log_after(Partition::Keys, mark.number - 1).await.unwrap().len(), 1);
         server.ask(&["SET", "{hc:app:m}f", "x"]);
         assert!(driver.floors().await.unwrap().1.is_empty());
@@ -419,7 +419,7 @@ fn scripts_that_the_server_forgot_are_sent_again_in_the_same_call() {
     block_on(async {
         for number in 1..=3 {
             server.ask(&["SCRIPT", "FLUSH"]);
-            assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().number, number as u64);
+            assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().0.number, number as u64);
         }
     });
 }

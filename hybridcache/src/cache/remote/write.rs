@@ -39,8 +39,28 @@ where
         keys: Vec<Stored<K>>,
         intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
+        Ok(self.remove(cache, keys, intent, self.settling()).await?.0)
+    }
+
+    fn settling(&self) -> Option<(Nonce, Duration)> {
         let settle = self.options.settle;
-        self.remove(cache, keys, intent, (!settle.is_zero()).then_some((SETTLING, settle))).await
+        (!settle.is_zero()).then_some((SETTLING, settle))
+    }
+
+    /// [`evict`](Self::evict) of a write that is over and was guarded from its beginning on.
+    pub(in crate::cache) async fn end(
+        &self,
+        cache: &Arc<Inner<K, V>>,
+        keys: Vec<Stored<K>>,
+        intent: Nonce,
+    ) -> Result<(), Error> {
+        if self.remove(cache, keys, Some(intent), self.settling()).await?.1 {
+            tracing::warn!(
+                cache = %cache.name,
+                "a guard did not stand until its write was over: it took more than 30 s, or the remote tier lost it"
+            );
+        }
+        Ok(())
     }
 
     /// Keeps everybody from filling keys until the write that begins now has ended; memory here is rid of them already. Whether
@@ -51,7 +71,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Nonce,
     ) -> Result<bool, Error> {
-        let evicted = self.remove(cache, keys, Some(intent), Some((intent, INTENT))).await?;
+        let (evicted, _) = self.remove(cache, keys, Some(intent), Some((intent, INTENT))).await?;
         Ok(evicted == Evicted::Acknowledged)
     }
 
@@ -66,30 +86,32 @@ where
         });
     }
 
-    /// Removes keys, ends an intent on them, and plants one for so long.
+    /// Removes keys, ends an intent on them, and plants one for so long. Also whether the one that ends was known to stand no longer.
     async fn remove(
         &self,
         cache: &Arc<Inner<K, V>>,
         keys: Vec<Stored<K>>,
         ended: Option<Nonce>,
         planted: Option<(Nonce, Duration)>,
-    ) -> Result<Evicted, Error> {
-        let mut evicted = Evicted::Acknowledged;
+    ) -> Result<(Evicted, bool), Error> {
+        let (mut evicted, mut lost) = (Evicted::Acknowledged, false);
         let over = ended.filter(|ended| planted.is_none_or(|(begun, _)| begun != *ended));
         let mut rest = Rest { remote: self, keys: keys.into_iter(), over };
         loop {
             let (texts, doomed) = self.spelled(cache, rest.keys.by_ref().take(BATCH));
             if texts.is_empty() && rest.keys.len() == 0 {
-                return Ok(evicted);
+                return Ok((evicted, lost));
             }
             let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
             let body = self.body(&texts);
             let tail = self.fleet.tail(&body);
             let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
             let sent = self.fleet.invalidate(Partition::Keys, body, over, doomed, |chain| async move {
-                driver.evict(remote, ended, planted, Bump { chain, tail }).await.map(|mark| (mark, ()))
+                driver.evict(remote, ended, planted, Bump { chain, tail }).await
             });
-            if self.outcome(cache, sent.await)? == Evicted::Deferred {
+            let sent = sent.await;
+            lost |= matches!(sent, Ok((true, _)));
+            if self.outcome(cache, sent)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }
         }

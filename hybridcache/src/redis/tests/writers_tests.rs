@@ -14,8 +14,10 @@ impl Writer<'_> {
         self.0.evict(&[KEY.to_vec()], Some(self.1), Some((self.1, lives)), bump(1)).await.unwrap();
     }
 
-    async fn evict(&self) {
-        self.0.evict(&[KEY.to_vec()], Some(self.1), None, bump(2)).await.unwrap();
+    /// Whether its intent stood until then.
+    async fn evict(&self) -> bool {
+        let (_, lost) = self.0.evict(&[KEY.to_vec()], Some(self.1), None, bump(2)).await.unwrap();
+        !lost
     }
 
     async fn put(&self) -> bool {
@@ -46,17 +48,26 @@ fn an_intent_is_taken_away_by_its_writer_alone() {
         b.begin().await;
         assert_eq!(writers(&driver), (vec![1, 2], true));
         // One that ends, whichever it is, leaves the other's.
-        b.evict().await;
+        assert!(b.evict().await, "it stood");
         assert_eq!(writers(&driver), (vec![1], true));
-        b.evict().await;
+        assert!(!b.evict().await, "it did no longer");
         assert_eq!(writers(&driver), (vec![1], true), "evicting twice is safe");
         // So do an evict and a put of somebody who has none.
         driver.evict(&[KEY.to_vec()], None, None, bump(4)).await.unwrap();
         assert!(!driver.put(KEY, &[], put(&value(9, b""), MINUTE), bump(5)).await.unwrap().1);
         assert_eq!(writers(&driver), (vec![1], true));
         assert!(driver.get_or_lease(KEY, &lease(3), SECOND, false).await.unwrap().record.is_some());
-        a.evict().await;
+        assert!(a.evict().await);
         assert_eq!(writers(&driver), (vec![], false), "and then there is nothing");
+        // What is lost is missed: one of several keys, and what says that there are any.
+        let both = [KEY.to_vec(), b"{hc:app:0}other".to_vec()];
+        for gone in [str::from_utf8(KEY).unwrap(), "{hc:app:0}other", "{hc:app:0}w"] {
+            driver.evict(&both, Some(5), Some((5, SECOND)), bump(6)).await.unwrap();
+            server.ask(&["DEL", gone]);
+            assert!(driver.evict(&both, Some(5), None, bump(7)).await.unwrap().1, "{gone}");
+        }
+        driver.evict(&both, Some(5), Some((5, SECOND)), bump(6)).await.unwrap();
+        assert!(!driver.evict(&both, Some(5), None, bump(7)).await.unwrap().1);
     });
 }
 
@@ -121,7 +132,7 @@ fn an_intent_ends_by_itself_and_by_its_own_time() {
         let (all, touched) = writers(&driver);
         assert!(touched && all.len() <= 33 && all.contains(&40) && !all.contains(&1), "{all:?}");
         for writer in 1..=40 {
-            Writer(&driver, writer).evict().await;
+            assert!(Writer(&driver, writer).evict().await, "it may be one of those");
         }
         assert_eq!(writers(&driver), (vec![u128::MAX], true), "those that are forgotten keep it to their end");
     });
