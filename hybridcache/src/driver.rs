@@ -163,14 +163,14 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
 
     /// Removes what is under the keys (up to 1 000), but for intents of other writers: they stay, each until it ends. The intent
     /// `ended` goes too; with `planted` that one is there from now on, for so long. Then takes the next number, then publishes. In
-    /// this order.
+    /// this order. The `bool` is whether `ended` no longer stood on one of the keys.
     fn evict<'a>(
         &'a self,
         keys: &'a [Vec<u8>],
         ended: Option<Nonce>,
         planted: Option<(Nonce, Duration)>,
         bump: Bump<'a>,
-    ) -> Answer<'a, Mark>;
+    ) -> Answer<'a, (Mark, bool)>;
 
     /// Puts a value, and ends the intent `ended`: with one, only if nobody else has touched the key since it was planted, without
     /// one, only if no other writer has one. Else, and where the server has no memory for it, this is an evict, which loads do not

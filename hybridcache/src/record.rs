@@ -66,8 +66,11 @@ pub(crate) enum Record<'a> {
     Filled(Filled<'a>),
     /// A load is under way: who holds the lease may fill, and nobody else.
     Lease(Lease),
-    /// Writes are under way: loads may run, and none may fill.
-    Intent,
+    /// Writes are under way, or the key settles after one: loads may run, and none may fill.
+    Intent {
+        /// It settles: what is loaded may be older than what was evicted.
+        settling: bool,
+    },
 }
 
 /// What a load came to.
@@ -168,7 +171,10 @@ impl<'a> Record<'a> {
             0 => Err(Malformed::Truncated),
             writers if writers % WRITER != 0 => Err(Malformed::Truncated),
             _ if touched > 1 || reserved != [0; 3] => Err(Malformed::Damaged),
-            _ => Ok(Self::Intent),
+            _ => {
+                let mut writers = rest.0.chunks_exact(WRITER);
+                Ok(Self::Intent { settling: writers.any(|writer| writer.starts_with(&SETTLING.to_be_bytes())) })
+            }
         }
     }
 }
@@ -340,7 +346,9 @@ mod tests {
             let lease = lease(nonce, node, awaited);
             let (leased, intended) = (lease.encode(), intent(writers));
             prop_assert_eq!(Record::decode(&leased), Ok(Record::Lease(lease)));
-            prop_assert_eq!(Record::decode(&intended), Ok(Record::Intent));
+            prop_assert_eq!(Record::decode(&intended), Ok(Record::Intent { settling: false }));
+            let settling = [intended, vec![0; WRITER]].concat();
+            prop_assert_eq!(Record::decode(&settling), Ok(Record::Intent { settling: true }));
         }
 
         #[test]
@@ -389,7 +397,7 @@ mod tests {
         }
         for length in 2..8 + 2 * WRITER {
             let whole = length > 8 && (length - 8) % WRITER == 0;
-            let expected = if whole { Ok(Record::Intent) } else { Err(Malformed::Truncated) };
+            let expected = if whole { Ok(Record::Intent { settling: false }) } else { Err(Malformed::Truncated) };
             assert_eq!(Record::decode(&intent(2)[..length]), expected, "{length}");
         }
     }

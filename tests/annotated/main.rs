@@ -2,12 +2,36 @@
 // Arguments are passed by value, and bodies are odd, on purpose.
 #![allow(clippy::ptr_arg, clippy::needless_pass_by_value)]
 
+/// A function that is cached, by each test for itself.
+macro_rules! cached_rows {
+    () => {
+        #[allow(unused)]
+        #[cached]
+        async fn row(id: u64, lang: &str) -> Result<String, String> {
+            Ok(format!("{lang}-{id}"))
+        }
+        #[allow(unused)]
+        #[cached]
+        fn list(page: u64) -> Vec<u64> {
+            vec![page]
+        }
+    };
+}
+
+/// Which of these keys a cached function has.
+macro_rules! held {
+    ($($id:literal)*) => {
+        [$(row::peek(&$id, "en").await.is_some()),*]
+    };
+}
+
 mod arguments;
 mod errors;
 mod functions;
 mod generics;
 mod methods;
 mod options;
+mod puts;
 mod refresh;
 mod returns;
 mod writes;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
@@ -14,9 +16,9 @@ use super::node::Orders;
 use super::operation::{Log, What};
 use super::process::Process;
 use super::{KEYS, LEASE, NODES, STALENESS_BOUND, nanos, now, ttl};
-use crate::Random;
 use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
+use crate::{Random, say};
 
 /// The clocks of processes run at one rate; what is added is the lag of the coarse one that hits read. The library takes two ticks
 /// off for it, and again for the age of a load that is joined; a machine with more to do than processors has ticks that come later.
@@ -48,6 +50,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Report {
     seed: u64,
+    /// Where the logs are, if they show that a promise was broken.
+    logs: Option<PathBuf>,
     reads: u64,
     memory: u64,
     faults: BTreeMap<String, u64>,
@@ -69,6 +73,11 @@ pub(super) struct Fleet {
     pub(super) random: Random,
     /// How many were started.
     processes: u64,
+    began: Instant,
+    /// What is being done, and to what end it came, for who finds that it came to none.
+    story: File,
+    now: String,
+    judged: bool,
 }
 
 pub(super) struct Node {
@@ -99,6 +108,7 @@ pub fn run(plan: &Plan) -> Report {
                 return fleet.end(faults);
             }
             fleet.weather();
+            fleet.begin(format!("{fault:?}"));
             fleet.suffer(fault);
             *faults.get_mut(&format!("{fault:?}")).expect("all are there") += 1;
             sleep(Duration::from_millis(fleet.random.below(800)));
@@ -120,6 +130,11 @@ impl Fleet {
         // A run of this seed that broke a promise left its logs.
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
+        let story = File::create(folder.join("story")).unwrap();
+        if plan.broken.is_none() {
+            // Should this process be killed, nothing else tells of it.
+            say(format_args!("the history of seed {} is in {}", plan.seed, folder.display()));
+        }
         let mut fleet = Self {
             plan: plan.clone(),
             folder,
@@ -130,6 +145,10 @@ impl Fleet {
             losses: Vec::new(),
             random: Random::seeded(plan.seed),
             processes: 0,
+            began: Instant::now(),
+            story,
+            now: "the start".to_owned(),
+            judged: false,
         };
         for place in 0..NODES {
             let node = fleet.launch(place);
@@ -170,9 +189,17 @@ impl Fleet {
         }
     }
 
+    /// From here on this is done.
+    fn begin(&mut self, what: String) {
+        writeln!(self.story, "{:.1} s: {what}", self.began.elapsed().as_secs_f64()).unwrap();
+        self.now = what;
+    }
+
     fn is_alive(&mut self) {
         for node in &mut self.nodes {
-            assert!(!node.running.has_ended(), "process {} ended", node.process);
+            if let Some(status) = node.running.ended() {
+                panic!("process {} ended, and nobody killed it: {status}", node.process);
+            }
         }
     }
 
@@ -189,6 +216,7 @@ impl Fleet {
     }
 
     fn end(mut self, faults: BTreeMap<String, u64>) -> Report {
+        self.begin("the end".to_owned());
         // With a rule broken, it is enough to see what it broke.
         let (settled, alive) = if self.plan.broken.is_some() { (u64::MAX, Vec::new()) } else { self.settle() };
         let mut counters = BTreeMap::new();
@@ -204,6 +232,7 @@ impl Fleet {
         let operations: Vec<_> = logs.filter_map(|log| Log::read(&log).ok()).flatten().collect();
         let (commits, loads) = self.database.logs();
         let (lapses, losses) = (std::mem::take(&mut self.lapses), std::mem::take(&mut self.losses));
+        self.begin("the judgement".to_owned());
         let history = History { operations, commits, loads, lapses, losses, settled, alive };
         let promises = Promises {
             // Its clock may run slow by 200 parts in a million.
@@ -217,17 +246,35 @@ impl Fleet {
         for operation in &history.operations {
             *operations.entry(format!("{:?}", operation.what)).or_default() += 1;
         }
-        if judgement.violations.is_empty() {
+        self.judged = true;
+        // Where a rule is broken, so are promises.
+        let kept = self.plan.broken.is_none() && !judgement.violations.is_empty();
+        if !kept {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
         Report {
             seed: self.plan.seed,
+            logs: kept.then(|| self.folder.clone()),
             reads: history.operations.iter().filter(|operation| operation.is_read()).count() as u64,
             memory: history.operations.iter().filter(|operation| operation.what == What::Memory).count() as u64,
             faults,
             counters,
             operations,
             judgement,
+        }
+    }
+}
+
+impl Drop for Fleet {
+    /// Whatever ended it before it was judged, this says when, and where it can be read.
+    fn drop(&mut self) {
+        if !self.judged {
+            let (seed, after) = (self.plan.seed, self.began.elapsed());
+            let folder = self.folder.display();
+            say(format_args!(
+                "the history of seed {seed} ended {after:.1?} after its begin, in {}: {folder}",
+                self.now
+            ));
         }
     }
 }
@@ -291,6 +338,7 @@ impl fmt::Display for Report {
         table(f, "operations", &self.operations)?;
         table(f, "faults", &self.faults)?;
         table(f, "counters", &self.counters)?;
-        write!(f, "{}", self.judgement)
+        write!(f, "{}", self.judgement)?;
+        self.logs.iter().try_for_each(|logs| write!(f, "\n  the logs are in {}", logs.display()))
     }
 }

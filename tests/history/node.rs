@@ -3,6 +3,7 @@
 //! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `read` (each key, now),
 //! `write` (each key of which it is its turn, now), `spare` (clear nothing) and `spare not`, `stop`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::operation::{Log, Operation, What};
 use super::{
     CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, NODES, STALENESS_BOUND, STRICT, now, strict_key, ttl,
 };
-use crate::Random;
+use crate::{Random, say};
 
 /// How many callers there are in a process.
 const CALLERS: u64 = 4;
@@ -222,7 +223,7 @@ impl Node {
             async move {
                 let loaded_at = now();
                 context.ttl(ttl(key));
-                let Ok(version) = client.lock().await.load(key, load).await else { gone() };
+                let version = client.lock().await.load(key, load).await.unwrap_or_else(|why| gone(&why));
                 (key, version, load, loaded_at, padding)
             }
         });
@@ -237,7 +238,7 @@ impl Node {
     /// Commits, and then evicts the key, or clears its cache.
     async fn write(&self, key: u64, client: &Mutex<Client>, clear: bool) {
         let start = now();
-        let Ok(version) = client.lock().await.commit(key).await else { gone() };
+        let version = client.lock().await.commit(key).await.unwrap_or_else(|why| gone(&why));
         self.die_if_told();
         let cache = self.cache(key);
         let evicted = if clear { cache.clear().await } else { cache.evict(&key).await };
@@ -255,7 +256,7 @@ impl Node {
         let (start, load) = (now(), self.next_load());
         let write = self.cache(key).write(&key).await.unwrap();
         let loaded_at = now();
-        let Ok(version) = client.lock().await.commit(key).await else { gone() };
+        let version = client.lock().await.commit(key).await.unwrap_or_else(|why| gone(&why));
         write.put((key, version, load, loaded_at, self.padding(key))).await.unwrap();
         self.note_write(What::Put, key, start, version);
     }
@@ -264,7 +265,7 @@ impl Node {
     async fn write_guarded(&self, key: u64, client: &Mutex<Client>) -> bool {
         let (start, mut committed) = (now(), None);
         let written = self.cache(key).guarded_write([&key], || async {
-            let Ok(version) = client.lock().await.commit(key).await else { gone() };
+            let version = client.lock().await.commit(key).await.unwrap_or_else(|why| gone(&why));
             committed = Some(version);
             self.die_if_told();
         });
@@ -301,7 +302,8 @@ impl Node {
 }
 
 /// The database is, and with it everybody.
-fn gone() -> ! {
+fn gone(why: &io::Error) -> ! {
+    say(format_args!("process {}: the database is gone: {why}", std::process::id()));
     std::process::exit(1)
 }
 

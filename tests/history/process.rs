@@ -1,7 +1,7 @@
 //! A child that is told what to do on its standard input, and answers in lines.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -30,18 +30,23 @@ impl Process {
     }
 
     pub(super) fn order(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
+        if let Err(error) = writeln!(self.orders, "{order}") {
+            panic!("it takes no orders any more, {order} for one ({error}): {:?}", self.child.wait());
+        }
     }
 
     /// Its next line.
     pub(super) fn says(&mut self) -> String {
         let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
+        if self.says.read_line(&mut line).unwrap() == 0 {
+            panic!("it ended, and was to say something: {:?}", self.child.wait());
+        }
         line.trim_end().to_owned()
     }
 
-    pub(super) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     pub(super) fn wait(&mut self) {

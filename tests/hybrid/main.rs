@@ -1,13 +1,17 @@
 //! Two tiers, and two processes' worth of managers over one Redis.
 
 mod annotated;
+mod clocks;
+mod intents;
 mod kept;
 mod outage;
 mod plain;
 mod queued;
 mod round_trips;
+mod settle;
 mod sliding;
 mod strange;
+mod warnings;
 mod writes;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! An evict that could only be queued is in effect in its own process.
 
+use std::time::Duration;
+
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, Evicted, Share, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
@@ -35,4 +37,23 @@ async fn what_was_read_while_an_evict_was_not_answered_is_gone_when_it_is_queued
     until("it is sent", || there.blocking().peek(&7).is_none()).await;
     a.shutdown().await;
     b.shutdown().await;
+}
+
+#[tokio::test]
+async fn keys_whose_turn_had_not_come_when_the_caller_left_are_queued() {
+    let server = RedisServer::start();
+    let node = crate::node(&server).await;
+    let cache = crate::numbers(&node);
+    cache.evict(&0).await.unwrap();
+    let fill = "for key = 1, 2500 do redis.call('SET', '{hc:test:0}numbers:v1:' .. key, 'x') end";
+    server.ask(&["EVAL", fill, "0"]);
+    server.pause();
+    // A thousand are on their way, and the others wait for them.
+    let keys: Vec<u64> = (1..=2_500).collect();
+    let evict = cache.evict_many(&keys);
+    assert!(tokio::time::timeout(Duration::from_millis(50), evict).await.is_err(), "the server says nothing");
+    server.resume();
+    let left = || server.ask(&["EVAL", "return #redis.call('KEYS', '{hc:test:0}numbers:*')", "0"]).text();
+    until("all are gone", || left() == "0").await;
+    node.shutdown().await;
 }

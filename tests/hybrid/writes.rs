@@ -173,29 +173,6 @@ async fn a_token_lets_another_node_read_what_this_one_wrote() {
 }
 
 #[tokio::test]
-async fn for_a_settling_time_after_an_evict_nothing_is_filled() {
-    let server = RedisServer::start();
-    let node = node(&server).await;
-    let cache: Cache<u64, u64> = Cache::builder("numbers")
-        .ttl(MINUTE)
-        .settle(Duration::from_millis(300))
-        .hybrid(MsgPack)
-        .manager(&node)
-        .build()
-        .unwrap();
-    let runs = Runs::default();
-    cache.evict(&7).await.unwrap();
-    load(&cache, 7, &runs).await;
-    assert_eq!(cache.stats().remote.fills, 0);
-    until("the replicas have caught up", || {
-        cache.blocking().refresh(&7, || runs.run());
-        cache.stats().remote.fills > 0
-    })
-    .await;
-    node.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_guarded_write_keeps_everybody_from_filling_until_it_has_ended() {
     let server = RedisServer::start();
     let (a, b) = (node(&server).await, node(&server).await);

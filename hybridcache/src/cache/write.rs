@@ -220,21 +220,31 @@ where
         Fut: Future,
     {
         let inner = &cache.inner;
-        let guards: Vec<_> = keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect();
-        // It is not the guards': one that is dropped leaves it to its end, because what was sent to the source may still be
-        // executed there.
+        #[allow(unused_mut, reason = "without a remote tier there is nothing to add")]
+        let mut guards: Vec<_> = keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect();
         #[cfg(feature = "redis")]
         let intent = nonce();
         #[cfg(feature = "redis")]
+        let mut guarded = false;
+        #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
             keys.iter().for_each(|key| inner.evict(&&key.key));
-            Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
+            // Dropped before it began, or not begun, the guards take it away.
+            guards.iter_mut().for_each(|guard| guard.intent = Some(Intent { nonce: intent, planted: false }));
+            guarded = Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
+            // From here on it is not theirs: one that is dropped leaves it to its end, because what was sent to the source may
+            // still be executed there.
+            guards.iter_mut().for_each(|guard| guard.intent = None);
         }
         let returned = write().await;
         keys.iter().for_each(|key| inner.evict(&&key.key));
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
-            Box::pin(remote.evict(inner, keys, Some(intent))).await?;
+            if guarded {
+                Box::pin(remote.end(inner, keys, intent)).await?;
+            } else {
+                Box::pin(remote.evict(inner, keys, Some(intent))).await?;
+            }
         }
         guards.into_iter().for_each(Write::evicted);
         Ok(returned)

@@ -153,7 +153,8 @@ impl Deferred {
         all
     }
 
-    /// The next batch to send, if there is one and none is under way. It stays owed until it is [`settle`](Self::settle)d.
+    /// The next batch to send, if there is one and none is under way; keys of one cache, whose rules they share. It stays owed until
+    /// it is [`settle`](Self::settle)d.
     pub(crate) fn take(&mut self) -> Option<Body> {
         if self.under_way.is_some() {
             return None;
@@ -164,14 +165,9 @@ impl Deferred {
             self.caches.remove(&name);
             Body::Clear(name)
         } else {
-            let all = self.caches.iter().flat_map(|(cache, owed)| {
-                let (Owed::Keys(keys), cache) = (owed, cache) else { unreachable!("none is cleared") };
-                keys.iter().map(|key| Text { cache: Arc::clone(cache), key: Arc::clone(key) })
-            });
-            let batch: Arc<[Text]> = all.take(BATCH).collect();
-            if batch.is_empty() {
-                return None;
-            }
+            let Some((cache, Owed::Keys(keys))) = self.caches.first_key_value() else { return None };
+            let text = |key: &Arc<[u8]>| Text { cache: Arc::clone(cache), key: Arc::clone(key) };
+            let batch: Arc<[Text]> = keys.iter().take(BATCH).map(text).collect();
             batch.iter().for_each(|text| self.remove_key(text));
             Body::Keys(batch)
         };

@@ -1,13 +1,13 @@
 use super::*;
 
 impl<K: Eq + Hash + Copy + Ord, W> Table<K, W> {
-    /// Everything that decides what it does, in one order.
-    pub(crate) fn canonical(&self) -> impl Eq + Hash {
+    /// Everything that decides what it does, in one order, where this is the number of the one writer that may end.
+    pub(crate) fn canonical(&self, number: u64) -> impl Eq + Hash {
         let attached = self.attached.iter().map(|(key, flight)| (Some(key.key), flight.start));
         let detached = self.detached.values().map(|flight| (None, Start { began: 0, ..flight.start }));
         let mut flights: Vec<_> = attached.chain(detached).collect();
         flights.sort_unstable_by_key(|(key, start)| (*key, start.id));
-        let mut writers: Vec<_> = self.writers.iter().map(|(key, w)| (key.key, w.newest, w.open)).collect();
+        let mut writers: Vec<_> = self.writers.iter().map(|(key, w)| (key.key, w.newest == number, w.open)).collect();
         writers.sort_unstable();
         (flights, writers)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -15,6 +16,8 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn name(&self) -> Arc<str>;
     /// The version of its values' shape.
     fn version(&self) -> u32;
+    /// For how long after an eviction a key of it is not to be filled; zero if it may be at once.
+    fn settle(&self) -> Duration;
     /// What a key's text stands for. User code runs; nothing is removed yet.
     fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed>;
     /// Whatever is in memory is dead from here on, and no load that is under way may fill. Runs no user code.
@@ -87,6 +90,11 @@ impl Members {
         let place = Place::new(namespace, &text.cache, 0);
         let keys: Vec<_> = versions.into_iter().map(|version| place.key_of(version, key)).collect();
         (!keys.is_empty()).then_some(keys)
+    }
+
+    /// For how long keys of this name settle: as long as any cache here wants it.
+    pub(super) fn settle(&self, name: &str) -> Duration {
+        self.named(name).iter().map(|member| member.settle()).max().unwrap_or_default()
     }
 
     fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {

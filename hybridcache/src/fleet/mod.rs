@@ -5,6 +5,7 @@
 //! the eviction that it depends on is in effect. No user code runs under it: keys are read before, values dropped after.
 
 mod events;
+mod intents;
 mod leases;
 mod members;
 mod options;
@@ -29,11 +30,13 @@ use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io;
 use crate::time::{Clock, nanos};
+use intents::Abandoned;
 use leases::Leases;
 use members::Members;
 use steward::Steward;
 use wakes::Wakes;
 
+pub(crate) use intents::INTENT;
 pub(crate) use leases::{Lease, Planting};
 pub(crate) use members::{Doomed, Member};
 pub(crate) use options::FleetOptions;
@@ -95,6 +98,7 @@ pub(crate) struct Fleet {
     members: Members,
     wakes: Wakes,
     leases: Arc<Leases>,
+    abandoned: Abandoned,
     steward: Steward,
     me: Weak<Self>,
 }
@@ -152,6 +156,7 @@ impl Fleet {
             members: Members::default(),
             wakes: Wakes::default(),
             leases: Arc::clone(&leases),
+            abandoned: Abandoned::default(),
             steward: Steward::new(),
         });
         fleet.steward.employ(&fleet, leases, options.heartbeat());
@@ -270,18 +275,20 @@ impl Fleet {
     }
 
     /// Sends an invalidation by `send`, until a server has acknowledged it that is known to be the one of now. `doomed` is what it
-    /// removes here. Dropped before its end, or without an answer, the invalidation is queued: evicting twice is always safe.
+    /// removes here, `over` the intent of a write that is over with it. Dropped before its end, or without an answer, both are queued:
+    /// evicting twice is always safe.
     pub(crate) async fn invalidate<F, T>(
         self: &Arc<Self>,
         partition: Partition,
         body: Body,
+        over: Option<Nonce>,
         mut doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
     ) -> Result<(T, ConsistencyToken), Fault>
     where
         F: Future<Output = Result<(Mark, T), Fault>>,
     {
-        let mut unsent = Unsent { fleet: self, body: Some(body.clone()) };
+        let mut unsent = Unsent { fleet: self, body: Some(body.clone()), over };
         let body = &body;
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
@@ -406,6 +413,7 @@ impl Fleet {
             while self.node.lock().is_owing() {
                 self.steward.told().await;
             }
+            self.withdraw().await;
         };
         io::within(FAREWELL, sent).await;
         self.steward.dismiss().await;
@@ -436,16 +444,20 @@ fn named(text: &Text) -> Option<NamedKey<'_>> {
     Some(NamedKey { name: &text.cache, text: str::from_utf8(&text.key).ok()? })
 }
 
-/// An invalidation that nobody has acknowledged yet. Dropped, it is queued.
+/// An invalidation that nobody has acknowledged yet. Dropped, it is queued, and so is the end of an intent.
 struct Unsent<'f> {
     fleet: &'f Fleet,
     body: Option<Body>,
+    over: Option<Nonce>,
 }
 
 impl Drop for Unsent<'_> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
             self.fleet.defer(&body);
+            if let Some(intent) = self.over {
+                self.fleet.abandon(intent, &body);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition, Ticket};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
+use crate::record::SETTLING;
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io::{self, Crew, Signal};
 
@@ -29,6 +30,7 @@ pub(super) enum Job {
     LoadFloors,
     ReadLog(Partition, u64),
     Replay(Body),
+    Withdraw,
 }
 
 impl Steward {
@@ -83,6 +85,9 @@ async fn beat(fleet: Weak<Fleet>, asked: Arc<Signal>, heartbeat: Duration) {
             effects.extend(node.tick(now));
             ((), effects)
         });
+        if !fleet.abandoned.is_empty() {
+            fleet.run(Job::Withdraw);
+        }
     }
 }
 
@@ -139,6 +144,7 @@ impl Fleet {
                 bury(doomed);
             }
             Job::Replay(body) => self.replay(body).await,
+            Job::Withdraw => self.withdraw().await,
         }
     }
 
@@ -166,7 +172,12 @@ impl Fleet {
         let at = |mark: Mark| (generation, mark);
         match body {
             Body::Keys(keys) => match self.remote_keys(keys) {
-                Some(remote) => (Partition::Keys, self.driver.evict(&remote, None, None, bump).await.map(at)),
+                Some(remote) => {
+                    // What is sent late makes no reader's replica catch up sooner: the key settles from here on. All are of one cache.
+                    let settle = keys.first().map(|text| self.members.settle(&text.cache)).unwrap_or_default();
+                    let planted = (!settle.is_zero()).then_some((SETTLING, settle));
+                    (Partition::Keys, self.driver.evict(&remote, None, planted, bump).await.map(|(mark, _)| at(mark)))
+                }
                 // The versions of a cache that is not here are not known: all of it is cleared.
                 None => {
                     for name in keys.iter().map(|text| &text.cache) {

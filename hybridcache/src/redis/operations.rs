@@ -265,12 +265,12 @@ impl Driver for RedisDriver {
         ended: Option<Nonce>,
         planted: Option<(Nonce, Duration)>,
         bump: Bump<'a>,
-    ) -> Answer<'a, Mark> {
+    ) -> Answer<'a, (Mark, bool)> {
         let call = self.numbered(&SCRIPTS.evict, Partition::Keys, bump.chain, bump.tail);
         let call = call.key(&self.names.writers).keys(keys);
         let call = call.intent(ended).intent(planted.map(|(intent, _)| intent));
         let call = call.number(planted.map_or(0, |(_, lives)| ms(lives)));
-        Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })
+        Box::pin(async move { reply::taken(self.write(call, 0).await?) })
     }
 
     fn put<'a>(

@@ -92,11 +92,11 @@ fn text(value: &Value) -> &str {
 /// Of a script that took a number: where the partition stands now, and whether a record was put.
 pub(super) fn taken(value: Value) -> Result<(Mark, bool), Fault> {
     let values = array(value)?;
-    let [Value::BulkString(epoch), Value::Int(number), Value::BulkString(chain), put @ ..] = &values[..] else {
+    let [Value::BulkString(epoch), Value::Int(number), Value::BulkString(chain), more @ ..] = &values[..] else {
         return Err(strange());
     };
     match (nonce(epoch), u64::try_from(*number), nonce(chain)) {
-        (Some(epoch), Ok(number), Some(chain)) => Ok((Mark { epoch, number, chain }, put == [Value::Int(1)])),
+        (Some(epoch), Ok(number), Some(chain)) => Ok((Mark { epoch, number, chain }, more == [Value::Int(1)])),
         _ => Err(strange()),
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Scripts {
     pub(super) touch: Script,
     /// What is under keys goes, but for the intents of others; then the number; then the message: who hears the number finds
     /// nothing older (R3). `KEYS` q, s, w, entries; `ARGV` of a bump, then the intent that ends or empty, one that is planted or
-    /// empty, its ms.
+    /// empty, its ms. The mark, then 1 if the intent that ends no longer stood on one of them, or 0.
     pub(super) evict: Script,
     /// A record is put, or its key goes; the rest as an evict. Put under an intent only while nobody else has touched the key
     /// since, and without one only while nobody else has one. `KEYS` q, s, w, entry, other entries; `ARGV` of a bump, then
@@ -85,7 +85,7 @@ const INTENTS: &str = "
 local SETTLING, SEVERAL = string.rep('\\0', 16), string.rep('\\255', 16)
 local writing = redis.pcall('GET', KEYS[3])
 local function others(key, own, new)
-  if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false end
+  if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false, false end
   local record, time = redis.call('GETRANGE', key, '0', '1023'), now()
   local rest, till, contested, stands = '', 0, false, false
   for at = VERSION + 1, #record - 23, 24 do
@@ -97,12 +97,15 @@ local function others(key, own, new)
       contested = contested or writer ~= SETTLING
     end
   end
-  return rest, till, contested, stands and not contested and record:byte(FLAG + 1) == 0
+  local alone = stands and not contested and record:byte(FLAG + 1) == 0
+  -- Of several that are one nobody knows whose they are.
+  return rest, till, contested, alone, stands or rest:sub(1, 16) == SEVERAL
 end
 local function remove(from, own, new, ms)
-  local left = {}
+  local left, lost = {}, 0
   for at = from, #KEYS do
-    local rest, till, contested = others(KEYS[at], own, new)
+    local rest, till, contested, _, stands = others(KEYS[at], own, new)
+    if own ~= '' and not stands then lost = 1 end
     if new ~= '' then
       if #rest >= 32 * 24 then rest = SEVERAL .. struct.pack('>I8', till) end
       local ends = now() + ms
@@ -118,6 +121,7 @@ local function remove(from, own, new, ms)
   if new ~= '' and not redis.call('SET', KEYS[3], '', 'NX', 'PX', ms + 1000) then
     redis.call('PEXPIRE', KEYS[3], ms + 1000, 'GT')
   end
+  return lost
 end
 ";
 
@@ -206,8 +210,10 @@ return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms)) * ms
 ";
 
 const EVICT: &str = "
-remove(4, ARGV[6], ARGV[7], tonumber(ARGV[8]))
-return tell(number())
+local lost = remove(4, ARGV[6], ARGV[7], tonumber(ARGV[8]))
+local mark = tell(number())
+mark[4] = lost
+return mark
 ";
 
 /// The record goes in before anything else is written, so that a server without memory refuses it; then it is not put.

@@ -1,4 +1,5 @@
-//! The driver against real servers. What the connections do when servers and networks fail is in `failing_tests`, what they refuse in `refused_tests`.
+//! The driver against real servers. What the connections do when servers and networks fail is in `failing_tests`, what they refuse in `refused_tests`;
+//! what writers keep from one another in `writers_tests`.
 
 #[path = "../../../tests/proxy.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -9,6 +10,7 @@ mod redis_server;
 
 mod failing_tests;
 mod refused_tests;
+mod writers_tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -259,7 +261,7 @@ fn evicts_make_an_unbroken_chain_that_all_hear_and_the_log_holds() {
         assert_ne!(meta.epoch, keys.epoch);
         let mut marks = Vec::new();
         for chain in 101..=105 {
-            marks.push(driver.evict(&[KEY.to_vec()], None, None, bump(chain)).await.unwrap());
+            marks.push(driver.evict(&[KEY.to_vec()], None, None, bump(chain)).await.unwrap().0);
         }
         assert_eq!(marks[4], Mark { epoch: keys.epoch, number: 5, chain: 105 });
         let fenced = other.fence().await.unwrap();
@@ -319,9 +321,9 @@ fn an_evict_removes_what_is_there_whatever_it_is_and_may_leave_an_intent() {
         assert_eq!(server.ask(&["EXISTS", "{hc:app:0}k1", "{hc:app:0}k999"]).text(), "0");
         driver.evict(&keys[..2], None, Some((7, 5 * SECOND)), bump(2)).await.unwrap();
         let found = driver.get(&keys[1], true).await.unwrap();
-        assert_eq!(Record::decode(&found.record.unwrap()), Ok(Record::Intent));
+        assert!(matches!(Record::decode(&found.record.unwrap()), Ok(Record::Intent { .. })));
         assert!(found.remaining.unwrap() <= 5 * SECOND);
-        assert_eq!(driver.evict(&[], None, None, bump(3)).await.unwrap().number, 3);
+        assert_eq!(driver.evict(&[], None, None, bump(3)).await.unwrap().0.number, 3);
     });
 }
 
@@ -341,175 +343,6 @@ fn a_put_goes_to_all_that_hear_and_takes_other_versions_away() {
         driver.fence().await.unwrap();
     });
     assert_eq!(messages(&log, Partition::Keys).len(), 1);
-}
-
-/// A writer that has these on `KEY`, and how it begins, evicts and puts.
-struct Writer<'d>(&'d RedisDriver, u128);
-
-impl Writer<'_> {
-    async fn begin(&self) {
-        self.begin_for(30 * SECOND).await;
-    }
-
-    async fn begin_for(&self, lives: Duration) {
-        self.0.evict(&[KEY.to_vec()], Some(self.1), Some((self.1, lives)), bump(1)).await.unwrap();
-    }
-
-    async fn evict(&self) {
-        self.0.evict(&[KEY.to_vec()], Some(self.1), None, bump(2)).await.unwrap();
-    }
-
-    async fn put(&self) -> bool {
-        let record = value(self.1, b"");
-        let put = Put { ended: Some(self.1), ..put(&record, MINUTE) };
-        self.0.put(KEY, &[], put, bump(3)).await.unwrap().1
-    }
-}
-
-/// Who has an intent on `KEY`, and whether it was touched.
-fn writers(driver: &RedisDriver) -> (Vec<u128>, bool) {
-    let Some(record) = block_on(driver.get(KEY, false)).unwrap().record else { return (Vec::new(), false) };
-    assert_eq!(Record::decode(&record), Ok(Record::Intent), "{record:?}");
-    let writer = |entry: &[u8]| u128::from_be_bytes(entry[..16].try_into().unwrap());
-    (record[8..].chunks(24).map(writer).collect(), record[4] == 1)
-}
-
-#[test]
-fn an_intent_is_taken_away_by_its_writer_alone() {
-    let server = RedisServer::start();
-    let driver = connect(&server.url());
-    let (a, b) = (Writer(&driver, 1), Writer(&driver, 2));
-    block_on(async {
-        a.begin().await;
-        assert_eq!(writers(&driver), (vec![1], false));
-        a.begin().await;
-        assert_eq!(writers(&driver), (vec![1], false), "sent twice it is the same");
-        b.begin().await;
-        assert_eq!(writers(&driver), (vec![1, 2], true));
-        // One that ends, whichever it is, leaves the other's.
-        b.evict().await;
-        assert_eq!(writers(&driver), (vec![1], true));
-        b.evict().await;
-        assert_eq!(writers(&driver), (vec![1], true), "evicting twice is safe");
-        // So do an evict and a put of somebody who has none.
-        driver.evict(&[KEY.to_vec()], None, None, bump(4)).await.unwrap();
-        assert!(!driver.put(KEY, &[], put(&value(9, b""), MINUTE), bump(5)).await.unwrap().1);
-        assert_eq!(writers(&driver), (vec![1], true));
-        assert!(driver.get_or_lease(KEY, &lease(3), SECOND, false).await.unwrap().record.is_some());
-        a.evict().await;
-        assert_eq!(writers(&driver), (vec![], false), "and then there is nothing");
-    });
-}
-
-#[test]
-fn a_put_under_an_intent_is_put_only_if_nobody_else_touched_the_key() {
-    let server = RedisServer::start();
-    let driver = connect(&server.url());
-    let (a, b) = (Writer(&driver, 1), Writer(&driver, 2));
-    let there = || server.ask(&["EXISTS", str::from_utf8(KEY).unwrap()]).text() == "1";
-    block_on(async {
-        a.begin().await;
-        assert!(a.put().await, "alone");
-        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(value(1, b"")));
-        assert!(!a.put().await && !there(), "without its intent");
-        // The other began later and has ended: who is newest is not known.
-        a.begin().await;
-        b.begin().await;
-        b.evict().await;
-        assert!(!a.put().await && !there());
-        // The same, and the other may yet write.
-        a.begin().await;
-        b.begin().await;
-        assert!(!a.put().await);
-        assert_eq!(writers(&driver), (vec![2], true));
-        assert!(!b.put().await && !there(), "the last one did not begin alone");
-        // Somebody who has none.
-        a.begin().await;
-        driver.evict(&[KEY.to_vec()], None, None, bump(4)).await.unwrap();
-        assert!(!a.put().await && !there());
-        a.begin().await;
-        assert!(a.put().await, "and that is over then");
-        // The server lost it.
-        a.begin().await;
-        server.ask(&["DEL", str::from_utf8(KEY).unwrap()]);
-        assert!(!a.put().await && !there());
-    });
-}
-
-#[test]
-fn an_intent_ends_by_itself_and_by_its_own_time() {
-    let server = RedisServer::start();
-    let driver = connect(&server.url());
-    let (a, b, c) = (Writer(&driver, 1), Writer(&driver, 2), Writer(&driver, 3));
-    block_on(async {
-        a.begin_for(200 * SECOND).await;
-        b.begin_for(Duration::from_millis(20)).await;
-        let looks: i64 = server.ask(&["PTTL", "{hc:app:0}w"]).text().parse().unwrap();
-        assert!(looks > 190_000, "evicts look for as long as the longest: {looks}");
-        let left = driver.get(KEY, true).await.unwrap().remaining.unwrap();
-        assert!(left > 190 * SECOND, "the longest counts: {left:?}");
-        std::thread::sleep(Duration::from_millis(30));
-        c.begin_for(Duration::from_millis(50)).await;
-        assert_eq!(writers(&driver), (vec![1, 3], true), "what is over goes when anybody comes");
-        a.evict().await;
-        let left = driver.get(KEY, true).await.unwrap().remaining.unwrap();
-        assert!(left <= Duration::from_millis(50), "and what is left has its own end: {left:?}");
-        until("the last one is over", || writers(&driver).0.is_empty());
-        // There is no end to writers that die, and a bound on what is remembered of them.
-        for writer in 1..=40 {
-            Writer(&driver, writer).begin().await;
-        }
-        let (all, touched) = writers(&driver);
-        assert!(touched && all.len() <= 33 && all.contains(&40) && !all.contains(&1), "{all:?}");
-        for writer in 1..=40 {
-            Writer(&driver, writer).evict().await;
-        }
-        assert_eq!(writers(&driver), (vec![u128::MAX], true), "those that are forgotten keep it to their end");
-    });
-}
-
-#[test]
-fn a_key_that_settles_is_put_and_not_filled() {
-    let server = RedisServer::start();
-    let driver = connect(&server.url());
-    let a = Writer(&driver, 1);
-    let key = [KEY.to_vec()];
-    let settle = Some((SETTLING, 5 * SECOND));
-    block_on(async {
-        driver.evict(&key, None, settle, bump(1)).await.unwrap();
-        driver.evict(&key, None, settle, bump(2)).await.unwrap();
-        assert_eq!(writers(&driver), (vec![SETTLING], false));
-        assert!(driver.get_or_lease(KEY, &lease(3), SECOND, false).await.unwrap().record.is_some());
-        assert!(driver.put(KEY, &[], put(&value(9, b""), MINUTE), bump(3)).await.unwrap().1);
-        driver.evict(&key, None, settle, bump(4)).await.unwrap();
-        a.begin().await;
-        assert_eq!(writers(&driver), (vec![SETTLING, 1], false));
-        assert!(a.put().await, "nobody else writes");
-        // A writer that ends, and one whose put is refused, let it settle.
-        a.begin().await;
-        driver.evict(&key, Some(1), settle, bump(5)).await.unwrap();
-        assert_eq!(writers(&driver), (vec![SETTLING], false));
-        server.ask(&["DEL", str::from_utf8(KEY).unwrap()]);
-        let record = value(1, b"");
-        let refused = Put { record: &record, lives: MINUTE, ended: Some(1), settle: 5 * SECOND };
-        assert!(!driver.put(KEY, &[], refused, bump(6)).await.unwrap().1);
-        assert_eq!(writers(&driver), (vec![SETTLING], false));
-    });
-}
-
-#[test]
-fn what_looks_like_an_intent_and_is_none_holds_no_evict_up() {
-    let server = RedisServer::start();
-    let driver = connect(&server.url());
-    let head = [0xC1, b'h', 1, 4];
-    // Only then is it looked at.
-    block_on(driver.evict(&[b"{hc:app:0}other".to_vec()], None, Some((7, 60 * SECOND)), bump(1))).unwrap();
-    for garbage in [&[][..], &[0; 3], &[0; 10], &[0xff; 28], &[0xff; 30], &[0xff; 100]] {
-        let record = [&head, garbage].concat();
-        server.ask(&[&b"SET"[..], KEY, &record]);
-        block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
-        assert_eq!(server.ask(&[&b"EXISTS"[..], KEY]).text(), "0", "{garbage:?}");
-    }
 }
 
 #[test]
@@ -559,20 +392,20 @@ fn numbers_of_another_shape_are_as_good_as_lost() {
             &["HSET", "{hc:app:0}q", "n", "no number"],
             &["HDEL", "{hc:app:0}q", "c"],
         ] {
-            let before = driver.evict(&[], None, None, bump(1)).await.unwrap();
+            let (before, _) = driver.evict(&[], None, None, bump(1)).await.unwrap();
             server.ask(&["DEL", "{hc:app:0}x"]);
             server.ask(spoil);
             let after = driver.fence().await.unwrap()[1];
             assert_ne!(after.epoch, before.epoch, "{spoil:?}");
             server.ask(spoil);
-            assert_ne!(driver.evict(&[], None, None, bump(2)).await.unwrap().epoch, after.epoch, "{spoil:?}");
+            assert_ne!(driver.evict(&[], None, None, bump(2)).await.unwrap().0.epoch, after.epoch, "{spoil:?}");
         }
         // A log that is ahead of the numbers, or none at all, does not hold an evict up.
         server.ask(&["DEL", "{hc:app:0}s"]);
         server.ask(&["XADD", "{hc:app:0}s", "99999-0", "m", "x"]);
         driver.evict(&[], None, None, bump(3)).await.unwrap();
         server.ask(&["SET", "{hc:app:0}s", "x"]);
-        let mark = driver.evict(&[], None, None, bump(4)).await.unwrap();
+        let (mark, _) = driver.evict(&[], None, None, bump(4)).await.unwrap();
         assert_eq!(driver.log_after(Partition::Keys, mark.number - 1).await.unwrap().len(), 1);
         server.ask(&["SET", "{hc:app:m}f", "x"]);
         assert!(driver.floors().await.unwrap().1.is_empty());
@@ -586,7 +419,7 @@ fn scripts_that_the_server_forgot_are_sent_again_in_the_same_call() {
     block_on(async {
         for number in 1..=3 {
             server.ask(&["SCRIPT", "FLUSH"]);
-            assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().number, number as u64);
+            assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().0.number, number as u64);
         }
     });
 }

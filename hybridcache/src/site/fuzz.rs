@@ -24,7 +24,7 @@ pub fn record(bytes: &[u8]) {
     let Ok(decoded) = Record::decode(bytes) else { return };
     match decoded {
         Record::Lease(lease) => assert_eq!(lease.encode(), bytes),
-        Record::Intent => {}
+        Record::Intent { .. } => {}
         Record::Filled(filled) => {
             let tags: Vec<u64> = filled.tags().collect();
             let (version, ends_at, epoch, born) = (filled.version, filled.ends_at, filled.epoch, filled.born);

@@ -180,8 +180,9 @@ where
         self
     }
 
-    /// For so long after an evict the key is loaded and not kept. Set it to at least the lag of the replica that loaders
-    /// read from: else one that reads the old row just after the evict would keep it. Default: 0.
+    /// For so long after an evict the key is loaded and not kept, in no tier and no process. Set it to at least the lag of
+    /// the replica that loaders read from: else one that reads the old row just after the evict would keep it. An evict that
+    /// was queued counts from when it is sent; a `clear` does not settle. Default: 0.
     pub fn settle(mut self, lag: Duration) -> Self {
         self.remote.settle = Some(lag);
         self

@@ -31,6 +31,8 @@ pub(crate) enum Claim<V> {
     Ours(Right),
     /// Somebody else is about to fill, or nobody may: this call loads, and fills nothing.
     Theirs,
+    /// Replicas of the source are to catch up with an eviction: this call loads, and what it loads is kept nowhere.
+    Settling,
     /// The remote tier does not answer, or cannot be believed now.
     Outage,
 }
@@ -68,8 +70,10 @@ enum Read<V> {
     Dead,
     /// Another load has the right.
     Lease,
-    /// Nobody has.
-    Intent,
+    /// Nobody has; because the key settles, or somebody writes it.
+    Intent {
+        settling: bool,
+    },
     /// What is known of clears cannot be brought up to date.
     Unknown,
 }
@@ -143,7 +147,8 @@ impl<K, V: 'static> Remote<K, V> {
                         return self.outage(&fault, meter);
                     }
                 }
-                Read::Lease | Read::Intent => return Claim::Theirs,
+                Read::Intent { settling: true } => return Claim::Settling,
+                Read::Lease | Read::Intent { settling: false } => return Claim::Theirs,
                 Read::Unknown => return Claim::Outage,
             }
         }
@@ -214,7 +219,7 @@ impl<K, V: 'static> Remote<K, V> {
             // A lease of this process that none of its loads holds was given up, and its release is on its way.
             Ok(Record::Lease(lease)) if lease.node == self.fleet.id && !self.fleet.holds(lease.nonce) => Read::Dead,
             Ok(Record::Lease(_)) => Read::Lease,
-            Ok(Record::Intent) => Read::Intent,
+            Ok(Record::Intent { settling }) => Read::Intent { settling },
             Err(why) => {
                 meter.count(Event::Undecodable);
                 tracing::warn!(cache = %self.name, ?why, "a record of the remote tier is none of ours: overwritten");

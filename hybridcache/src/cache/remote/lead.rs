@@ -33,6 +33,23 @@ pub(super) struct Loaded<'v, V> {
     pub(super) said: Said,
 }
 
+/// What a call that found nothing may do with what it loads.
+enum Grant {
+    /// Send it.
+    Fill(Right),
+    /// Keep it for a moment, with this mark.
+    Briefly(u32),
+    /// Nothing: it may be older than the eviction before it, and no other will come.
+    Nothing,
+}
+
+/// How a call was made.
+struct Call<'c, E> {
+    want: Want,
+    share: Share<E>,
+    context: Option<&'c LoadContext>,
+}
+
 /// What became of a fill, for who loaded.
 pub(super) enum Filling {
     /// The value is in the remote tier, and may be kept here on these terms.
@@ -79,39 +96,40 @@ where
             self.retire(&leader);
         }
         let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
-        let right = match claim {
+        let grant = match claim {
             Claim::Found(hit) => {
                 match self.take_over(remote, leader, hit) {
                     Ok(answered) => return answered,
                     // Another function with another return type shares this cache, and its `None` says nothing to us.
                     Err(back) => leader = back,
                 }
-                Err(0)
+                Grant::Briefly(0)
             }
-            Claim::Ours(right) => Ok(right),
+            Claim::Ours(right) => Grant::Fill(right),
             Claim::Theirs => {
                 self.meter.count(Event::Unfilled);
-                Err(0)
+                Grant::Briefly(0)
+            }
+            Claim::Settling => {
+                self.meter.count(Event::Unfilled);
+                Grant::Nothing
             }
             Claim::Outage => {
                 self.meter.count(Event::Degraded);
-                Err(DEGRADED)
+                Grant::Briefly(DEGRADED)
             }
         };
-        Box::pin(self.load_remotely(remote, leader, &text, right, want, share, context, body)).await
+        Box::pin(self.load_remotely(remote, leader, &text, grant, Call { want, share, context }, body)).await
     }
 
-    /// Ends a flight by the body: with the right to fill, or with the mark of what is kept without.
-    #[expect(clippy::too_many_arguments, reason = "the other half of `lead_remotely`, apart from it to be boxed")]
+    /// Ends a flight by the body. The other half of [`lead_remotely`](Self::lead_remotely), apart from it to be boxed.
     async fn load_remotely<R, F, Fut>(
         &self,
         remote: &Remote<K, V>,
         mut leader: Leader<'_, K, V>,
         text: &KeyText,
-        right: Result<Right, u32>,
-        want: Want,
-        share: Share<R::Error>,
-        context: Option<&LoadContext>,
+        grant: Grant,
+        Call { want, share, context }: Call<'_, R::Error>,
         body: F,
     ) -> Answered<R>
     where
@@ -123,16 +141,21 @@ where
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
-        let right = match right {
-            Ok(right) => right,
+        let right = match grant {
+            Grant::Fill(right) => right,
             // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts. Where memory
             // answers all the same, it does with this too.
-            Err(mark) => {
+            Grant::Briefly(mark) => {
                 let answers = remote.is_eventual() && remote.vouches(self.clock.now());
                 let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
                 let returned = R::join(parts).expect("what was taken apart fits together");
                 let result = self.settle(leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
+            }
+            Grant::Nothing => {
+                let returned = R::join(parts).expect("what was taken apart fits together");
+                let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
+                return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
             }
         };
         let filling = self.fill(remote, &leader.key, text, right, loaded).await;

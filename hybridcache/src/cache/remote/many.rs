@@ -63,7 +63,9 @@ where
                     }
                 }
                 Claim::Ours(right) => missing.push(Missing { at, key, right: text.map(|text| (text, right)) }),
-                Claim::Found(_) | Claim::Theirs | Claim::Outage => missing.push(Missing { at, key, right: None }),
+                Claim::Found(_) | Claim::Theirs | Claim::Settling | Claim::Outage => {
+                    missing.push(Missing { at, key, right: None })
+                }
             }
         }
         if missing.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::Inner;
 use crate::cache::flight::Locked;
@@ -21,6 +22,10 @@ where
 
     fn version(&self) -> u32 {
         self.version
+    }
+
+    fn settle(&self) -> Duration {
+        self.remote.as_ref().map(|remote| remote.options.settle).unwrap_or_default()
     }
 
     fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed> {

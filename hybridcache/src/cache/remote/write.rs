@@ -16,7 +16,7 @@ use crate::coherence::node::Partition;
 use crate::driver::{Bump, Fault, Put};
 use crate::entry::View;
 use crate::error::Error;
-use crate::fleet::Doomed;
+use crate::fleet::{Doomed, INTENT};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
@@ -26,8 +26,6 @@ use crate::record::SETTLING;
 
 /// How many keys one script removes at most, with their neighbouring versions.
 const BATCH: usize = 1_000;
-/// How long a write may be under way before others may fill again.
-const INTENT: Duration = Duration::from_secs(30);
 
 impl<K, V> Remote<K, V>
 where
@@ -41,8 +39,28 @@ where
         keys: Vec<Stored<K>>,
         intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
+        Ok(self.remove(cache, keys, intent, self.settling()).await?.0)
+    }
+
+    fn settling(&self) -> Option<(Nonce, Duration)> {
         let settle = self.options.settle;
-        self.remove(cache, keys, intent, (!settle.is_zero()).then_some((SETTLING, settle))).await
+        (!settle.is_zero()).then_some((SETTLING, settle))
+    }
+
+    /// [`evict`](Self::evict) of a write that is over and was guarded from its beginning on.
+    pub(in crate::cache) async fn end(
+        &self,
+        cache: &Arc<Inner<K, V>>,
+        keys: Vec<Stored<K>>,
+        intent: Nonce,
+    ) -> Result<(), Error> {
+        if self.remove(cache, keys, Some(intent), self.settling()).await?.1 {
+            tracing::warn!(
+                cache = %cache.name,
+                "a guard did not stand until its write was over: it took more than 30 s, or the remote tier lost it"
+            );
+        }
+        Ok(())
     }
 
     /// Keeps everybody from filling keys until the write that begins now has ended; memory here is rid of them already. Whether
@@ -53,7 +71,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Nonce,
     ) -> Result<bool, Error> {
-        let evicted = self.remove(cache, keys, Some(intent), Some((intent, INTENT))).await?;
+        let (evicted, _) = self.remove(cache, keys, Some(intent), Some((intent, INTENT))).await?;
         Ok(evicted == Evicted::Acknowledged)
     }
 
@@ -62,35 +80,38 @@ where
         let cache = Arc::clone(cache);
         self.fleet.run_later(async move {
             if let Some(remote) = &cache.remote {
-                // One that is not answered is queued, and the intent ends by itself.
+                // One that is not answered is queued.
                 let _ = remote.evict(&cache, vec![key], Some(intent)).await;
             }
         });
     }
 
-    /// Removes keys, ends an intent on them, and plants one for so long.
+    /// Removes keys, ends an intent on them, and plants one for so long. Also whether the one that ends was known to stand no longer.
     async fn remove(
         &self,
         cache: &Arc<Inner<K, V>>,
         keys: Vec<Stored<K>>,
         ended: Option<Nonce>,
         planted: Option<(Nonce, Duration)>,
-    ) -> Result<Evicted, Error> {
-        let mut evicted = Evicted::Acknowledged;
-        let mut keys = keys.into_iter();
+    ) -> Result<(Evicted, bool), Error> {
+        let (mut evicted, mut lost) = (Evicted::Acknowledged, false);
+        let over = ended.filter(|ended| planted.is_none_or(|(begun, _)| begun != *ended));
+        let mut rest = Rest { remote: self, keys: keys.into_iter(), over };
         loop {
-            let (texts, doomed) = self.spelled(cache, keys.by_ref().take(BATCH));
-            if texts.is_empty() && keys.len() == 0 {
-                return Ok(evicted);
+            let (texts, doomed) = self.spelled(cache, rest.keys.by_ref().take(BATCH));
+            if texts.is_empty() && rest.keys.len() == 0 {
+                return Ok((evicted, lost));
             }
             let remote: Vec<Vec<u8>> = texts.iter().flat_map(|text| self.place.keys_to_evict(text)).collect();
             let body = self.body(&texts);
             let tail = self.fleet.tail(&body);
             let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
-            let sent = self.fleet.invalidate(Partition::Keys, body, doomed, |chain| async move {
-                driver.evict(remote, ended, planted, Bump { chain, tail }).await.map(|mark| (mark, ()))
+            let sent = self.fleet.invalidate(Partition::Keys, body, over, doomed, |chain| async move {
+                driver.evict(remote, ended, planted, Bump { chain, tail }).await
             });
-            if self.outcome(cache, sent.await)? == Evicted::Deferred {
+            let sent = sent.await;
+            lost |= matches!(sent, Ok((true, _)));
+            if self.outcome(cache, sent)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }
         }
@@ -101,7 +122,7 @@ where
         let body = Body::Clear(Arc::clone(&self.name));
         let tail = self.fleet.tail(&body);
         let (driver, name, tail) = (&self.fleet.driver, &*self.name, &tail);
-        let sent = self.fleet.invalidate(Partition::Meta, body, Vec::new(), |chain| async move {
+        let sent = self.fleet.invalidate(Partition::Meta, body, None, Vec::new(), |chain| async move {
             driver.clear(name, Bump { chain, tail }).await.map(|mark| (mark, ()))
         });
         self.outcome(cache, sent.await)
@@ -120,9 +141,12 @@ where
             cache.meter.count(Event::Unspellable);
             return Ok(Evicted::Acknowledged);
         };
+        // Until it is sent.
+        let mut rest = Rest { remote: self, keys: vec![key.clone()].into_iter(), over: intent };
         let start = cache.clock.now_precise();
         let loaded = Loaded { view: View::Value(value), start, said };
         let packed = self.reading().await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
+        rest.keys = Vec::new().into_iter();
         let Some((lives, Some(record))) = packed.map(|packed| (packed.lives(start), packed.record)) else {
             // What was there is gone all the same.
             return self.evict(cache, vec![key], intent).await;
@@ -134,7 +158,7 @@ where
         let doomed: Box<dyn Doomed> = Box::new(Entry { cache: Arc::clone(cache), key, removed: Removed::default() });
         let put = Put { record: &record, lives, ended: intent, settle: self.options.settle };
         let (driver, own, others, tail) = (&self.fleet.driver, &own, &others, &tail);
-        let sent = self.fleet.invalidate(Partition::Keys, body, vec![doomed], |chain| async move {
+        let sent = self.fleet.invalidate(Partition::Keys, body, intent, vec![doomed], |chain| async move {
             driver.put(own, others, put, Bump { chain, tail }).await
         });
         self.outcome(cache, sent.await)
@@ -185,5 +209,37 @@ where
     fn body(&self, texts: &[KeyText]) -> Body {
         let text = |text: &KeyText| Text { cache: Arc::clone(&self.name), key: Arc::from(text.as_str().as_bytes()) };
         Body::Keys(texts.iter().map(text).collect())
+    }
+}
+
+/// Keys whose eviction has not begun. Dropped with whoever wanted it, or because what went before failed, it is queued, and so is the
+/// end of an intent.
+struct Rest<'r, K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    remote: &'r Remote<K, V>,
+    keys: std::vec::IntoIter<Stored<K>>,
+    over: Option<Nonce>,
+}
+
+impl<K, V> Drop for Rest<'_, K, V>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        let Self { remote, keys, over } = self;
+        loop {
+            let texts: Vec<_> = keys.by_ref().take(BATCH).filter_map(|key| remote.spell(&key.key)).collect();
+            if !texts.is_empty() {
+                let body = remote.body(&texts);
+                remote.fleet.defer(&body);
+                over.iter().for_each(|intent| remote.fleet.abandon(*intent, &body));
+            } else if keys.len() == 0 {
+                return;
+            }
+        }
     }
 }

@@ -81,3 +81,11 @@ fn batches_are_of_a_thousand() {
     let sizes: Vec<usize> = owed.drain().iter().map(Body::weight).collect();
     assert_eq!(sizes, [1_000, 1_000, 500]);
 }
+
+#[test]
+fn a_batch_is_of_one_cache() {
+    let mut owed = Deferred::new(10);
+    owed.add(&Body::Keys([text("users", "a"), text("orders", "1"), text("users", "b")].into()));
+    assert_eq!(owed.drain(), [keys("orders", &["1"]), keys("users", &["a", "b"])]);
+    assert!(owed.is_empty());
+}

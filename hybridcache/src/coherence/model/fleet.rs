@@ -46,7 +46,7 @@ impl Fleet {
             replica: None,
             wires: Default::default(),
             node: Node::new(timing, 10, NOW),
-            table: Flights(Table::default()),
+            table: Flights { table: Table::default(), write: 0 },
             memory: None,
             flights: [None; 2],
             others: None,

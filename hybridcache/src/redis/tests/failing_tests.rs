@@ -26,7 +26,7 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     let server = RedisServer::start();
     let driver = connect_by_default(&server.url());
     let log = listen(&driver);
-    let before = block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
+    let (before, _) = block_on(driver.evict(&[KEY.to_vec()], None, None, bump(1))).unwrap();
     let (attempts, start) = (driver.health().attempts, Instant::now());
     server.kill();
     until("it is down", || log.lock().last() == Some(&Heard::Down) && !driver.health().connected);
@@ -239,7 +239,7 @@ fn closing_ends_every_connection_and_so_does_dropping() {
 fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
     let server = RedisServer::with(&["--key-load-delay 200", "--loading-process-events-interval-bytes 1024"]);
     let driver = connect(&server.url());
-    let saved = block_on(driver.evict(&[], None, None, bump(1))).unwrap();
+    let (saved, _) = block_on(driver.evict(&[], None, None, bump(1))).unwrap();
     block_on(driver.bump(Partition::Meta, bump(1))).unwrap();
     server.ask(&["DEBUG", "POPULATE", "5000"]);
     assert_eq!(server.ask(&["SAVE"]).text(), "OK");

@@ -142,19 +142,6 @@ fn what_hangs_is_given_up_in_time() {
 }
 
 #[test]
-fn a_policy_that_evicts_what_must_stay_is_warned_of() {
-    for (policy, harmful) in
-        [("volatile-ttl", true), ("allkeys-lru", true), ("volatile-lru", false), ("noeviction", false)]
-    {
-        let server = RedisServer::with(&["--maxmemory 100mb", &format!("--maxmemory-policy {policy}")]);
-        let harm = block_on(connect(&server.url()).harm_of_policy(SECOND));
-        assert_eq!(harm.is_some_and(|harm| harm.contains(policy)), harmful, "{policy}");
-        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
-        assert_eq!(block_on(connect(&server.url()).harm_of_policy(SECOND)), None);
-    }
-}
-
-#[test]
 fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
@@ -170,7 +157,7 @@ fn a_server_without_memory_serves_what_it_has_and_hears_evicts() {
         assert_eq!(refused(driver.get_or_lease(b"{hc:app:0}absent", &lease(3), SECOND, true).await), "OOM");
         assert_eq!(refused(driver.fill(KEY, &lease(5), &value(5, b"v"), MINUTE, b"").await), "OOM");
         assert!(driver.fence().await.is_ok());
-        assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(2)).await.unwrap().number, 2);
+        assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(2)).await.unwrap().0.number, 2);
         assert_eq!(driver.bump(Partition::Keys, bump(3)).await.unwrap().number, 3);
         // Writers keep their intents, and their number.
         let key = [KEY.to_vec()];

@@ -1,0 +1,69 @@
+//! A key settles after an evict: replicas of the source are to catch up before anybody keeps what they say.
+
+use std::time::Duration;
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Evicted, Tier};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, Runs, until};
+
+use crate::{load, node, numbers};
+
+fn settling(node: &CacheManager, lag: Duration) -> Cache<u64, u64> {
+    Cache::builder("settling").ttl(MINUTE).settle(lag).hybrid(MsgPack).manager(node).build().unwrap()
+}
+
+#[tokio::test]
+async fn for_a_settling_time_after_an_evict_nothing_is_filled() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = settling(&node, Duration::from_millis(300));
+    let runs = Runs::default();
+    cache.evict(&7).await.unwrap();
+    load(&cache, 7, &runs).await;
+    assert_eq!(cache.stats().remote.fills, 0);
+    until("the replicas have caught up", || {
+        cache.blocking().refresh(&7, || runs.run());
+        cache.stats().remote.fills > 0
+    })
+    .await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_loaded_while_a_key_settles_is_kept_nowhere() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = settling(&node, MINUTE);
+    let runs = Runs::default();
+    until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    cache.evict(&7).await.unwrap();
+    for run in 1..=3 {
+        assert_eq!(load(&cache, 7, &runs).await, (run, Tier::Source), "the replica may be behind the evict still");
+    }
+    assert_eq!((cache.len(), cache.stats().remote.unfilled), (0, 3));
+    node.shutdown().await;
+}
+
+/// The server is killed, so that it cannot execute the evict when it goes on: what it gets is what was queued.
+#[tokio::test]
+async fn a_key_whose_evict_was_queued_settles_from_when_it_is_sent() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let (cache, other) = (settling(&node, MINUTE), numbers(&node));
+    server.kill();
+    until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
+    assert_eq!(cache.evict(&7).await, Ok(Evicted::Deferred));
+    assert_eq!(other.evict(&7).await, Ok(Evicted::Deferred));
+    server.restart();
+    until("both are sent", || !node.remote_health().unwrap().deferred).await;
+    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    assert!((50_000..=60_000).contains(&left), "{left}");
+    let runs = Runs::default();
+    assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Source));
+    assert_eq!(cache.stats().remote.fills, 0);
+    // Of another cache, whose keys do not settle.
+    assert_eq!(load(&other, 7, &runs).await.1, Tier::Source);
+    assert_eq!(other.stats().remote.fills, 1);
+    node.shutdown().await;
+}

@@ -1,0 +1,128 @@
+//! What is written to the log of what would else go unnoticed.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use hybridcache::Cache;
+use hybridcache::codec::MsgPack;
+use hybridcache_tests::MINUTE;
+use hybridcache_tests::redis_server::RedisServer;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::node;
+
+/// Keeps warnings and errors of all tests of this program, as texts: the servers in them tell which are whose.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Kept {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(tracing::level_filters::LevelFilter::WARN)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text(event.metadata().level().to_string());
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+/// What is said from here on. The connections have a thread of their own, so that only a subscriber of all threads hears of them.
+fn kept() -> &'static Kept {
+    static KEPT: OnceLock<Kept> = OnceLock::new();
+    KEPT.get_or_init(|| {
+        let kept = Kept::default();
+        tracing::subscriber::set_global_default(kept.clone()).unwrap();
+        kept
+    })
+}
+
+impl Kept {
+    /// What was said of something, once.
+    fn of(&self, what: &str) -> Vec<String> {
+        self.0.lock().unwrap().extract_if(.., |text| text.contains(what)).collect()
+    }
+}
+
+/// What is said of a server when a manager is built on it.
+async fn said_of(server: &RedisServer) -> Vec<String> {
+    let kept = kept();
+    node(server).await.shutdown().await;
+    kept.of(&format!("127.0.0.1:{}", server.port()))
+}
+
+#[tokio::test]
+async fn a_policy_that_evicts_what_must_stay_is_a_warning_when_the_manager_is_built() {
+    for (policy, why) in [
+        ("volatile-ttl", Some("the leases of loads under way")),
+        ("allkeys-lru", Some("the numbers of the bus")),
+        ("allkeys-lfu", Some("the numbers of the bus")),
+        ("allkeys-random", Some("the numbers of the bus")),
+        ("volatile-lru", None),
+        ("volatile-lfu", None),
+        ("volatile-random", None),
+        ("noeviction", None),
+    ] {
+        let server = RedisServer::with(&["--maxmemory 100mb", &format!("--maxmemory-policy {policy}")]);
+        let said = said_of(&server).await;
+        match why {
+            Some(why) => {
+                let [said] = &said[..] else { panic!("{policy}: {said:?}") };
+                assert!(said.starts_with("WARN") && said.contains(policy) && said.contains(why), "{said}");
+            }
+            None => assert!(said.is_empty(), "{policy}: {said:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_never_used_is_no_warning() {
+    let server = RedisServer::with(&["--maxmemory 0", "--maxmemory-policy volatile-ttl"]);
+    assert!(said_of(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_guard_that_did_not_stand_until_its_write_was_over_is_a_warning() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("guarded_rows").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let said = kept();
+    cache.guarded_write([&7, &8], || async {}).await.unwrap();
+    cache.guarded_write([&7], || async { drop(cache.guarded_write([&7, &8], || async {}).await) }).await.unwrap();
+    assert!(said.of("guarded_rows").is_empty());
+    for gone in ["{hc:test:0}guarded_rows:v1:8", "{hc:test:0}w"] {
+        // What a server does that is full and makes room.
+        let evicted = || async { server.ask(&["UNLINK", gone]).text() };
+        assert_eq!(cache.guarded_write([&7, &8], evicted).await.unwrap(), "1");
+        let said = said.of("guarded_rows");
+        assert!(matches!(&said[..], [said] if said.contains("did not stand")), "{gone}: {said:?}");
+    }
+    node.shutdown().await;
+}
