@@ -8,10 +8,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+#[cfg(feature = "redis")]
+use super::UNUSUAL;
 use super::context::Said;
 use super::read::{Miss, Want};
 use super::registry::{Erased, Going};
-use super::{EXPIRES, Inner, RECORDS, UNUSUAL};
+use super::{EXPIRES, Inner, RECORDS};
 use crate::entry::{Entry, Kept, View};
 use crate::key::{Key, Stored};
 use crate::memory::{Expiry, Removed};

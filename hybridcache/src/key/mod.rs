@@ -175,7 +175,7 @@ mod tests {
     fn agrees<Q: Key>(borrowed: Q) {
         let hasher = DefaultHashBuilder::default();
         let owned = borrowed.to_owned_key();
-        assert_eq!(hasher.hash_one(&borrowed), hasher.hash_one(&owned), "the two forms hash alike");
+        assert_eq!(hasher.hash_one(borrowed), hasher.hash_one(&owned), "the two forms hash alike");
         assert!(borrowed.matches(&owned));
     }
 
