@@ -538,10 +538,10 @@ where
     /// What a result weighs; `None` if memory does not take it.
     #[inline]
     pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
-        let weight = match view {
-            View::Value(value) => self.rules.weigh(key, value)?,
-            View::Nothing | View::Failed => 1,
+        let (View::Value(value), Some(weigher)) = (view, &self.rules.weigher) else {
+            return Some(1);
         };
+        let weight = self.rules.weigh(weigher, key, value)?;
         if !self.memory.admits(weight) {
             self.meter.count(Event::Rejected);
             tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");

@@ -37,11 +37,7 @@ impl<K, V> Rules<K, V> {
 
     /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never
     /// gives up what weighs nothing.
-    #[inline]
-    pub(crate) fn weigh(&self, key: &K, value: &V) -> Option<u64> {
-        let Some(weigher) = &self.weigher else {
-            return Some(1);
-        };
+    pub(crate) fn weigh(&self, weigher: &Weigher<K, V>, key: &K, value: &V) -> Option<u64> {
         let weight = rt::guarded("weigher", || weigher(key, value));
         if weight.is_none() {
             self.meter.count(Event::Rejected);

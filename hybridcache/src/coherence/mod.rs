@@ -249,9 +249,17 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     /// `key` was evicted, in this period.
+    #[inline]
     pub(crate) fn evict(&mut self, key: &Stored<K>, period: u64) {
-        self.detach(key);
         self.note_write(key.hash, period);
+        if !self.is_idle() {
+            self.disturb(key);
+        }
+    }
+
+    /// Takes the right to fill from the flight of `key`, and the first place from its writers, after a write was noted.
+    fn disturb(&mut self, key: &Stored<K>) {
+        self.detach(key);
         if let Some(writers) = self.writers.get_mut(key) {
             writers.newest = self.writes;
         }
