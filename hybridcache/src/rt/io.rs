@@ -119,8 +119,8 @@ impl Alarm {
 const LINGERS: Duration = Duration::from_micros(100);
 /// A thread that wakes faster than this does not have to be kept awake.
 const WAKES_FAST: Duration = Duration::from_micros(15);
-/// Another thread had the processor for so long: it is wanted elsewhere.
-const WANTED: Duration = Duration::from_micros(10);
+/// By so much it is corrected, each time, how long a wake is thought to take.
+const STEP: Duration = Duration::from_micros(1);
 /// Where it never pays off it is tried once in so many times, as a power of two.
 const SELDOM: u8 = 8;
 /// Once in so many times it is not tried where it always pays off, so that it stays known how long a wake takes.
@@ -132,12 +132,12 @@ const PASSED: u16 = 64;
 /// A wake takes a few microseconds where processors are busy, and ten times as long where they sleep. There the thread stays awake
 /// for up to three times as long, which is what a server on the same machine takes to wake and to answer, and a caller to wake and to ask
 /// again. It is tried as often as it pays off: nearly always, or once in 256 times with a server further away. It is never tried with
-/// one processor, and it ends when another thread wants the one it is on.
+/// one processor, where what it waits for could not happen.
 #[derive(Debug, Default)]
 pub(crate) struct Lingering {
     /// Since when it lasts.
     since: Option<Instant>,
-    /// How long a wake of this thread takes, on the mean of the last times.
+    /// How long a wake of this thread takes, about.
     wake: Duration,
     /// It is tried once in so many times, as a power of two.
     seldom: u8,
@@ -157,7 +157,8 @@ impl Lingering {
 
     /// The thread was woken, and that took so long.
     pub(crate) fn woken(&mut self, took: Duration) {
-        self.wake = (7 * self.wake + took.min(LINGERS)) / 8;
+        // Towards the median, and not the mean: now and then a thread waits for its processor much longer than for its wake.
+        self.wake = if took > self.wake { self.wake + STEP } else { self.wake.saturating_sub(STEP) };
     }
 
     /// Whether to stay awake, now that there is nothing to do. Then the task is polled again when the sockets have been looked at.
@@ -169,16 +170,11 @@ impl Lingering {
                 }
                 self.since = Some(Instant::now());
             }
-            Some(since) => {
-                let now = Instant::now();
-                // What it waits for may be done by a thread that has to wait for this processor. Not before the sockets were looked at:
-                // what others may have been told of one, such as that the server is gone, is true of all.
-                std::thread::yield_now();
-                if now - since > LINGERS.min(3 * self.wake) || now.elapsed() > WANTED {
-                    self.missed();
-                    return false;
-                }
+            Some(since) if since.elapsed() > LINGERS.min(3 * self.wake) => {
+                self.missed();
+                return false;
             }
+            Some(_) => {}
         }
         // Woken by itself the task would run again at once: this has the thread look at its sockets in between.
         let _ = pin!(tokio::task::yield_now()).poll(cx);
