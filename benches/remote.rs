@@ -19,6 +19,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// What one side of a pair does: so many operations, by so many tasks; how long that took.
 type Side<'s> = Box<dyn FnMut(u64) -> Duration + 's>;
 
+/// Nanoseconds of CPU time that an operation takes of this process, all of its threads together; the server's are not in it.
+#[derive(Clone, Copy, Default)]
+struct Cpu {
+    ours: f64,
+    theirs: f64,
+}
+
+fn cpu_time() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
+}
+
 /// Each task has its own, so that no two ask for the same one at the same time: then one would wait for the other, and only one of
 /// them ask the server. And at least two, so that what it asked for last is not in memory.
 const KEYS: u64 = 2_048;
@@ -84,7 +96,11 @@ fn main() {
     if "hit in memory, `bounded`".contains(&only) {
         rows.push(hit_in_memory(&runtime, &server, effort.rounds));
     }
-    print!("{}", table(&rows));
+    print!("{}", table(&rows.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>()));
+    println!("\n| CPU time of this process | ours, ns | theirs, ns | ratio |\n|---|--:|--:|--:|");
+    for (row, Cpu { ours, theirs }) in &rows {
+        println!("| {} | {ours:.0} | {theirs:.0} | **{:.2}** |", row.name, ours / theirs);
+    }
     if "evict".contains(&only) {
         invisible(&runtime, &server, if quick { 5 } else { 15 });
     }
@@ -100,7 +116,7 @@ fn hits_in_redis(
     tasks: u64,
     hybrid: bool,
     effort: Effort,
-) -> [Measured; 2] {
+) -> [(Measured, Cpu); 2] {
     let function = move |key| async move {
         let found = match (bytes, hybrid) {
             (100, false) => redis_100(key).await,
@@ -214,28 +230,34 @@ fn compare(
     ours: &mut Side<'_>,
     theirs: &mut Side<'_>,
     Effort { rounds, half }: Effort,
-) -> Measured {
+) -> (Measured, Cpu) {
     // The same number for both: of a few, the beginning and the end of the tasks would be a greater part.
     ours(2_048);
     theirs(2_048);
     let n = ((4_096.0 * half.as_secs_f64() / theirs(4_096).as_secs_f64()) as u64).max(4_096);
-    let each = |side: &mut Side<'_>| side(n).as_secs_f64() * 1e9 / n as f64;
+    let mut cpu = Cpu::default();
+    let each = |side: &mut Side<'_>, cpu: &mut f64| {
+        let before = cpu_time();
+        let took = side(n).as_secs_f64() * 1e9 / n as f64;
+        *cpu += (cpu_time() - before) / (n * rounds as u64) as f64;
+        took
+    };
     let pairs = (0..rounds)
         .map(|round| {
             if round % 2 == 0 {
-                let ours = each(ours);
-                (ours, each(theirs))
+                let ours = each(ours, &mut cpu.ours);
+                (ours, each(theirs, &mut cpu.theirs))
             } else {
-                let theirs = each(theirs);
-                (each(ours), theirs)
+                let theirs = each(theirs, &mut cpu.theirs);
+                (each(ours, &mut cpu.ours), theirs)
             }
         })
         .collect();
-    Measured { name, bar, pairs }
+    (Measured { name, bar, pairs }, cpu)
 }
 
 /// A hit in the memory of a `bounded` cache, beside a bare lookup.
-fn hit_in_memory(runtime: &Runtime, server: &RedisServer, rounds: usize) -> Measured {
+fn hit_in_memory(runtime: &Runtime, server: &RedisServer, rounds: usize) -> (Measured, Cpu) {
     let node = runtime.block_on(CacheManager::builder().namespace("bench").redis(server.url()).build()).unwrap();
     let cache: Cache<u64, Arc<str>> =
         Cache::builder("memory").ttl(HOUR).capacity(8_192).hybrid(MsgPack).manager(&node).build().unwrap();

@@ -18,11 +18,11 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::link::Link;
 use crate::driver::Fault;
-use crate::rt::io::{self, Alarm, oneshot};
+use crate::rt::io::{self, Alarm, Lingering, oneshot};
 
-/// The part of what may be under way that is sent as one, about. More would save nothing, and keep the first waiting for the answer to
-/// the last.
-const TOGETHER: usize = 8;
+/// The part of what may be under way that is sent as one, about. More would keep the first waiting for the answer to the last; less
+/// would wake callers, and be woken by them, more often.
+const TOGETHER: usize = 4;
 
 /// A deadline that is never reached, and that timers can express.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -78,6 +78,8 @@ pub(super) struct Outbox(Arc<Mutex<Waiting>>);
 struct Waiting {
     left: Left,
     courier: Option<Waker>,
+    /// When it was woken.
+    woken: Option<Instant>,
     closed: bool,
 }
 
@@ -116,6 +118,7 @@ impl Outbox {
             under_way: VecDeque::new(),
             commands: 0,
             alarm: Alarm::default(),
+            lingering: <[Lingering; 2]>::default(),
         };
         io::detach(courier);
         Self(waiting)
@@ -137,7 +140,11 @@ impl Outbox {
             }
         };
         requests.push((spelled, caller));
-        waiting.courier.take()
+        let courier = waiting.courier.take();
+        if courier.is_some() {
+            waiting.woken = Some(Instant::now());
+        }
+        courier
     }
 }
 
@@ -171,6 +178,8 @@ struct Courier {
     commands: usize,
     /// Goes off at the first deadline there is, or earlier.
     alarm: Alarm,
+    /// While nothing is under way, and while something is.
+    lingering: [Lingering; 2],
 }
 
 /// What was sent as one.
@@ -186,20 +195,31 @@ impl Future for Courier {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // Whether the callers have been left the waker: the next one wakes the thread, which is what lingering saves.
+        let mut sleeps = false;
         loop {
-            this.receive(cx);
-            let (closed, nothing) = this.take(cx);
+            let answered = this.receive(cx);
+            let (closed, nothing) = this.take(sleeps.then_some(&*cx));
             let sent = this.send(cx);
-            let mut idle = nothing && !sent;
+            let mut idle = !answered && nothing && !sent;
             while this.alarm.poll(cx).is_ready() {
                 this.expire(Instant::now());
                 // What it made room for is sent now.
                 idle = false;
             }
-            if idle {
-                let done = closed && this.held.is_empty() && this.under_way.is_empty();
-                return if done { Poll::Ready(()) } else { Poll::Pending };
+            if !idle {
+                sleeps = false;
+                this.lingering.iter_mut().for_each(Lingering::found);
+                continue;
             }
+            if closed && this.held.is_empty() && this.under_way.is_empty() {
+                return Poll::Ready(());
+            }
+            let lingering = &mut this.lingering[usize::from(!this.under_way.is_empty())];
+            if sleeps || lingering.stay(cx) {
+                return Poll::Pending;
+            }
+            sleeps = true;
         }
     }
 }
@@ -216,29 +236,37 @@ impl Drop for Courier {
 }
 
 impl Courier {
-    /// Hands out what was answered.
-    fn receive(&mut self, cx: &mut Context<'_>) {
+    /// Hands out what was answered: whether there was anything.
+    fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
         while let Some(first) = self.under_way.front_mut()
             && let Poll::Ready(reply) = first.reply.as_mut().poll(cx)
             && let Some(batch) = self.under_way.pop_front()
         {
             self.commands -= batch.commands;
             self.hand_out(batch.waits, reply);
+            any = true;
         }
+        any
     }
 
-    /// Takes what was left: whether no more will be, and whether there was nothing.
-    fn take(&mut self, cx: &mut Context<'_>) -> (bool, bool) {
+    /// Takes what was left: whether no more will be, and whether there was nothing. Then who leaves the next wakes this task, if it
+    /// is to be woken.
+    fn take(&mut self, woken: Option<&Context<'_>>) -> (bool, bool) {
         let mut waiting = self.waiting.lock();
         std::mem::swap(&mut waiting.left, &mut self.taken);
         let (closed, nothing) = (waiting.closed, self.taken.requests.is_empty());
         if nothing {
-            waiting.courier = Some(cx.waker().clone());
+            waiting.courier = woken.map(|cx| cx.waker().clone());
         }
+        let woken = waiting.woken.take();
         drop(waiting);
         let mut bytes = &self.taken.bytes[..];
         let mut next = |length| bytes.split_off(..length).unwrap_or_default();
         let since = Instant::now();
+        if let Some(woken) = woken {
+            self.lingering.iter_mut().for_each(|lingering| lingering.woken(since - woken));
+        }
         for (spelled, caller) in self.taken.requests.drain(..) {
             let wait = Wait { since, until: since.checked_add(caller.limit).unwrap_or(since + FOR_EVER), caller };
             self.alarm.go_off_by(wait.until);

@@ -21,6 +21,9 @@ use crate::error::Error;
 /// `unix:///path/to/socket[?db=…&user=…&pass=…]`. Reserved characters in a user or password are percent-encoded.
 ///
 /// The server is Redis 7.0 or newer, or Valkey, as one master (with any number of replicas), and not a cluster.
+///
+/// Connections have a thread of the library's own. Where waking it takes 15 µs or more, and the server answers within 100 µs or so, it stays
+/// awake between calls that follow each other closely, and has a processor meanwhile; where there is only one it never does.
 #[derive(Clone)]
 pub struct RedisOptions {
     url: String,

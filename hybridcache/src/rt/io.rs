@@ -115,6 +115,100 @@ impl Alarm {
     }
 }
 
+/// The longest that a task keeps the thread of connections awake for what may come next.
+const LINGERS: Duration = Duration::from_micros(100);
+/// A thread that wakes faster than this does not have to be kept awake.
+const WAKES_FAST: Duration = Duration::from_micros(15);
+/// By so much it is corrected, each time, how long a wake is thought to take.
+const STEP: Duration = Duration::from_micros(1);
+/// Where it never pays off it is tried once in so many times, as a power of two.
+const SELDOM: u8 = 8;
+/// Once in so many times it is not tried where it always pays off, so that it stays known how long a wake takes.
+const PASSED: u16 = 64;
+
+/// Whether a task that has nothing to do keeps the thread of connections awake for a moment, because to wake it would take longer
+/// than what it waits for. For what runs on that thread.
+///
+/// A wake takes a few microseconds where processors are busy, and ten times as long where they sleep. There the thread stays awake
+/// for up to three times as long, which is what a server on the same machine takes to wake and to answer, and a caller to wake and to ask
+/// again. It is tried as often as it pays off: nearly always, or once in 256 times with a server further away. It is never tried with
+/// one processor, where what it waits for could not happen.
+#[derive(Debug, Default)]
+pub(crate) struct Lingering {
+    /// Since when it lasts.
+    since: Option<Instant>,
+    /// How long a wake of this thread takes, about.
+    wake: Duration,
+    /// It is tried once in so many times, as a power of two.
+    seldom: u8,
+    /// So many more times it is not.
+    passes: u16,
+    /// How often it was tried.
+    tried: u16,
+}
+
+impl Lingering {
+    /// There is something to do.
+    pub(crate) fn found(&mut self) {
+        if self.since.take().is_some() {
+            self.seldom = self.seldom.saturating_sub(1);
+        }
+    }
+
+    /// The thread was woken, and that took so long.
+    pub(crate) fn woken(&mut self, took: Duration) {
+        // Towards the median, and not the mean: now and then a thread waits for its processor much longer than for its wake.
+        self.wake = if took > self.wake { self.wake + STEP } else { self.wake.saturating_sub(STEP) };
+    }
+
+    /// Whether to stay awake, now that there is nothing to do. Then the task is polled again when the sockets have been looked at.
+    pub(crate) fn stay(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.since {
+            None => {
+                if !(several_processors() && self.tries()) {
+                    return false;
+                }
+                self.since = Some(Instant::now());
+            }
+            Some(since) if since.elapsed() > LINGERS.min(3 * self.wake) => {
+                self.missed();
+                return false;
+            }
+            Some(_) => {}
+        }
+        // Woken by itself the task would run again at once: this has the thread look at its sockets in between.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
+        true
+    }
+
+    /// Whether it is tried this time.
+    fn tries(&mut self) -> bool {
+        if self.wake < WAKES_FAST {
+            return false;
+        }
+        if self.passes > 0 {
+            self.passes -= 1;
+            return false;
+        }
+        self.tried = (self.tried + 1) % PASSED;
+        self.passes = u16::from(self.tried == 0);
+        true
+    }
+
+    /// It did not pay off.
+    fn missed(&mut self) {
+        self.since = None;
+        // Two steps for one back: it has to pay off two times in three.
+        self.seldom = (self.seldom + 2).min(SELDOM);
+        self.passes = (1 << self.seldom) - 1;
+    }
+}
+
+fn several_processors() -> bool {
+    static SEVERAL: OnceLock<bool> = OnceLock::new();
+    *SEVERAL.get_or_init(|| std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1))
+}
+
 /// Tasks on the thread of connections that end with whoever keeps them.
 #[derive(Debug)]
 pub(crate) struct Crew(Mutex<Option<JoinSet<()>>>);
@@ -158,5 +252,41 @@ impl Signal {
 
     pub(crate) async fn notified(&self) {
         self.0.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of so many times, how often it is tried; and whether it pays off then.
+    fn tried(lingering: &mut Lingering, times: u32, pays: bool) -> u32 {
+        (0..times).map(|_| u32::from(lingering.tries() && once(lingering, pays))).sum()
+    }
+
+    fn once(lingering: &mut Lingering, pays: bool) -> bool {
+        lingering.since = Some(Instant::now());
+        if pays {
+            lingering.found()
+        } else {
+            lingering.missed()
+        }
+        true
+    }
+
+    #[test]
+    fn lingering_is_tried_where_a_wake_is_slow_and_it_pays_off() {
+        let mut lingering = Lingering::default();
+        assert_eq!(tried(&mut lingering, 100, true), 0, "nothing is known of wakes");
+        (0..100).for_each(|_| lingering.woken(Duration::from_micros(5)));
+        assert_eq!(tried(&mut lingering, 100, true), 0, "they are fast");
+        (0..100).for_each(|_| lingering.woken(Duration::from_micros(40)));
+        assert_eq!(tried(&mut lingering, 6_500, true), 6_400, "all but one in 65, which shows how long a wake takes");
+        let in_vain = tried(&mut lingering, 25_600, false);
+        assert!((90..110).contains(&in_vain), "{in_vain} of 25,600 that are all in vain");
+        tried(&mut lingering, 1_000, true);
+        assert!(tried(&mut lingering, 650, true) > 600, "it pays off again");
+        (0..100).for_each(|_| lingering.woken(Duration::ZERO));
+        assert_eq!(tried(&mut lingering, 100, true), 0, "they are fast again");
     }
 }
