@@ -28,8 +28,11 @@ pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync
 /// The most locks that writes of one cache share.
 pub(crate) const STRIPES: usize = 64;
 
+/// With fewer shards there are more stripes than shards.
+const FEW_SHARDS: usize = 8;
+
 /// Under which of so many locks the writes of a key with this hash are made: one for each shard of the store, or for some. What
-/// leaves for an entry was in its shard, and hence is of its stripe.
+/// leaves for an entry was in its shard, and hence is of its stripe; but not in a small cache, whose shards have several each.
 #[inline]
 pub(crate) fn stripe_of(hash: u64, stripes: usize) -> usize {
     store::shard_of(hash, stripes)
@@ -61,7 +64,8 @@ where
             Bound::Weight { max_entry, .. } => max_entry,
         };
         let store = Store::new(policy, bound);
-        let stripes = store.shards().min(STRIPES);
+        // A small cache has few shards, and no fewer callers for that: their flights do not have to meet.
+        let stripes = if store.shards() < FEW_SHARDS { STRIPES } else { store.shards().min(STRIPES) };
         Self { store, listener, max_entry_weight, stripes, meter }
     }
 
@@ -120,7 +124,7 @@ where
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
         for Left { filed, .. } in removed.first.iter().chain(&removed.rest) {
-            // All of them are, as long as a store gives up what is in the shard that it needs room in.
+            // All of them are, but for those of a small cache: those give their places back when they are released.
             if stripe_of(filed.key.hash, self.stripes) == stripe {
                 give_back(filed, wheel);
             }
