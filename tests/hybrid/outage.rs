@@ -136,9 +136,18 @@ async fn eventual_memory_answers_through_an_outage() {
         assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let (first, tier) = load(&cache, 8, &runs).await;
+    let (mut first, tier) = load(&cache, 8, &runs).await;
     assert_eq!(tier, Tier::Source, "nobody had it");
-    assert_eq!(load(&cache, 8, &runs).await, (first, Tier::Memory), "what is new is kept for a moment");
+    // Kept for a moment: a machine that is held up for longer than that between two calls loads it again.
+    for held_up in 0.. {
+        let (value, tier) = load(&cache, 8, &runs).await;
+        if tier == Tier::Memory {
+            assert_eq!(value, first);
+            break;
+        }
+        assert!(held_up < 20, "what is new is not kept");
+        first = value;
+    }
     node.shutdown().await;
 }
 
