@@ -6,6 +6,7 @@ mod context;
 mod fetch;
 mod flight;
 mod inner;
+mod keep;
 pub(crate) mod read;
 mod record;
 mod refresh;

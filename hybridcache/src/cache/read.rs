@@ -7,16 +7,17 @@ use std::sync::Arc;
 use tracing::{Instrument as _, Span};
 
 use super::Inner;
-use super::context::{LoadContext, Said};
+use super::context::LoadContext;
 use super::fetch::Tier;
-use super::flight::{Called, Entry as Entered, Leader, Led, Locked, Waiting, led};
-use crate::entry::{Entry, Kept, Movement, Side, Terms, View};
+use super::flight::{Called, Entry as Entered, Leader, Led, Waiting, led};
+#[cfg(feature = "redis")]
+use crate::entry::Movement;
+use crate::entry::{Entry, Kept, Side, View};
 use crate::key::Stored;
 use crate::memory::{Removed, Wheel};
 use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
-use crate::time::NEVER;
 
 /// How a call was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -424,33 +425,6 @@ where
         R::join(parts).expect("what was taken apart fits together")
     }
 
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
-    /// lock, with its wheel.
-    #[inline]
-    pub(crate) fn replace(
-        &self,
-        key: Stored<K>,
-        entry: Option<Entry<V>>,
-        wheel: &mut Wheel,
-        removed: &mut Removed<K, V>,
-    ) {
-        match entry {
-            Some(entry) => self.memory.insert(key, entry, wheel, removed),
-            None => self.memory.displace(&key, wheel, removed),
-        }
-    }
-
-    /// Where no lock is held.
-    pub(crate) fn release(&self, removed: Removed<K, V>) {
-        self.release_at(removed, || self.now());
-    }
-
-    /// [`release`](Self::release) of what was replaced at a time that is known.
-    pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
-        let forget = |hash, place| self.flights.lock(hash).wheel.forget(place);
-        self.memory.release(removed, || (self.generation(), now()), forget);
-    }
-
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
     /// unless something of its stripe was written meanwhile.
     async fn load_alongside<R, F, Fut>(
@@ -479,74 +453,5 @@ where
             self.fill_unless_written(key, entry, ticket, generation);
         }
         Answered::here(R::join(parts).expect("what was taken apart fits together"), Outcome::Loaded)
-    }
-
-    /// Keeps the entry of a fresh load, or that it has none, unless its stripe was written, or the cache cleared, since
-    /// `ticket` and `generation` were read.
-    pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Option<Entry<V>>, ticket: u64, generation: u32) {
-        let mut removed = Removed::default();
-        let mut stripe = self.flights.lock(key.hash);
-        let Locked { table, wheel } = &mut *stripe;
-        if !table.written_since(&key, ticket) && generation == self.generation() {
-            // A flight that is under way may have read the same or less: it keeps its result to itself.
-            table.retire(&key);
-            self.replace(key, entry, wheel, &mut removed);
-        }
-        drop(stripe);
-        self.release(removed);
-    }
-
-    /// On which terms a result is to be kept, if it is.
-    #[inline]
-    pub(crate) fn terms(&self, key: &K, view: View<'_, V>, start: u64, generation: u32, said: Said) -> Option<Terms> {
-        let (deadline, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
-        self.terms_until(key, view, deadline, moving, generation, said)
-    }
-
-    /// [`terms`](Self::terms), where it is known already how long.
-    #[inline]
-    pub(crate) fn terms_until(
-        &self,
-        key: &K,
-        view: View<'_, V>,
-        deadline: u64,
-        moving: Option<Movement>,
-        generation: u32,
-        said: Said,
-    ) -> Option<Terms> {
-        if !self.wants(view, said) {
-            return None;
-        }
-        let weight = self.weight(key, view)?;
-        if deadline != NEVER || moving.is_some() {
-            self.expect_expiry();
-        }
-        Some(Terms { deadline, moving: moving.map(Box::new), generation, weight })
-    }
-
-    /// Whether a result is to be kept.
-    #[inline]
-    pub(crate) fn wants(&self, view: View<'_, V>, said: Said) -> bool {
-        let wanted = match view {
-            View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
-            View::Nothing => self.rules.cache_none,
-            View::Failed => self.rules.cache_err,
-        };
-        wanted && !said.do_not_keep
-    }
-
-    /// What a result weighs; `None` if memory does not take it.
-    #[inline]
-    pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
-        let (View::Value(value), Some(weigher)) = (view, &self.rules.weigher) else {
-            return Some(1);
-        };
-        let weight = self.rules.weigh(weigher, key, value)?;
-        if !self.memory.admits(weight) {
-            self.meter.count(Event::Rejected);
-            tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
-            return None;
-        }
-        Some(weight as u32)
     }
 }
