@@ -27,6 +27,8 @@
 //! belongs to another key (a long key travels as a hash) and one that is damaged are both found out. A script may
 //! write the bytes before 40 without computing it anew.
 
+use std::time::Duration;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::nonce::Nonce;
@@ -48,6 +50,11 @@ const HEADER: usize = 72;
 pub(crate) const INTENT_HEAD: [u8; 4] = [MAGIC[0], MAGIC[1], FORMAT, INTENT];
 /// What an entry of an intent is that no writer made: replicas are to catch up, so loads may not fill, but puts may.
 pub(crate) const SETTLING: Nonce = 0;
+
+/// The entry that an eviction plants for a key that is to settle for so long, if it is.
+pub(crate) fn settling(settle: Duration) -> Option<(Nonce, Duration)> {
+    (!settle.is_zero()).then_some((SETTLING, settle))
+}
 
 /// What a writer is in an intent: its nonce, and when it ends.
 const WRITER: usize = 24;

@@ -14,11 +14,11 @@ use crate::coherence::waits::Waits;
 use crate::coherence::{Entered, FlightId, Start, Succession, Table};
 use crate::entry::Kept;
 use crate::key::Stored;
-use crate::memory::{STRIPES, Wheel, stripe_of};
+use crate::memory::{STRIPES, Wheel, part_of};
 use crate::rt::Within;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, thread_local};
 
-/// The flights of one cache, in stripes with a lock each: those of the memory tier ([`stripe_of`]).
+/// The flights of one cache, in stripes with a lock each: those of the memory tier ([`Memory::stripes`](crate::memory::Memory::stripes)).
 pub(crate) struct Flights<K, V> {
     stripes: Box<[Stripe<K, V>]>,
     /// How many tickets were drawn: each begins a period, and a write is told by its period whether it came before a
@@ -130,7 +130,7 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
 
 impl<K: Eq + Hash, V> Flights<K, V> {
     pub(crate) fn lock(&self, hash: u64) -> MutexGuard<'_, Locked<K, V>> {
-        self.stripes[stripe_of(hash, self.stripes.len())].0.lock()
+        self.stripes[part_of(hash, self.stripes.len())].0.lock()
     }
 
     pub(crate) fn each(&self) -> impl Iterator<Item = &Mutex<Locked<K, V>>> {

@@ -308,11 +308,7 @@ where
     }
 
     fn version_elsewhere(&self) -> Option<u32> {
-        #[cfg(feature = "redis")]
-        if self.remote.is_some() {
-            return Some(self.version);
-        }
-        None
+        self.is_elsewhere().then_some(self.version)
     }
 
     fn evict_any(&self, key: &dyn Any) -> bool {
@@ -339,17 +335,12 @@ where
     }
 
     fn clearing(&self) -> Option<Going> {
-        #[cfg(feature = "redis")]
-        if self.remote.is_some()
-            && let Some(me) = self.me.upgrade()
-        {
-            return Some(Box::pin(async move {
-                if let Err(error) = me.clear_elsewhere().await {
-                    tracing::error!(%error, "a clear was not acknowledged");
-                }
-            }));
-        }
-        None
+        let me = self.is_elsewhere().then(|| self.me.upgrade())??;
+        Some(Box::pin(async move {
+            if let Err(error) = me.clear_elsewhere().await {
+                tracing::error!(%error, "a clear was not acknowledged");
+            }
+        }))
     }
 
     fn clear_later(&self) {

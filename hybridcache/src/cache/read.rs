@@ -116,11 +116,10 @@ where
     {
         let Self { inner, key, want } = self;
         match inner.turn(key, want, false, false, share) {
-            // Here and not a future further in: each is another place to be moved to.
+            // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let load = inner.begin_load();
-                let returned = Led::new(Some(leader.id), body).instrument(inner.load_span()).await;
-                inner.conclude(leader, load, returned, want, share, context)
+                let loaded = inner.run(Some(leader.id), body, R::failed).await;
+                inner.conclude(leader, loaded, want, share, context)
             }
             turn => inner.go_on(turn, want, false, share, context, body).await,
         }
@@ -139,7 +138,8 @@ where
             Turn::Lead(leader) if !inner.is_elsewhere() => {
                 let load = inner.begin_load();
                 let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
-                inner.conclude(leader, load, returned, want, share, context)
+                inner.end_load(load, returned.failed());
+                inner.conclude(leader, (load.start, returned), want, share, context)
             }
             turn => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
         }
@@ -306,9 +306,8 @@ where
             // itself.
             return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
-        let load = self.begin_load();
-        let returned = Led::new(Some(leader.id), body).instrument(self.load_span()).await;
-        self.conclude(leader, load, returned, want, share, context)
+        let loaded = self.run(Some(leader.id), body, R::failed).await;
+        self.conclude(leader, loaded, want, share, context)
     }
 
     /// Ends a flight in memory alone with what its body returned.
@@ -316,17 +315,12 @@ where
     fn conclude<R: Returned<V>>(
         &self,
         leader: Leader<'_, K, V>,
-        load: Load,
-        returned: R,
+        loaded: (u64, R),
         want: Want,
         share: Share<R::Error>,
         context: Option<&LoadContext>,
     ) -> Answered<R> {
-        self.end_load(load, returned.failed());
-        Answered::here(
-            self.settle(leader, (load.start, returned), want, share, context, Keep::ByRules),
-            Outcome::Loaded,
-        )
+        Answered::here(self.settle(leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
     }
 
     /// Runs the body without the right to keep its result.

@@ -63,19 +63,13 @@ where
 
     /// An eviction in the remote tier, if there is one, of what memory is rid of already.
     pub(crate) fn evicting(&self, key: &K) -> Option<Going> {
-        #[cfg(feature = "redis")]
-        if self.remote.is_some()
-            && let Some(me) = self.me.upgrade()
-        {
-            let key = self.stored(&key);
-            return Some(Box::pin(async move {
-                if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
-                    tracing::error!(%error, "an eviction was not acknowledged");
-                }
-            }));
-        }
-        let _ = key;
-        None
+        let me = self.is_elsewhere().then(|| self.me.upgrade())??;
+        let key = self.stored(&key);
+        Some(Box::pin(async move {
+            if let Err(error) = me.evict_elsewhere(|| vec![key]).await {
+                tracing::error!(%error, "an eviction was not acknowledged");
+            }
+        }))
     }
 
     /// Evicts in the remote tier, if there is one, in the background: whoever wanted it is gone.

@@ -11,7 +11,7 @@ use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition, Ticket};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
-use crate::record::SETTLING;
+use crate::record::settling;
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io::{self, Crew, Signal};
 
@@ -175,8 +175,8 @@ impl Fleet {
                 Some(remote) => {
                     // What is sent late makes no reader's replica catch up sooner: the key settles from here on. All are of one cache.
                     let settle = keys.first().map(|text| self.members.settle(&text.cache)).unwrap_or_default();
-                    let planted = (!settle.is_zero()).then_some((SETTLING, settle));
-                    (Partition::Keys, self.driver.evict(&remote, None, planted, bump).await.map(|(mark, _)| at(mark)))
+                    let evicted = self.driver.evict(&remote, None, settling(settle), bump).await;
+                    (Partition::Keys, evicted.map(|(mark, _)| at(mark)))
                 }
                 // The versions of a cache that is not here are not known: all of it is cleared.
                 None => {

@@ -21,6 +21,7 @@ use crate::time::NEVER;
 use filed::{Any, Closer, Expired, Filed, Live};
 pub use policy::Policy;
 use store::Store;
+pub(crate) use store::part_of;
 pub(crate) use wheel::{NOWHERE, Place, Wheel};
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
@@ -30,13 +31,6 @@ pub(crate) const STRIPES: usize = 64;
 
 /// With fewer shards there are more stripes than shards.
 const FEW_SHARDS: usize = 8;
-
-/// Under which of so many locks the writes of a key with this hash are made: one for each shard of the store, or for some. What
-/// leaves for an entry was in its shard, and hence is of its stripe; but not in a small cache, whose shards have several each.
-#[inline]
-pub(crate) fn stripe_of(hash: u64, stripes: usize) -> usize {
-    store::shard_of(hash, stripes)
-}
 
 /// How much a memory tier holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +63,9 @@ where
         Self { store, listener, max_entry_weight, stripes, meter }
     }
 
-    /// How many locks its writes share, a power of two: see [`stripe_of`].
+    /// How many locks its writes share, a power of two: one for each shard of the store, or for some. The stripe of a key is chosen as
+    /// its shard is ([`part_of`]), so what leaves for an entry is of its stripe; but not in a small cache, whose shards have
+    /// several stripes each.
     pub(crate) fn stripes(&self) -> usize {
         self.stripes
     }
@@ -78,11 +74,7 @@ where
     /// kept are not found. Clones the value under the shard's read lock and allocates nothing.
     #[inline]
     pub(crate) fn hit<Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
-        let any = Any { hash, key: *key };
-        match &self.store {
-            Store::Quick(quick) => quick.get(&Live::<_, true, S> { any, generation, now, site: PhantomData }),
-            Store::Ranked(ranked) => ranked.get(&Live::<_, true> { any, generation, now, site: PhantomData }),
-        }
+        self.store.hit::<_, S>(Any { hash, key: *key }, generation, now)
     }
 
     /// Like [`hit`](Self::hit), but a look only: renews nothing and makes nothing hotter.
@@ -119,13 +111,13 @@ where
     #[inline]
     pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
         let dies_at = entry.terms.dies_at();
-        let stripe = stripe_of(key.hash, self.stripes);
+        let stripe = part_of(key.hash, self.stripes);
         let place = if dies_at == NEVER { NOWHERE } else { wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
         for Left { filed, .. } in removed.first.iter().chain(&removed.rest) {
             // All of them are, but for those of a small cache: those give their places back when they are released.
-            if stripe_of(filed.key.hash, self.stripes) == stripe {
+            if part_of(filed.key.hash, self.stripes) == stripe {
                 give_back(filed, wheel);
             }
         }

@@ -1,14 +1,15 @@
 //! Where the entries are: in quick_cache for the default policy, in a store of our own for the others.
 
 use std::hash::Hash;
+use std::marker::PhantomData;
 
 use quick_cache::sync::Cache as Quick;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use super::filed::Filed;
+use super::filed::{Any, Filed, Live};
 use super::ranked::Ranked;
 use super::{Bound, Policy, Removed, Why};
-use crate::key::Prehashed;
+use crate::key::{Key, Prehashed};
 use crate::observe::RemovalReason;
 
 /// The most that `capacity` or `max_weight` count for: beyond, sums of weights could overflow.
@@ -70,7 +71,17 @@ impl<K: Eq, V: Clone> Store<K, V> {
         }
     }
 
-    /// A hit: clones the value under the shard's read lock, and allocates nothing.
+    /// A hit of what may be served: clones the value under the shard's read lock, and allocates nothing. For each `S` it is
+    /// compiled anew where the default store is asked.
+    #[inline]
+    pub(super) fn hit<Q: Key<Owned = K>, S>(&self, any: Any<Q>, generation: u32, now: u64) -> Option<Option<V>> {
+        match self {
+            Self::Quick(quick) => quick.get(&Live::<_, true, S> { any, generation, now, site: PhantomData }),
+            Self::Ranked(ranked) => ranked.get(&Live::<_, true> { any, generation, now, site: PhantomData }),
+        }
+    }
+
+    /// A hit of what the probe finds.
     #[inline]
     pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
         match self {
@@ -130,11 +141,11 @@ impl<K: Eq, V: Clone> Store<K, V> {
     }
 }
 
-/// In which of so many shards an entry is: quick_cache chooses alike, and so do the other stores. By bits that choose no
-/// place within a shard.
+/// In which of so many parts, a power of two, a key with this hash is: the shards of a store, or the stripes of locks over it.
+/// quick_cache chooses alike. By bits that choose no place within a shard.
 #[inline]
-pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
-    hash.rotate_right(usize::BITS / 2) as usize & (shards - 1)
+pub(crate) fn part_of(hash: u64, parts: usize) -> usize {
+    hash.rotate_right(usize::BITS / 2) as usize & (parts - 1)
 }
 
 #[derive(Clone)]

@@ -315,7 +315,7 @@ fn a_stripe_is_the_shards_of_one_lock() {
     for k in 0..10_000 {
         let hash = key(k).hash;
         let shard = quick.shard_index(&Any { hash, key: &k });
-        assert_eq!(shard % told_apart, stripe_of(hash, stripes) % told_apart);
+        assert_eq!(shard % told_apart, part_of(hash, stripes) % told_apart);
     }
 }
 

@@ -67,25 +67,23 @@ where
     #[inline(always)]
     pub fn __lookup<R: ReturnedTrait<V>, Q: Key<Owned = K>, S: Fn()>(self, key: Q, _site: S) -> Lookup<'c, K, V, R> {
         match self {
-            Self::Borrowed(cache) => {
-                let inner = &*cache.inner;
-                let hash = inner.hash(&key);
-                match inner.returned::<_, _, S>(hash, &key) {
-                    Some(returned) => Lookup::Hit(returned),
-                    None => Lookup::Miss(Self::Borrowed(cache).missed(hash, &key, Want::Fresh)),
-                }
-            }
-            Self::Owned(_) => self.lookup_elsewhere(key),
+            Self::Borrowed(cache) => Self::Borrowed(cache).look::<_, _, S>(key),
+            Self::Owned(cache) => Self::Owned(cache).look_out_of_line(key),
+        }
+    }
+
+    #[inline(always)]
+    fn look<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(self, key: Q) -> Lookup<'c, K, V, R> {
+        let hash = self.inner.hash(&key);
+        match self.inner.returned::<_, _, S>(hash, &key) {
+            Some(returned) => Lookup::Hit(returned),
+            None => Lookup::Miss(self.missed(hash, &key, Want::Fresh)),
         }
     }
 
     #[inline(never)]
-    fn lookup_elsewhere<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Lookup<'c, K, V, R> {
-        let hash = self.inner.hash(&key);
-        match self.inner.returned::<_, _, ()>(hash, &key) {
-            Some(returned) => Lookup::Hit(returned),
-            None => Lookup::Miss(self.missed(hash, &key, Want::Fresh)),
-        }
+    fn look_out_of_line<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Lookup<'c, K, V, R> {
+        self.look::<_, _, ()>(key)
     }
 
     /// The look of an annotated function with `refresh_ahead`.

@@ -22,7 +22,7 @@ use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::nonce::{Nonce, nonce};
 use crate::observe::Event;
-use crate::record::SETTLING;
+use crate::record::settling;
 
 /// How many keys one script removes at most, with their neighbouring versions.
 const BATCH: usize = 1_000;
@@ -39,12 +39,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
-        Ok(self.remove(cache, keys, intent, self.settling()).await?.0)
-    }
-
-    fn settling(&self) -> Option<(Nonce, Duration)> {
-        let settle = self.options.settle;
-        (!settle.is_zero()).then_some((SETTLING, settle))
+        Ok(self.remove(cache, keys, intent, settling(self.options.settle)).await?.0)
     }
 
     /// [`evict`](Self::evict) of a write that is over and was guarded from its beginning on.
@@ -54,7 +49,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Nonce,
     ) -> Result<(), Error> {
-        if self.remove(cache, keys, Some(intent), self.settling()).await?.1 {
+        if self.remove(cache, keys, Some(intent), settling(self.options.settle)).await?.1 {
             tracing::warn!(
                 cache = %cache.name,
                 "a guard did not stand until its write was over: it took more than 30 s, or the remote tier lost it"

@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 use quick_cache::Equivalent;
 
 use super::filed::Filed;
-use super::store::shard_of;
+use super::store::part_of;
 use super::{Policy, Why};
 use crate::key::Prehashed;
 use adaptive::{Adaptive, Chooser};
@@ -50,7 +50,7 @@ impl<K, V> Ranked<K, V> {
 
     #[inline]
     fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
-        &self.shards[shard_of(hash, self.shards.len())].0
+        &self.shards[part_of(hash, self.shards.len())].0
     }
 
     // Within a hit of the default store this would have its place on the stack of that, too.
