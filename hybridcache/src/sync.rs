@@ -2,7 +2,7 @@
 
 #[cfg(not(shuttle))]
 mod imp {
-    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    pub(crate) use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64};
     pub(crate) use std::thread::LocalKey;
     pub(crate) use std::thread_local;
@@ -10,10 +10,34 @@ mod imp {
 
 #[cfg(shuttle)]
 mod imp {
-    pub(crate) use shuttle::sync::MutexGuard;
+    use std::sync::PoisonError;
+
+    use shuttle::sync::MutexGuard;
     pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64};
+    pub(crate) use shuttle::sync::{RwLockReadGuard, RwLockWriteGuard};
     pub(crate) use shuttle::thread::LocalKey;
     pub(crate) use shuttle::thread_local;
+
+    /// shuttle's lock with parking_lot's ways of locking.
+    pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(shuttle::sync::RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+            self.0.try_write().ok()
+        }
+    }
 
     /// shuttle's mutex with parking_lot's way of locking.
     pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
@@ -24,7 +48,7 @@ mod imp {
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }

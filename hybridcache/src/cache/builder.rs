@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
-use super::flight::Flights;
 use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
+use super::shards::Shards;
 use super::{Cache, Inner, UNUSUAL};
 use crate::error::Error;
-use crate::memory::{Bound, Listener, Memory, Policy};
+use crate::memory::{Bound, Listener, Memory, Policy, Shard};
 use crate::observe::{Meter, RemovalReason};
 use crate::sync::AtomicU32;
 use crate::time::{Clock, NEVER, nanos};
@@ -306,7 +306,6 @@ where
         let unusual = !clock.is_kernel();
         #[cfg(feature = "redis")]
         let unusual = unusual || remote.is_some();
-        let memory = Memory::new(self.policy, bound, self.listener, Arc::clone(&meter));
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
             watched: AtomicU8::new(if unusual { UNUSUAL } else { 0 }),
@@ -315,8 +314,8 @@ where
             sweep_interval: self.sweep_interval,
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            flights: Flights::new(memory.stripes(), nanos(self.sweep_interval)),
-            memory,
+            shards: Shards::new(Shard::all(self.policy, bound, nanos(self.sweep_interval))),
+            memory: Memory::new(bound, self.listener, Arc::clone(&meter)),
             meter,
             rules,
             tasks: Arc::clone(&registry.tasks),

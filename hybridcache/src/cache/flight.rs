@@ -10,34 +10,14 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::vec;
 
+use super::shards::Shards;
 use crate::coherence::waits::Waits;
-use crate::coherence::{Entered, FlightId, Start, Succession, Table};
+use crate::coherence::{Entered, FlightId, Start, Succession};
 use crate::entry::Kept;
 use crate::key::Stored;
-use crate::memory::{STRIPES, Wheel, part_of};
+use crate::memory::Shard;
 use crate::rt::Within;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, thread_local};
-
-/// The flights of one cache, in stripes with a lock each: those of the memory tier ([`Memory::stripes`](crate::memory::Memory::stripes)).
-pub(crate) struct Flights<K, V> {
-    stripes: Box<[Stripe<K, V>]>,
-    /// How many tickets were drawn: each begins a period, and a write is told by its period whether it came before a
-    /// ticket. So a write reads what all of them share, and only a ticket writes it.
-    period: AtomicU64,
-}
-
-// Neighbouring cache lines are fetched in pairs: two of them apart.
-#[repr(align(128))]
-struct Stripe<K, V>(Mutex<Locked<K, V>>);
-
-/// What one lock guards: what is done while it is held is one step to all others of the stripe's keys.
-pub(crate) struct Locked<K, V> {
-    pub(crate) table: Flying<K, V>,
-    pub(crate) wheel: Wheel,
-}
-
-/// The flights and writes of a stripe.
-pub(crate) type Flying<K, V> = Table<K, Arc<Seat<V>>>;
+use crate::sync::{Mutex, thread_local};
 
 /// The flights that depend on one another. Touched only by calls from inside a body of another cached function.
 static WAITS: parking_lot::Mutex<Option<Waits>> = parking_lot::Mutex::new(None);
@@ -51,38 +31,38 @@ thread_local! {
 const NO_FLIGHT: FlightId = 0;
 
 /// What became of a caller that missed.
-pub(crate) enum Entry<'f, K: Eq + Hash, V> {
+pub(crate) enum Entry<'f, K: Eq + Hash, V, T> {
     Lead(Leader<'f, K, V>),
     Wait(Waiting<'f, K, V>),
     Alone,
+    /// It found what it had missed.
+    Found(T),
 }
 
-impl<K: Clone + Eq + Hash, V> Flights<K, V> {
-    /// `sweep_interval` is between two sweeps of the wheels.
-    pub(crate) fn new(stripes: usize, sweep_interval: u64) -> Self {
-        let stripe = |_| {
-            // Buckets half as wide: so what ends is freed within two intervals.
-            let wheel = Wheel::new(sweep_interval / 2);
-            Stripe(Mutex::new(Locked { table: Table::new(STRIPES / stripes), wheel }))
-        };
-        Self { stripes: (0..stripes).map(stripe).collect(), period: AtomicU64::new(0) }
-    }
-
+impl<K: Clone + Eq + Hash, V> Shards<K, V> {
     /// A caller missed `now`: it leads, waits, or is on its own. A flight that began before `horizon` is not joined.
-    pub(crate) fn enter(
+    ///
+    /// Before that it takes a second `look`. Interleaving that this defeats: this caller misses, another loads, lands and is gone,
+    /// this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same second look.)
+    pub(crate) fn enter<T>(
         &self,
         key: Stored<K>,
         generation: u32,
         now: u64,
         horizon: u64,
         blocking: bool,
-    ) -> Entry<'_, K, V> {
+        look: impl FnOnce(&Shard<K, V>, &Stored<K>) -> Option<T>,
+    ) -> Entry<'_, K, V, T> {
         let id = new_id();
         let parent = current_flight();
         let own = key.clone();
         let mut seat = None;
         let mut edge = None;
-        let entered = self.lock(key.hash).table.enter(
+        let mut shard = self.lock(key.hash);
+        if let Some(found) = look(&shard.memory, &own) {
+            return Entry::Found(found);
+        }
+        let entered = shard.table.enter(
             key,
             Start { id, generation, began: now, blocking },
             horizon,
@@ -95,8 +75,9 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
             },
             || Arc::clone(seat.insert(Arc::new(Seat(Mutex::new(State::Waiting(None)))))),
         );
+        drop(shard);
         match (entered, seat) {
-            (Entered::Wait(id), Some(seat)) => Entry::Wait(Waiting { flights: self, key: Some(own), id, seat, edge }),
+            (Entered::Wait(id), Some(seat)) => Entry::Wait(Waiting { shards: self, key: Some(own), id, seat, edge }),
             (Entered::Lead, _) => Entry::Lead(self.leader(own, id, Edge::add(parent, id))),
             _ => Entry::Alone,
         }
@@ -124,30 +105,11 @@ impl<K: Clone + Eq + Hash, V> Flights<K, V> {
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {
-        Leader { flights: self, key, id, done: false, _edge: edge }
+        Leader { shards: self, key, id, done: false, _edge: edge }
     }
 }
 
-impl<K: Eq + Hash, V> Flights<K, V> {
-    pub(crate) fn lock(&self, hash: u64) -> MutexGuard<'_, Locked<K, V>> {
-        self.stripes[part_of(hash, self.stripes.len())].0.lock()
-    }
-
-    pub(crate) fn each(&self) -> impl Iterator<Item = &Mutex<Locked<K, V>>> {
-        self.stripes.iter().map(|Stripe(stripe)| stripe)
-    }
-
-    /// The period of a write that is made now.
-    pub(crate) fn period(&self) -> u64 {
-        self.period.load(Ordering::SeqCst)
-    }
-
-    /// Begins a period. In the one order of these two operations a write either has read an older one, and was before the
-    /// ticket, or it is seen by [`Table::written_since`].
-    pub(crate) fn ticket(&self) -> u64 {
-        self.period.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
+impl<K: Eq + Hash, V> Shards<K, V> {
     /// A leader is gone: the first waiter that is still there takes its place.
     fn hand_over(&self, key: &Stored<K>, id: FlightId) {
         let succession = self.lock(key.hash).table.abandon(key, id);
@@ -265,7 +227,7 @@ pub(crate) enum Called<'f, K: Eq + Hash, V> {
 
 /// A wait for somebody else's load.
 pub(crate) struct Waiting<'f, K: Eq + Hash, V> {
-    flights: &'f Flights<K, V>,
+    shards: &'f Shards<K, V>,
     /// Taken when the wait is over.
     key: Option<Stored<K>>,
     id: FlightId,
@@ -295,7 +257,7 @@ impl<'f, K: Eq + Hash, V> Future for Waiting<'f, K, V> {
         Poll::Ready(match state {
             State::Landed(kept) => Called::Landed(kept),
             State::Promoted => {
-                Called::Lead(Leader { flights: this.flights, key, id: this.id, done: false, _edge: this.edge.take() })
+                Called::Lead(Leader { shards: this.shards, key, id: this.id, done: false, _edge: this.edge.take() })
             }
             State::Again | State::Gone | State::Waiting(_) => Called::Again(key),
         })
@@ -315,9 +277,9 @@ impl<K: Eq + Hash, V> Waiting<'_, K, V> {
         let Some(key) = &self.key else { return };
         let state = mem::replace(&mut *self.seat.0.lock(), State::Gone);
         match state {
-            State::Promoted => self.flights.hand_over(key, self.id),
+            State::Promoted => self.shards.hand_over(key, self.id),
             State::Waiting(_) => {
-                self.flights.lock(key.hash).table.withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
+                self.shards.lock(key.hash).table.withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
             }
             State::Landed(_) | State::Again | State::Gone => {}
         }
@@ -333,7 +295,7 @@ impl<K: Eq + Hash, V> Drop for Waiting<'_, K, V> {
 /// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail); dropped before, because its
 /// future was, or because the body panicked, it hands the flight over to one waiter.
 pub(crate) struct Leader<'f, K: Eq + Hash, V> {
-    flights: &'f Flights<K, V>,
+    shards: &'f Shards<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) id: FlightId,
     done: bool,
@@ -341,7 +303,7 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
 }
 
 impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
-    /// Ends the flight. `settle` runs under the stripe's lock with the cache's right to fill, which is where what it
+    /// Ends the flight. `settle` runs under the shard's lock with the cache's right to fill, which is where what it
     /// does and the check are one step; `kept` makes what each waiter gets, if there is any.
     ///
     /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and
@@ -349,14 +311,14 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     pub(crate) fn land<T>(
         mut self,
         generation: u32,
-        settle: impl FnOnce(Option<Stored<K>>, &mut Wheel) -> T,
+        settle: impl FnOnce(Option<Stored<K>>, &mut Shard<K, V>) -> T,
         kept: impl FnOnce() -> Kept<V>,
     ) -> T {
         self.done = true;
         let (settled, waiters) = {
-            let mut stripe = self.flights.lock(self.key.hash);
-            let landed = stripe.table.land(&self.key, self.id, generation);
-            (settle(landed.key.filter(|_| landed.fill), &mut stripe.wheel), landed.waiters)
+            let mut shard = self.shards.lock(self.key.hash);
+            let landed = shard.table.land(&self.key, self.id, generation);
+            (settle(landed.key.filter(|_| landed.fill), &mut shard.memory), landed.waiters)
         };
         if !waiters.is_empty() {
             let mut crew = Crew(waiters.into_iter());
@@ -372,15 +334,15 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     /// Ends this leader's part with an error that it cannot share.
     pub(crate) fn fail(mut self) {
         self.done = true;
-        let succession = self.flights.lock(self.key.hash).table.fail(&self.key, self.id);
-        self.flights.tell(&self.key, self.id, succession);
+        let succession = self.shards.lock(self.key.hash).table.fail(&self.key, self.id);
+        self.shards.tell(&self.key, self.id, succession);
     }
 }
 
 impl<K: Eq + Hash, V> Drop for Leader<'_, K, V> {
     fn drop(&mut self) {
         if !self.done {
-            self.flights.hand_over(&self.key, self.id);
+            self.shards.hand_over(&self.key, self.id);
         }
     }
 }

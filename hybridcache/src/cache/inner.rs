@@ -16,7 +16,7 @@ use super::registry::{Erased, Going};
 use super::{EXPIRES, Inner, RECORDS};
 use crate::entry::{Entry, Kept, View};
 use crate::key::{Key, Stored};
-use crate::memory::{Expiry, Removed};
+use crate::memory::{Removed, Taken};
 use crate::observe::{Event, Stats};
 use crate::rt;
 use crate::time::Clock;
@@ -99,7 +99,7 @@ where
         {
             return self.hit_sliding(remote, hash, key, generation, now);
         }
-        self.memory.hit::<_, S>(hash, key, generation, now)
+        self.shards.hit::<_, S>(hash, key, generation, now)
     }
 
     /// A flight that began before this may not be joined.
@@ -163,13 +163,13 @@ where
 
     pub(super) fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
         let (generation, now) = self.served();
-        self.memory.peek(self.hash(key), key, generation, now).flatten()
+        self.shards.peek(self.hash(key), key, generation, now).flatten()
     }
 
     /// Looks for several keys in memory.
     pub(super) fn look_for<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Batch<K, V> {
         // Both are read before the first look, so that nothing can be written unseen between the look and the load.
-        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let (ticket, generation) = (self.shards.ticket(), self.generation());
         let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new() };
         for key in keys {
             let value = self.get(&key);
@@ -220,40 +220,41 @@ where
         // The highest bit is the remote tier's: it marks what is served only while nobody can vouch for memory.
         let next = |generation: u32| Some(generation.wrapping_add(1) & (u32::MAX >> 1));
         let _ = self.generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        for stripe in self.flights.each() {
-            let keys = stripe.lock().table.clear(self.flights.period());
+        for shard in self.shards.each() {
+            let keys = shard.write().table.clear(self.shards.period());
             drop(keys);
         }
     }
 
-    /// Removes up to `most` entries; returns how many it found.
-    pub(super) fn drain(&self, most: usize) -> usize {
-        self.memory.drain(most).map(|removed| self.release_guarded(removed)).count()
+    /// All entries, a shard at a time, which is emptied as it is asked for.
+    pub(super) fn take_all(&self) -> impl Iterator<Item = Taken<K, V>> {
+        self.shards.each().map(|shard| shard.write().memory.take_all())
     }
 
     /// Frees what has expired.
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
-        for stripe in self.flights.each() {
+        for shard in self.shards.each() {
             loop {
-                let batch = stripe.lock().wheel.pop(now);
-                if batch.is_empty() {
+                let mut removed = Removed::default();
+                let more = shard.write().memory.expire(now, &mut removed);
+                self.release_each(removed);
+                if !more {
                     break;
                 }
-                for (hash, place) in batch {
-                    match self.memory.expire(hash, place, now) {
-                        Expiry::Dead(removed) => self.release_guarded(removed),
-                        Expiry::Lives(dies_at) => stripe.lock().wheel.put_back(hash, place, dies_at, now),
-                        Expiry::Gone => {}
-                    }
-                }
             }
+            let mut removed = Removed::default();
+            let sparse = shard.write().memory.shrink(&mut removed);
+            drop(sparse);
+            self.release_each(removed);
         }
     }
 
-    /// For one of many: a `Drop` that panics must not keep the others from their end.
-    pub(super) fn release_guarded(&self, removed: Removed<K, V>) {
-        rt::guarded("drop of a value", || self.release(removed));
+    /// For some of many: a `Drop` that panics must not keep the others from their end.
+    fn release_each(&self, removed: Removed<K, V>) {
+        for removed in removed.each() {
+            rt::guarded("drop of a value", || self.release(removed));
+        }
     }
 
     /// An entry with a deadline is about to be put in: from here on the clock is read, and expired memory freed in the
@@ -285,6 +286,44 @@ pub(super) struct Batch<K, V> {
     pub(super) missing: Vec<(usize, Stored<K>)>,
 }
 
+/// The entries of a shard that was emptied. They leave, whether they are waited for or not.
+pub(super) struct Leaving<'c, K, V, I>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    I: Iterator<Item = Removed<K, V>>,
+{
+    cache: &'c Inner<K, V>,
+    entries: I,
+}
+
+impl<'c, K, V, I> Leaving<'c, K, V, I>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    I: Iterator<Item = Removed<K, V>>,
+{
+    pub(super) fn new(cache: &'c Inner<K, V>, entries: I) -> Self {
+        Self { cache, entries }
+    }
+
+    /// Up to `most` leave; returns how many did.
+    pub(super) fn some(&mut self, most: usize) -> usize {
+        self.entries.by_ref().take(most).map(|removed| self.cache.release_each(removed)).count()
+    }
+}
+
+impl<K, V, I> Drop for Leaving<'_, K, V, I>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    I: Iterator<Item = Removed<K, V>>,
+{
+    fn drop(&mut self) {
+        self.some(usize::MAX);
+    }
+}
+
 /// A key in a log: the same for the same key of the same process, and nothing anybody could read.
 pub(crate) struct Digest(pub(super) u64);
 
@@ -300,7 +339,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn stats(&self) -> Stats {
-        self.meter.read(self.memory.len(), self.memory.weight())
+        self.meter.read(self.shards.len(), self.shards.weight())
     }
 
     fn types(&self) -> &'static str {
@@ -331,7 +370,7 @@ where
 
     fn clear_now(&self) {
         self.begin_clear();
-        while self.drain(1_024) == 1_024 {}
+        self.take_all().for_each(|mut taken| drop(Leaving::new(self, taken.drain())));
     }
 
     fn clearing(&self) -> Option<Going> {

@@ -4,34 +4,35 @@ use std::hash::Hash;
 
 use super::Inner;
 use super::context::Said;
-use super::flight::Locked;
+use super::shards::Locked;
 use crate::entry::{Entry, Movement, Terms, View};
 use crate::key::Stored;
-use crate::memory::{Removed, Wheel};
+use crate::memory::{Removed, Shard};
 use crate::observe::Event;
 use crate::time::NEVER;
+
+/// Puts an entry in the place of what is there; with none, what is there goes all the same.
+#[inline]
+pub(crate) fn replace<K, V>(
+    memory: &mut Shard<K, V>,
+    key: Stored<K>,
+    entry: Option<Entry<V>>,
+    removed: &mut Removed<K, V>,
+) where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    match entry {
+        Some(entry) => memory.insert(key, entry, removed),
+        None => memory.displace(&key, removed),
+    }
+}
 
 impl<K, V> Inner<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Puts an entry in the place of what is there; with none, what is there goes all the same. Under the stripe's
-    /// lock, with its wheel.
-    #[inline]
-    pub(crate) fn replace(
-        &self,
-        key: Stored<K>,
-        entry: Option<Entry<V>>,
-        wheel: &mut Wheel,
-        removed: &mut Removed<K, V>,
-    ) {
-        match entry {
-            Some(entry) => self.memory.insert(key, entry, wheel, removed),
-            None => self.memory.displace(&key, wheel, removed),
-        }
-    }
-
     /// Where no lock is held.
     pub(crate) fn release(&self, removed: Removed<K, V>) {
         self.release_at(removed, || self.now());
@@ -39,22 +40,21 @@ where
 
     /// [`release`](Self::release) of what was replaced at a time that is known.
     pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
-        let forget = |hash, place| self.flights.lock(hash).wheel.forget(place);
-        self.memory.release(removed, || (self.generation(), now()), forget);
+        self.memory.release(removed, || (self.generation(), now()));
     }
 
-    /// Keeps the entry of a fresh load, or that it has none, unless its stripe was written, or the cache cleared, since
+    /// Keeps the entry of a fresh load, or that it has none, unless its shard was written, or the cache cleared, since
     /// `ticket` and `generation` were read.
     pub(crate) fn fill_unless_written(&self, key: Stored<K>, entry: Option<Entry<V>>, ticket: u64, generation: u32) {
         let mut removed = Removed::default();
-        let mut stripe = self.flights.lock(key.hash);
-        let Locked { table, wheel } = &mut *stripe;
+        let mut shard = self.shards.lock(key.hash);
+        let Locked { table, memory } = &mut *shard;
         if !table.written_since(&key, ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
             table.retire(&key);
-            self.replace(key, entry, wheel, &mut removed);
+            replace(memory, key, entry, &mut removed);
         }
-        drop(stripe);
+        drop(shard);
         self.release(removed);
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod registry;
 #[cfg(feature = "redis")]
 mod remote;
 mod rules;
+mod shards;
 #[cfg(all(test, shuttle))]
 mod shuttle_tests;
 mod write;
@@ -49,11 +50,12 @@ use crate::rt::{self, Tasks};
 use crate::sync::AtomicU32;
 use crate::time::Clock;
 use context::Said;
-use flight::Flights;
 pub(crate) use inner::Digest;
+use inner::Leaving;
 use record::Recording;
 use registry::Erased;
 use rules::Rules;
+use shards::Shards;
 
 /// A typed cache: what `#[cached]` puts behind a function, by hand.
 ///
@@ -95,14 +97,14 @@ pub struct Cache<K, V> {
 /// What the clones of a cache share.
 pub(crate) struct Inner<K, V> {
     hasher: DefaultHashBuilder,
-    pub(crate) memory: Memory<K, V>,
+    pub(crate) shards: Shards<K, V>,
+    memory: Memory<K, V>,
     pub(crate) clock: Clock,
     /// How much the clock may lag: deadlines are that much early.
     pub(crate) lag: u64,
     /// Entries of an older generation are dead.
     generation: AtomicU32,
     pub(crate) meter: Arc<Meter>,
-    pub(crate) flights: Flights<K, V>,
     pub(crate) rules: Rules<K, V>,
     #[cfg(feature = "redis")]
     pub(crate) remote: Option<remote::Remote<K, V>>,
@@ -116,6 +118,9 @@ pub(crate) struct Inner<K, V> {
     pub(crate) name: String,
     version: u32,
 }
+
+/// After so many entries a clear lets others have their turn.
+const CLEARED_AT_ONCE: usize = 1_024;
 
 /// Some entries have deadlines. Set before the first of them is put in.
 const EXPIRES: u8 = 1;
@@ -207,8 +212,8 @@ where
     }
 
     /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have. What the
-    /// loader leaves out of its map is `None`. Each value is kept unless something wrote to its key, or to one that
-    /// shares its stripe, during the load. Batches are not coalesced with other loads.
+    /// loader leaves out of its map is `None`. Each value is kept unless something wrote to its key, or to one of the 64th of
+    /// all keys that it is told from the others with, during the load. Batches are not coalesced with other loads.
     pub async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -325,8 +330,17 @@ where
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
         let cleared = self.inner.clear_elsewhere().await;
-        while self.inner.drain(1_024) == 1_024 {
-            rt::yield_now().await;
+        let mut slice = CLEARED_AT_ONCE;
+        for mut taken in self.inner.take_all() {
+            let mut leaving = Leaving::new(&self.inner, taken.drain());
+            loop {
+                slice -= leaving.some(slice);
+                if slice > 0 {
+                    break;
+                }
+                rt::yield_now().await;
+                slice = CLEARED_AT_ONCE;
+            }
         }
         cleared
     }
@@ -364,7 +378,7 @@ where
     /// How many entries are held, those included that have expired and are not yet swept.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.inner.memory.len()
+        self.inner.shards.len()
     }
 
     /// Whether no entry is held.
@@ -376,6 +390,6 @@ where
     /// The weight that is held; the number of entries where there is no weigher.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        self.inner.memory.weight()
+        self.inner.shards.weight()
     }
 }

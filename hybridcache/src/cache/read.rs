@@ -10,11 +10,12 @@ use super::Inner;
 use super::context::LoadContext;
 use super::fetch::Tier;
 use super::flight::{Called, Entry as Entered, Leader, Led, Waiting, led};
+use super::keep::replace;
 #[cfg(feature = "redis")]
 use crate::entry::Movement;
 use crate::entry::{Entry, Kept, Side, View};
 use crate::key::Stored;
-use crate::memory::{Removed, Wheel};
+use crate::memory::{Removed, Shard};
 use crate::observe::Event;
 use crate::returned::{Returned, Share};
 use crate::rt;
@@ -170,7 +171,7 @@ where
 {
     fn look(&self, key: &Stored<K>) -> Option<(Kept<V>, Option<Arc<Side>>)> {
         let (generation, now) = self.served();
-        self.memory.look(key.hash, &&key.key, generation, now)
+        self.shards.look(key.hash, &&key.key, generation, now)
     }
 
     /// What a caller that missed is to do. `again` if it has been told to wait before, and is counted.
@@ -188,7 +189,7 @@ where
             }
         };
         if want == Want::Reloaded {
-            return Turn::Lead(self.flights.enter_anew(key, self.generation(), self.began(), blocking));
+            return Turn::Lead(self.shards.enter_anew(key, self.generation(), self.began(), blocking));
         }
         // A kept error is found here and not on the way of a hit, which knows nothing of errors.
         if self.rules.cache_err
@@ -204,25 +205,24 @@ where
             count(Event::Miss);
             if self.is_elsewhere() {
                 // A flight of its own, which nobody joins: the next caller's retires it.
-                return Turn::Lead(self.flights.enter_anew(key, self.generation(), self.began(), blocking));
+                return Turn::Lead(self.shards.enter_anew(key, self.generation(), self.began(), blocking));
             }
             return Turn::Beside(key);
         }
-        match self.flights.enter(key, self.generation(), self.began(), self.horizon(), blocking) {
-            Entered::Lead(leader) => {
-                // Interleaving that this second look defeats: this caller misses, another loads, lands and is gone,
-                // this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same
-                // second look.)
-                if let Some((kept, _)) = self.look(&leader.key) {
-                    let outcome = kept.outcome(Outcome::Hit);
-                    if let Some(found) = kept.clone().into_returned(&share) {
-                        if !again {
-                            self.meter.hit();
-                        }
-                        leader.land(self.generation(), |_, _| (), || kept);
-                        return Turn::Answered(Answered::here(found, outcome));
-                    }
+        let (generation, now) = self.served();
+        let look = |memory: &Shard<K, V>, key: &Stored<K>| {
+            let (kept, _) = memory.look(key.hash, &&key.key, generation, now, &mut false)?;
+            let outcome = kept.outcome(Outcome::Hit);
+            Some(Answered::here(kept.into_returned(&share)?, outcome))
+        };
+        match self.shards.enter(key, self.generation(), self.began(), self.horizon(), blocking, look) {
+            Entered::Found(answered) => {
+                if !again {
+                    self.meter.hit();
                 }
+                Turn::Answered(answered)
+            }
+            Entered::Lead(leader) => {
                 count(Event::Miss);
                 Turn::Lead(leader)
             }
@@ -407,11 +407,9 @@ where
         let mut entry = terms.map(|terms| Entry { kept: kept(), terms });
         tracing::trace!(cache = %self.name, key = %self.digest(&leader.key), kept = entry.is_some(), "loaded");
         let mut removed = Removed::default();
-        let fill = |right, wheel: &mut Wheel| match right {
+        let fill = |right, memory: &mut Shard<K, V>| match right {
             // A reload that failed leaves what was there.
-            Some(key) if failure.is_none() || want == Want::Fresh => {
-                self.replace(key, entry.take(), wheel, &mut removed)
-            }
+            Some(key) if failure.is_none() || want == Want::Fresh => replace(memory, key, entry.take(), &mut removed),
             _ => {}
         };
         leader.land(generation, fill, kept);
@@ -420,7 +418,7 @@ where
     }
 
     /// Runs the body beside others that may be loading the same key (`single_flight = off`), and keeps the result
-    /// unless something of its stripe was written meanwhile.
+    /// unless something of its shard was written meanwhile.
     async fn load_alongside<R, F, Fut>(
         &self,
         key: Stored<K>,
@@ -433,7 +431,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let (ticket, generation) = (self.flights.ticket(), self.generation());
+        let (ticket, generation) = (self.shards.ticket(), self.generation());
         let (start, returned) = self.run(None, body, R::failed).await;
         let parts = returned.split();
         let said = context.map(LoadContext::said).unwrap_or_default();

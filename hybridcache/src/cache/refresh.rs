@@ -59,7 +59,7 @@ where
     async fn run<R: Returned<V>>(self, body: impl Future<Output = R>) {
         let inner = &*self.cache.inner;
         // Somebody who missed, or asked for a reload, is at it already.
-        let Some(leader) = inner.flights.enter_if_free(self.key.clone(), inner.generation(), inner.began(), false)
+        let Some(leader) = inner.shards.enter_if_free(self.key.clone(), inner.generation(), inner.began(), false)
         else {
             return;
         };

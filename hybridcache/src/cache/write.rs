@@ -3,8 +3,9 @@
 use std::hash::Hash;
 
 use super::context::Said;
-use super::flight::{Flying, Locked};
+use super::keep::replace;
 use super::registry::Going;
+use super::shards::{Flying, Locked};
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
@@ -35,17 +36,17 @@ where
         let hash = self.hash(key);
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
         let mut removed = Removed::default();
-        let mut stripe = self.flights.lock(hash);
-        if stripe.table.is_idle() {
-            stripe.table.note_write(hash, self.flights.period());
+        let mut shard = self.shards.lock(hash);
+        if shard.table.is_idle() {
+            shard.table.note_write(hash, self.shards.period());
         } else {
-            drop(stripe);
+            drop(shard);
             let key = Stored { hash, key: key.to_owned_key() };
-            stripe = self.flights.lock(hash);
-            stripe.table.evict(&key, self.flights.period());
+            shard = self.shards.lock(hash);
+            shard.table.evict(&key, self.shards.period());
         }
-        self.memory.evict(hash, key, &mut stripe.wheel, &mut removed);
-        drop(stripe);
+        shard.memory.evict(hash, key, &mut removed);
+        drop(shard);
         self.release(removed);
     }
 
@@ -115,7 +116,7 @@ where
         });
     }
 
-    /// Puts a value in if `admit` says so, else sees to it that the key is absent; one step under the stripe's lock.
+    /// Puts a value in if `admit` says so, else sees to it that the key is absent; one step under the shard's lock.
     fn put(
         &self,
         key: Stored<K>,
@@ -130,12 +131,12 @@ where
         let entry = terms.map(|terms| Entry { kept: Kept::Value(value), terms });
         let mut removed = Removed::default();
         let refused = {
-            let Locked { table, wheel } = &mut *self.flights.lock(key.hash);
-            if admit(table, &key, self.flights.period()) {
-                self.replace(key, entry, wheel, &mut removed);
+            let Locked { table, memory } = &mut *self.shards.lock(key.hash);
+            if admit(table, &key, self.shards.period()) {
+                replace(memory, key, entry, &mut removed);
                 None
             } else {
-                self.replace(key, None, wheel, &mut removed);
+                memory.displace(&key, &mut removed);
                 entry
             }
         };
@@ -247,7 +248,7 @@ where
     /// The key was evicted by other means.
     pub(crate) fn evicted(mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
+            self.cache.inner.shards.lock(key.hash).table.end_write(&key, self.number);
         }
     }
 
@@ -265,8 +266,8 @@ where
 
     fn begin_here(cache: Cache<K, V>, key: Stored<K>) -> Self {
         let own = key.clone();
-        let flights = &cache.inner.flights;
-        let number = flights.lock(key.hash).table.begin_write(key, flights.period());
+        let shards = &cache.inner.shards;
+        let number = shards.lock(key.hash).table.begin_write(key, shards.period());
         Self {
             cache,
             key: Some(own),
@@ -285,7 +286,7 @@ where
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
             // Whether it is the newest is for the remote tier to say, where writers of other processes are seen too.
-            self.cache.inner.flights.lock(key.hash).table.end_write(key, self.number);
+            self.cache.inner.shards.lock(key.hash).table.end_write(key, self.number);
             self.cache.inner.evict(&&key.key);
             let (key, cache) = (self.key.take().expect("it was there"), &self.cache.inner);
             // Without an intent that stood before the write nobody knows who is newest.
@@ -326,7 +327,7 @@ where
     /// The write did not happen: what the cache has is right.
     pub fn cancel(mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
+            self.cache.inner.shards.lock(key.hash).table.end_write(&key, self.number);
             #[cfg(feature = "redis")]
             self.withdraw(key);
         }
@@ -340,7 +341,7 @@ where
 {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            self.cache.inner.flights.lock(key.hash).table.end_write(&key, self.number);
+            self.cache.inner.shards.lock(key.hash).table.end_write(&key, self.number);
             self.cache.inner.evict(&&key.key);
             self.cache.inner.evict_later(&key.key);
             #[cfg(feature = "redis")]
@@ -350,7 +351,7 @@ where
 }
 
 /// What had been written to a cache when a write began whose key is not known yet. Once it is, the value may be put if
-/// nothing was written since to the key's stripe; else the key is made absent.
+/// nothing was written since to the key's shard; else the key is made absent.
 #[derive(Debug)]
 pub(crate) struct Ticket(u64);
 
@@ -360,7 +361,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.inner.flights.ticket())
+        Ticket(self.inner.shards.ticket())
     }
 
     pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {

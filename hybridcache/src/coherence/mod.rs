@@ -37,14 +37,14 @@ use crate::key::{Prehashed, Stored};
 /// Names a flight; unique in the process, because waits are followed across caches.
 pub(crate) type FlightId = u64;
 
-/// The flights and writes of one stripe of a cache's keys. `W` is however the caller reaches a waiter.
+/// The flights and writes of one shard of a cache's keys. `W` is however the caller reaches a waiter.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, W> {
     attached: HashMap<Stored<K>, Flight<W>, Prehashed>,
     detached: HashMap<FlightId, Flight<W>>,
     /// The keys that have a writer between its `begin` and its end.
     writers: HashMap<Stored<K>, Writers, Prehashed>,
-    /// How many evicts, writes and clears of this stripe there were.
+    /// How many evicts, writes and clears of this shard there were.
     writes: u64,
     /// The period of the newest of them, by some bits of the key's hash: periods begin with each ticket, see
     /// [`written_since`](Self::written_since).
@@ -321,7 +321,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
         self.last_writes[self.group(hash)] = period;
     }
 
-    /// By bits that choose neither the stripe nor a place in a table.
+    /// By bits that choose neither the shard nor a place in a table.
     fn group(&self, hash: u64) -> usize {
         (hash >> 16) as usize % self.last_writes.len()
     }

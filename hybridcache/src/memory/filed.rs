@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use quick_cache::Equivalent;
 
@@ -27,8 +26,8 @@ pub(crate) struct Filed<K> {
 /// key and value are a word each.
 #[derive(Debug)]
 pub(crate) enum Life {
-    Plain { generation: u32, weight: u32, place: AtomicU32, deadline: u64 },
-    Sided { generation: u32, weight: u32, place: AtomicU32, side: Arc<Side> },
+    Plain { generation: u32, weight: u32, place: Place, deadline: u64 },
+    Sided { generation: u32, weight: u32, place: Place, side: Arc<Side> },
 }
 
 impl<K> Filed<K> {
@@ -41,7 +40,6 @@ impl<K> Filed<K> {
             Kept::Nothing => (None, None),
             Kept::Failed(failure) => (None, Some(failure)),
         };
-        let place = AtomicU32::new(place);
         let life = if moving.is_some() || failure.is_some() {
             Life::Sided { generation, weight, place, side: Arc::new(Side::new(deadline, moving.as_deref(), failure)) }
         } else {
@@ -64,18 +62,17 @@ impl Life {
         }
     }
 
-    fn place(&self) -> &AtomicU32 {
-        match self {
+    fn place(&self) -> Place {
+        match *self {
             Self::Plain { place, .. } | Self::Sided { place, .. } => place,
         }
     }
 
-    /// Where the expiry wheel has the entry; from here on it is to be given back by the caller, who is the one that took it out
-    /// of the store: nobody else does this at the same time.
-    pub(crate) fn take_place(&self) -> Place {
-        let place = self.place().load(Ordering::Relaxed);
-        self.place().store(NOWHERE, Ordering::Relaxed);
-        place
+    /// Where the expiry wheel has the entry; from here on it is to be given back by the caller.
+    pub(crate) fn take_place(&mut self) -> Place {
+        match self {
+            Self::Plain { place, .. } | Self::Sided { place, .. } => std::mem::replace(place, NOWHERE),
+        }
     }
 
     /// When the entry is dead, as things stand.
@@ -222,7 +219,7 @@ impl Hash for Expired {
 
 impl<K> Equivalent<Filed<K>> for Expired {
     fn equivalent(&self, filed: &Filed<K>) -> bool {
-        if self.hash != filed.key.hash || self.place != filed.life.place().load(Ordering::Relaxed) {
+        if self.hash != filed.key.hash || self.place != filed.life.place() {
             return false;
         }
         let dies_at = filed.life.dies_at();

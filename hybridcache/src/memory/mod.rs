@@ -1,4 +1,4 @@
-//! The memory tier: a store holds the entries and decides which to give up, this adds lifetimes, weights and reasons.
+//! The memory tier: a store holds the entries of a shard and decides which to give up, this adds lifetimes, weights and reasons.
 
 mod filed;
 mod policy;
@@ -11,8 +11,6 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use quick_cache::Equivalent;
-
 use crate::entry::{Entry, Kept, Side};
 use crate::key::{Key, Stored};
 use crate::observe::{Event, Meter, RemovalReason};
@@ -21,16 +19,12 @@ use crate::time::NEVER;
 use filed::{Any, Closer, Expired, Filed, Live};
 pub use policy::Policy;
 use store::Store;
-pub(crate) use store::part_of;
-pub(crate) use wheel::{NOWHERE, Place, Wheel};
+use wheel::{NOWHERE, Wheel};
 
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalReason) + Send + Sync>;
 
-/// The most locks that writes of one cache share.
-pub(crate) const STRIPES: usize = 64;
-
-/// With fewer shards there are more stripes than shards.
-const FEW_SHARDS: usize = 8;
+/// So many entries expire under one lock: it is held for a few microseconds.
+const EXPIRED_AT_ONCE: usize = 32;
 
 /// How much a memory tier holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,47 +33,43 @@ pub(crate) enum Bound {
     Weight { max: u64, max_entry: u64 },
 }
 
-pub(crate) struct Memory<K, V> {
+/// A part of a memory tier, which one lock guards; the lock is its owner's.
+pub(crate) struct Shard<K, V> {
     store: Store<K, V>,
-    listener: Option<Listener<K, V>>,
-    max_entry_weight: u64,
-    stripes: usize,
-    meter: Arc<Meter>,
+    wheel: Wheel,
 }
 
-impl<K, V> Memory<K, V>
+impl<K, V> Shard<K, V>
 where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
+    K: Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new(policy: Policy, bound: Bound, listener: Option<Listener<K, V>>, meter: Arc<Meter>) -> Self {
-        let max_entry_weight = match bound {
-            Bound::Entries(_) => 1,
-            Bound::Weight { max_entry, .. } => max_entry,
-        };
-        let store = Store::new(policy, bound);
-        // A small cache has few shards, and no fewer callers for that: their flights do not have to meet.
-        let stripes = if store.shards() < FEW_SHARDS { STRIPES } else { store.shards().min(STRIPES) };
-        Self { store, listener, max_entry_weight, stripes, meter }
-    }
-
-    /// How many locks its writes share, a power of two: one for each shard of the store, or for some. The stripe of a key is chosen as
-    /// its shard is ([`part_of`]), so what leaves for an entry is of its stripe; but not in a small cache, whose shards have
-    /// several stripes each.
-    pub(crate) fn stripes(&self) -> usize {
-        self.stripes
+    /// The shards of a memory tier, a power of two, each with an even part of the bound.
+    pub(crate) fn all(policy: Policy, bound: Bound, sweep_interval: u64) -> Vec<Self> {
+        // Buckets half as wide: so what ends is freed within two intervals.
+        let wheel = || Wheel::new(sweep_interval / 2);
+        Store::all(policy, bound).into_iter().map(|store| Self { store, wheel: wheel() }).collect()
     }
 
     /// A hit: found, of this generation, and alive at `now`; `None` within is a `None` that was kept. Errors that were
-    /// kept are not found. Clones the value under the shard's read lock and allocates nothing.
+    /// kept are not found. Clones the value and allocates nothing. Sets `unsettled` if [`settle`](Self::settle) is to be called
+    /// soon.
     #[inline]
-    pub(crate) fn hit<Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
-        self.store.hit::<_, S>(Any { hash, key: *key }, generation, now)
+    pub(crate) fn hit<Q: Key<Owned = K>, S>(
+        &self,
+        hash: u64,
+        key: &Q,
+        generation: u32,
+        now: u64,
+        unsettled: &mut bool,
+    ) -> Option<Option<V>> {
+        self.store.hit::<_, S>(Any { hash, key: *key }, generation, now, unsettled).cloned()
     }
 
     /// Like [`hit`](Self::hit), but a look only: renews nothing and makes nothing hotter.
     pub(crate) fn peek<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, generation: u32, now: u64) -> Option<Option<V>> {
-        self.store.peek(&Live::<_, false> { any: Any { hash, key: *key }, generation, now, site: PhantomData })
+        let probe = Live::<_, false> { any: Any { hash, key: *key }, generation, now, site: PhantomData };
+        self.store.peek(hash, &probe).cloned()
     }
 
     /// A hit of whatever is kept, errors included, with what there is beside the key.
@@ -89,127 +79,94 @@ where
         key: &Q,
         generation: u32,
         now: u64,
+        unsettled: &mut bool,
     ) -> Option<(Kept<V>, Option<Arc<Side>>)> {
         let probe = Closer { any: Any { hash, key: *key }, generation, now, side: Cell::default() };
-        let value = self.store.get(&probe)?;
+        let value = self.store.get(hash, &probe, unsettled)?;
         let side = probe.side.take();
         let kept = match (value, side.as_ref().and_then(|side| side.failure.as_ref())) {
-            (Some(value), _) => Kept::Value(value),
+            (Some(value), _) => Kept::Value(value.clone()),
             (None, Some(failure)) => Kept::Failed(failure.clone()),
             (None, None) => Kept::Nothing,
         };
         Some((kept, side))
     }
 
-    /// Whether an entry of this weight is ever kept.
-    pub(crate) fn admits(&self, weight: u64) -> bool {
-        weight <= self.max_entry_weight && weight <= u64::from(u32::MAX)
+    /// Whether hits are noted, so that they may have to be settled.
+    #[inline]
+    pub(crate) fn notes_hits(&self) -> bool {
+        matches!(self.store, Store::Ranked(_))
     }
 
-    /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`. To be called
-    /// under the lock of the key's stripe, whose wheel this is.
+    /// Takes hits into account that were only noted.
+    pub(crate) fn settle(&mut self) {
+        self.store.settle();
+    }
+
+    /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`.
     #[inline]
-    pub(crate) fn insert(&self, key: Stored<K>, entry: Entry<V>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
+    pub(crate) fn insert(&mut self, key: Stored<K>, entry: Entry<V>, removed: &mut Removed<K, V>) {
         let dies_at = entry.terms.dies_at();
-        let stripe = part_of(key.hash, self.stripes);
-        let place = if dies_at == NEVER { NOWHERE } else { wheel.add(key.hash, dies_at) };
+        let place = if dies_at == NEVER { NOWHERE } else { self.wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
-        for Left { filed, .. } in removed.first.iter().chain(&removed.rest) {
-            // All of them are, but for those of a small cache: those give their places back when they are released.
-            if part_of(filed.key.hash, self.stripes) == stripe {
-                give_back(filed, wheel);
-            }
+        for left in removed.first.iter_mut().chain(&mut removed.rest) {
+            self.wheel.forget(left.filed.life.take_place());
         }
     }
 
-    /// Removes what is there, dead or alive: another might have had its place. As [`insert`](Self::insert).
-    pub(crate) fn displace(&self, key: &Stored<K>, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
-        self.remove(&Any { hash: key.hash, key: &key.key }, Why::Displaced, wheel, removed);
+    /// Removes what is there, dead or alive: another might have had its place.
+    pub(crate) fn displace(&mut self, key: &Stored<K>, removed: &mut Removed<K, V>)
+    where
+        K: Clone + Hash,
+    {
+        self.remove(key.hash, &&key.key, Why::Displaced, removed);
     }
 
-    /// Removes an entry because a caller wants it gone. As [`insert`](Self::insert).
-    pub(crate) fn evict<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, wheel: &mut Wheel, removed: &mut Removed<K, V>) {
-        self.remove(&Any { hash, key: *key }, Why::Known(RemovalReason::Explicit), wheel, removed);
+    /// Removes an entry because a caller wants it gone.
+    pub(crate) fn evict<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q, removed: &mut Removed<K, V>) {
+        self.remove(hash, key, Why::Known(RemovalReason::Explicit), removed);
     }
 
-    fn remove(
-        &self,
-        probe: &(impl Hash + Equivalent<Filed<K>>),
-        why: Why,
-        wheel: &mut Wheel,
-        removed: &mut Removed<K, V>,
-    ) {
-        if let Some((filed, value)) = self.store.take(probe) {
-            give_back(&filed, wheel);
+    fn remove<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q, why: Why, removed: &mut Removed<K, V>) {
+        if let Some((mut filed, value)) = self.store.take(hash, &Any { hash, key: *key }) {
+            self.wheel.forget(filed.life.take_place());
             removed.push(filed, value, why);
         }
     }
 
-    /// Up to `most` entries, of whatever key, that leave as they are asked for. Each does under a lock of its own, so that
-    /// readers are not kept waiting.
-    pub(crate) fn drain(&self, most: usize) -> impl Iterator<Item = Removed<K, V>> {
-        let known = Why::Known(RemovalReason::Explicit);
-        self.store.drain().take(most).map(move |(filed, value)| Removed::one(filed, value, known))
+    /// Removes some of those who are dead by now; returns whether there may be more.
+    pub(crate) fn expire(&mut self, now: u64, removed: &mut Removed<K, V>) -> bool {
+        for _ in 0..EXPIRED_AT_ONCE {
+            let Some((hash, place)) = self.wheel.due(now) else { return false };
+            let probe = Expired { hash, place, now, lives_until: Cell::new(None) };
+            if let Some((filed, value)) = self.store.take(hash, &probe) {
+                self.wheel.forget(place);
+                removed.push(filed, value, Why::Known(RemovalReason::Expired));
+            } else if let Some(dies_at) = probe.lives_until.get() {
+                self.wheel.postpone(place, dies_at.max(now));
+            } else {
+                // It was filed and did not come in: the key's `Eq` has panicked.
+                self.wheel.forget(place);
+            }
+        }
+        true
     }
 
-    /// Removes the entry that a place was popped of, if it is dead by now.
-    pub(crate) fn expire(&self, hash: u64, place: Place, now: u64) -> Expiry<K, V> {
-        let probe = Expired { hash, place, now, lives_until: Cell::new(None) };
-        match (self.store.take(&probe), probe.lives_until.get()) {
-            (Some((filed, value)), _) => Expiry::Dead(Removed::one(filed, value, Why::Known(RemovalReason::Expired))),
-            (None, Some(dies_at)) => Expiry::Lives(dies_at),
-            (None, None) => Expiry::Gone,
-        }
+    /// Gives memory back that few entries have left of many. What this returns is to be dropped where no lock is held.
+    #[must_use]
+    pub(crate) fn shrink(&mut self, removed: &mut Removed<K, V>) -> Option<impl Sized + use<K, V>> {
+        self.store.is_sparse().then(|| {
+            let mut sparse = self.store.take_all();
+            sparse.drain().for_each(|(filed, value)| self.store.insert(filed, value, removed));
+            sparse
+        })
     }
 
-    /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
-    /// the user's. `present` is the generation and the time, which tell why something was replaced; `forget` gives back
-    /// the place of an entry, by its hash.
-    #[inline]
-    pub(crate) fn release(
-        &self,
-        removed: Removed<K, V>,
-        present: impl Fn() -> (u32, u64),
-        forget: impl Fn(u64, Place),
-    ) {
-        // Looked at where they are: they were put there a moment ago, and to move them on would have to wait for that.
-        let Removed { first: Some(first), rest, .. } = &removed else { return };
-        let reason = self.settle(first, &present, &forget);
-        if rest.is_empty() {
-            return self.tell(first, reason);
-        }
-        // All of them are settled before any of them is dropped: a `Drop` may panic.
-        let reasons: Vec<RemovalReason> = rest.iter().map(|left| self.settle(left, &present, &forget)).collect();
-        self.tell(first, reason);
-        rest.iter().zip(reasons).for_each(|(left, reason)| self.tell(left, reason));
-    }
-
-    #[inline(always)]
-    fn settle(
-        &self,
-        left: &Left<K, V>,
-        present: impl Fn() -> (u32, u64),
-        forget: impl Fn(u64, Place),
-    ) -> RemovalReason {
-        let reason = left.reason(present);
-        self.meter.count(match reason {
-            RemovalReason::Expired => Event::Expired,
-            RemovalReason::Capacity => Event::Capacity,
-            RemovalReason::Explicit => Event::Explicit,
-            RemovalReason::Replaced => Event::Replaced,
-        });
-        let place = left.filed.life.take_place();
-        if place != NOWHERE {
-            forget(left.filed.key.hash, place);
-        }
-        reason
-    }
-
-    fn tell(&self, left: &Left<K, V>, reason: RemovalReason) {
-        if let (Some(listener), Some(value)) = (&self.listener, &left.value) {
-            rt::guarded("eviction listener", || listener(&left.filed.key.key, value, reason));
-        }
+    /// Empties the shard at once, whatever it holds.
+    pub(crate) fn take_all(&mut self) -> Taken<K, V> {
+        let wheel = self.wheel.anew();
+        Taken { store: self.store.take_all(), _wheel: std::mem::replace(&mut self.wheel, wheel) }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -221,20 +178,77 @@ where
     }
 }
 
-/// An entry that leaves under the lock of its stripe gives its place back right there.
-fn give_back<K>(filed: &Filed<K>, wheel: &mut Wheel) {
-    let place = filed.life.take_place();
-    if place != NOWHERE {
-        wheel.forget(place);
+/// All that a shard held.
+pub(crate) struct Taken<K, V> {
+    store: Store<K, V>,
+    _wheel: Wheel,
+}
+
+impl<K: Eq + Send, V: Send> Taken<K, V> {
+    /// The entries, which leave because a caller wants them gone.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Removed<K, V>> + Send {
+        self.store.drain().map(|(filed, value)| {
+            let mut removed = Removed::default();
+            removed.push(filed, value, Why::Known(RemovalReason::Explicit));
+            removed
+        })
     }
 }
 
-/// What became of an entry whose place was popped.
-pub(crate) enum Expiry<K, V> {
-    Dead(Removed<K, V>),
-    Lives(u64),
-    /// It has left, and its place with it.
-    Gone,
+/// What the shards of a memory tier have in common: how heavy an entry may be, and who is told of those that leave.
+pub(crate) struct Memory<K, V> {
+    listener: Option<Listener<K, V>>,
+    max_entry_weight: u64,
+    meter: Arc<Meter>,
+}
+
+impl<K, V> Memory<K, V> {
+    pub(crate) fn new(bound: Bound, listener: Option<Listener<K, V>>, meter: Arc<Meter>) -> Self {
+        let max_entry_weight = match bound {
+            Bound::Entries(_) => 1,
+            Bound::Weight { max_entry, .. } => max_entry,
+        };
+        Self { listener, max_entry_weight, meter }
+    }
+
+    /// Whether an entry of this weight is ever kept.
+    pub(crate) fn admits(&self, weight: u64) -> bool {
+        weight <= self.max_entry_weight && weight <= u64::from(u32::MAX)
+    }
+
+    /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
+    /// the user's. `present` is the generation and the time, which tell why something was replaced.
+    #[inline]
+    pub(crate) fn release(&self, removed: Removed<K, V>, present: impl Fn() -> (u32, u64)) {
+        // Looked at where they are: they were put there a moment ago, and to move them on would have to wait for that.
+        let Removed { first: Some(first), rest, .. } = &removed else { return };
+        let reason = self.count(first, &present);
+        if rest.is_empty() {
+            return self.tell(first, reason);
+        }
+        // All of them are counted before any of them is dropped: a `Drop` may panic.
+        let reasons: Vec<RemovalReason> = rest.iter().map(|left| self.count(left, &present)).collect();
+        self.tell(first, reason);
+        rest.iter().zip(reasons).for_each(|(left, reason)| self.tell(left, reason));
+    }
+
+    #[inline(always)]
+    fn count(&self, left: &Left<K, V>, present: impl Fn() -> (u32, u64)) -> RemovalReason {
+        let reason = left.reason(present);
+        self.meter.count(match reason {
+            RemovalReason::Expired => Event::Expired,
+            RemovalReason::Capacity => Event::Capacity,
+            RemovalReason::Explicit => Event::Explicit,
+            RemovalReason::Replaced => Event::Replaced,
+        });
+        reason
+    }
+
+    fn tell(&self, left: &Left<K, V>, reason: RemovalReason) {
+        if let (Some(listener), Some(value)) = (&self.listener, &left.value) {
+            rt::guarded("eviction listener", || listener(&left.filed.key.key, value, reason));
+        }
+    }
 }
 
 /// Entries that have left the store and are not dropped yet.
@@ -290,8 +304,10 @@ impl<K, V> Removed<K, V> {
         self.first.is_none() && self.rest.is_empty()
     }
 
-    fn one(filed: Filed<K>, value: Option<V>, why: Why) -> Self {
-        Self { first: Some(Left { filed, value, why }), ..Self::default() }
+    /// Each on its own.
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
+        let left = self.first.into_iter().chain(self.rest);
+        left.map(|left| Self { first: Some(left), ..Self::default() })
     }
 
     fn push(&mut self, filed: Filed<K>, value: Option<V>, why: Why) {

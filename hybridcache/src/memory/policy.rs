@@ -25,7 +25,7 @@
 ///
 /// Beside its key and value an entry takes at most 75 bytes, with `adaptive` 95 and 200 kB for the trials of the whole
 /// cache, and with `s3fifo` 330, whose slots double and which remembers keys that it gave up; 45 more if it expires.
-/// When entries leave, all but `s3fifo` give their memory back; that keeps it for those who come next.
+/// When entries leave they give their memory back; `s3fifo` does at the next sweep, if of many only few are left in a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {

@@ -1,10 +1,10 @@
-//! Where the entries are: in quick_cache for the default policy, in a store of our own for the others.
+//! Where the entries of a shard are: in quick_cache for the default policy, in a store of our own for the others.
 
 use std::hash::Hash;
 use std::marker::PhantomData;
 
-use quick_cache::sync::Cache as Quick;
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::unsync::Cache;
+use quick_cache::{Equivalent, Lifecycle, Options, OptionsBuilder, Weighter};
 
 use super::filed::{Any, Filed, Live};
 use super::ranked::Ranked;
@@ -18,134 +18,178 @@ const MOST: u64 = u64::MAX / 4;
 /// A shard holds at least so many entries, or there are fewer shards: in small ones chance would leave too much unused.
 const LEAST_IN_A_SHARD: u64 = 32;
 
-/// A shard of a store of our own holds no more entries, or there are more shards: whoever makes its index grow holds its
-/// lock for as long as that takes, which for so many is a fifth of a millisecond.
+/// A shard holds no more entries, or there are more shards: whoever makes its tables grow holds its lock for as long as that
+/// takes, which for so many is a fifth of a millisecond.
 const MOST_IN_A_SHARD: u64 = 16_384;
 
 /// And there are no more shards than that for it: each takes a kilobyte, though nothing may ever be in it.
 const MOST_SHARDS: u64 = 256;
 
-/// What the memory tier asks of a store. Everything is asked by probes that are equal to the keys they look for: a
-/// lookup judges the entry where it finds it.
+/// A store of quick_cache with at most so many entries may be built anew to give memory back: that is done under a lock.
+const FEW: usize = 1_024;
+
+/// What a shard asks of its store. Everything is asked by probes that are equal to the keys they look for: a lookup judges
+/// the entry where it finds it.
 pub(super) enum Store<K, V> {
-    Quick(Quick<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>),
+    Quick(Quick<K, V>),
     Ranked(Ranked<K, V>),
 }
 
-impl<K: Eq, V: Clone> Store<K, V> {
-    pub(super) fn new(policy: Policy, bound: Bound) -> Self {
+/// The part of quick_cache that has no lock of its own: the shard's lock guards more than the store.
+pub(super) struct Quick<K, V> {
+    cache: Cache<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>,
+    options: Options,
+}
+
+impl<K: Eq, V> Store<K, V> {
+    /// The stores of all shards; their number is a power of two.
+    pub(super) fn all(policy: Policy, bound: Bound) -> Vec<Self> {
         let cores = std::thread::available_parallelism().map_or(4, usize::from);
         let (capacity, items, max_entry_weight) = match bound {
             Bound::Entries(entries) => (entries.min(MOST), entries, 1),
             Bound::Weight { max, max_entry } => (max.min(MOST), max.clamp(1, 10_000), max_entry),
         };
         let mut shards = (4 * cores as u64).next_power_of_two();
-        if policy != Policy::S3Fifo {
-            shards = shards.max((items / MOST_IN_A_SHARD).min(MOST_SHARDS).next_power_of_two());
-        }
+        shards = shards.max((items / MOST_IN_A_SHARD).min(MOST_SHARDS).next_power_of_two());
         // quick_cache lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
         while shards > 1 && (items / shards < LEAST_IN_A_SHARD || capacity / shards / 10 * 9 < max_entry_weight) {
             shards /= 2;
         }
+        let each = capacity / shards;
         if policy != Policy::S3Fifo {
-            return Self::Ranked(Ranked::new(policy, capacity, shards));
+            return Ranked::all(policy, each, shards as usize).map(Self::Ranked).collect();
         }
         let mut options = OptionsBuilder::new();
         if capacity / 10 * 9 < max_entry_weight {
             options.hot_allocation(1.0);
         }
-        let options = options
-            .shards(shards as usize)
-            .estimated_items_capacity(usize::try_from(items.min(1 << 32)).unwrap_or(usize::MAX))
-            // The store rounds up, shard by shard; a bound is not to be passed.
-            .weight_capacity(capacity - capacity % shards)
-            .build()
-            .expect("both capacities are given");
-        Self::Quick(Quick::with_options(options, ByWeight, Prehashed, Outgoing))
+        options.estimated_items_capacity(usize::try_from(items.min(1 << 32).div_ceil(shards)).unwrap_or(usize::MAX));
+        let options = options.weight_capacity(each).build().expect("both capacities are given");
+        (0..shards).map(|_| Self::Quick(Quick::new(options.clone()))).collect()
     }
 
-    pub(super) fn shards(&self) -> usize {
-        match self {
-            Self::Quick(quick) => quick.num_shards(),
-            Self::Ranked(ranked) => ranked.shards(),
-        }
-    }
-
-    /// A hit of what may be served: clones the value under the shard's read lock, and allocates nothing. For each `S` it is
+    /// A hit of what may be served. Sets `unsettled` if [`settle`](Self::settle) is to be called soon. For each `S` it is
     /// compiled anew where the default store is asked.
     #[inline]
-    pub(super) fn hit<Q: Key<Owned = K>, S>(&self, any: Any<Q>, generation: u32, now: u64) -> Option<Option<V>> {
+    pub(super) fn hit<Q: Key<Owned = K>, S>(
+        &self,
+        any: Any<Q>,
+        generation: u32,
+        now: u64,
+        unsettled: &mut bool,
+    ) -> Option<&Option<V>> {
         match self {
-            Self::Quick(quick) => quick.get(&Live::<_, true, S> { any, generation, now, site: PhantomData }),
-            Self::Ranked(ranked) => ranked.get(&Live::<_, true> { any, generation, now, site: PhantomData }),
+            Self::Quick(quick) => quick.cache.get(&Live::<_, true, S> { any, generation, now, site: PhantomData }),
+            Self::Ranked(ranked) => {
+                ranked.hit(any.hash, &Live::<_, true> { any, generation, now, site: PhantomData }, unsettled)
+            }
         }
     }
 
-    /// A hit of what the probe finds.
-    #[inline]
-    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
+    /// A hit of whatever the probe, of this hash, finds.
+    pub(super) fn get(
+        &self,
+        hash: u64,
+        probe: &(impl Hash + Equivalent<Filed<K>>),
+        unsettled: &mut bool,
+    ) -> Option<&Option<V>> {
         match self {
-            Self::Quick(quick) => quick.get(probe),
-            Self::Ranked(ranked) => ranked.get(probe),
+            Self::Quick(quick) => quick.cache.get(probe),
+            Self::Ranked(ranked) => ranked.hit(hash, probe, unsettled),
         }
     }
 
     /// A look that makes nothing hotter.
-    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>> {
+    pub(super) fn peek(&self, hash: u64, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<&Option<V>> {
         match self {
-            Self::Quick(quick) => quick.peek(probe),
-            Self::Ranked(ranked) => ranked.peek(probe),
+            Self::Quick(quick) => quick.cache.peek(probe),
+            Self::Ranked(ranked) => ranked.peek(hash, probe),
+        }
+    }
+
+    /// Takes hits into account that were only noted.
+    pub(super) fn settle(&mut self) {
+        if let Self::Ranked(ranked) = self {
+            ranked.settle();
         }
     }
 
     /// Takes out the entry that the probe finds. quick_cache's own `remove` would also forget that it gave up an entry
     /// of this hash lately, which is how a key that comes back is known to be worth keeping: ten points of hit ratio,
     /// on some streams.
-    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
+    pub(super) fn take(
+        &mut self,
+        hash: u64,
+        probe: &(impl Hash + Equivalent<Filed<K>>),
+    ) -> Option<(Filed<K>, Option<V>)> {
         match self {
-            Self::Quick(quick) => quick.remove_if(probe, |_| true),
-            Self::Ranked(ranked) => ranked.take(probe),
+            Self::Quick(quick) => quick.cache.remove_if(probe, |_| true),
+            Self::Ranked(ranked) => ranked.take(hash, probe),
         }
     }
 
     /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`.
-    pub(super) fn insert(&self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
+    pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
         match self {
-            Self::Quick(quick) => quick.insert_with_lifecycle(filed, value, removed),
+            Self::Quick(quick) => quick.cache.insert_with_lifecycle(filed, value, removed),
             Self::Ranked(ranked) => {
                 ranked.insert(filed, value, |filed, value, why| removed.push(filed, value, why));
             }
         }
     }
 
-    /// All entries, which leave as they are asked for, each under a lock of its own.
-    pub(super) fn drain(&self) -> Box<dyn Iterator<Item = (Filed<K>, Option<V>)> + '_> {
+    /// Puts an empty store in the place of this one.
+    pub(super) fn take_all(&mut self) -> Self {
+        let empty = match self {
+            Self::Quick(quick) => Self::Quick(Quick::new(quick.options.clone())),
+            Self::Ranked(ranked) => Self::Ranked(ranked.anew()),
+        };
+        std::mem::replace(self, empty)
+    }
+
+    pub(super) fn drain(&mut self) -> Box<dyn Iterator<Item = (Filed<K>, Option<V>)> + Send + '_>
+    where
+        K: Send,
+        V: Send,
+    {
         match self {
-            Self::Quick(quick) => Box::new(quick.drain()),
+            Self::Quick(quick) => Box::new(quick.cache.drain()),
             Self::Ranked(ranked) => Box::new(ranked.drain()),
         }
     }
 
+    /// Whether it holds memory for many more entries than it has, and few enough to move them. Those of the other policies give
+    /// theirs back by themselves.
+    pub(super) fn is_sparse(&self) -> bool {
+        let Self::Quick(Quick { cache, .. }) = self else { return false };
+        let room = cache.memory_used().entries / size_of::<(Filed<K>, Option<V>)>();
+        cache.len() <= FEW && room > FEW && room / 8 > cache.len()
+    }
+
     pub(super) fn len(&self) -> u64 {
         match self {
-            Self::Quick(quick) => quick.len() as u64,
+            Self::Quick(quick) => quick.cache.len() as u64,
             Self::Ranked(ranked) => ranked.len() as u64,
         }
     }
 
     pub(super) fn weight(&self) -> u64 {
         match self {
-            Self::Quick(quick) => quick.weight(),
+            Self::Quick(quick) => quick.cache.weight(),
             Self::Ranked(ranked) => ranked.weight(),
         }
     }
 }
 
-/// In which of so many parts, a power of two, a key with this hash is: the shards of a store, or the stripes of locks over it.
-/// quick_cache chooses alike. By bits that choose no place within a shard.
-#[inline]
-pub(crate) fn part_of(hash: u64, parts: usize) -> usize {
-    hash.rotate_right(usize::BITS / 2) as usize & (parts - 1)
+impl<K: Eq, V> Quick<K, V> {
+    fn new(options: Options) -> Self {
+        Self { cache: Cache::with_options(options.clone(), ByWeight, Prehashed, Outgoing), options }
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory_used(&self) -> usize {
+        self.cache.memory_used().total()
+    }
 }
 
 #[derive(Clone)]

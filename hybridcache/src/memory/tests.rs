@@ -1,28 +1,34 @@
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use super::*;
 use crate::entry::{Failure, Movement, Terms};
 
-/// A memory tier with what the cache has around it: one stripe.
+/// A memory tier with what the cache has around it: a lock for each shard.
 struct Tier<V> {
     memory: Memory<u64, V>,
-    wheel: Mutex<Wheel>,
+    shards: Vec<Mutex<Shard<u64, V>>>,
 }
 
 impl<V: Clone + Send + Sync + 'static> Tier<V> {
     fn new(policy: Policy, bound: Bound, listener: Option<Listener<u64, V>>) -> Self {
-        Self { memory: Memory::new(policy, bound, listener, Arc::default()), wheel: Mutex::new(Wheel::new(8)) }
+        let shards = Shard::all(policy, bound, 16).into_iter().map(Mutex::new).collect();
+        Self { memory: Memory::new(bound, listener, Arc::default()), shards }
+    }
+
+    fn lock(&self, hash: u64) -> MutexGuard<'_, Shard<u64, V>> {
+        // Not by the lowest bits: by these a shard finds its own.
+        self.shards[(hash >> 32) as usize % self.shards.len()].lock().unwrap()
     }
 
     fn release(&self, removed: Removed<u64, V>, present: (u32, u64)) {
-        self.memory.release(removed, || present, |_, place| self.wheel.lock().unwrap().forget(place));
+        self.memory.release(removed, || present);
     }
 
     /// Puts an entry in at this generation and time; returns how many were replaced, had expired, were of another
     /// generation, and made room.
     fn put_at(&self, key: Stored<u64>, entry: Entry<V>, present: (u32, u64)) -> [u64; 4] {
         let mut removed = Removed::default();
-        self.memory.insert(key, entry, &mut self.wheel.lock().unwrap(), &mut removed);
+        self.lock(key.hash).insert(key, entry, &mut removed);
         self.release(removed, present);
         let evictions = self.memory.meter.read(0, 0).evictions;
         [evictions.replaced, evictions.expired, evictions.explicit, evictions.capacity]
@@ -30,33 +36,51 @@ impl<V: Clone + Send + Sync + 'static> Tier<V> {
 
     fn evict(&self, k: u64) {
         let mut removed = Removed::default();
-        self.memory.evict(key(k).hash, &&k, &mut self.wheel.lock().unwrap(), &mut removed);
+        self.lock(key(k).hash).evict(key(k).hash, &&k, &mut removed);
         self.release(removed, (0, 0));
     }
 
     fn sweep(&self, now: u64) {
-        loop {
-            let batch = self.wheel.lock().unwrap().pop(now);
-            if batch.is_empty() {
-                return;
-            }
-            for (hash, place) in batch {
-                match self.memory.expire(hash, place, now) {
-                    Expiry::Dead(removed) => self.release(removed, (0, now)),
-                    Expiry::Lives(dies_at) => self.wheel.lock().unwrap().put_back(hash, place, dies_at, now),
-                    Expiry::Gone => unreachable!("nobody else is here"),
-                }
+        for shard in &self.shards {
+            let mut more = true;
+            while more {
+                let mut removed = Removed::default();
+                more = shard.lock().unwrap().expire(now, &mut removed);
+                self.release(removed, (0, now));
             }
         }
     }
 
-    fn finds(&self, k: u64, now: u64) -> bool {
-        self.memory.hit::<_, ()>(key(k).hash, &&k, 0, now).is_some()
+    fn take_all(&self) {
+        for shard in &self.shards {
+            let mut taken = shard.lock().unwrap().take_all();
+            taken.drain().for_each(|removed| self.release(removed, (0, 0)));
+        }
     }
 
-    /// How many entries the wheel has.
+    fn finds(&self, k: u64, now: u64) -> bool {
+        self.hit(k, now).is_some()
+    }
+
+    fn hit(&self, k: u64, now: u64) -> Option<Option<V>> {
+        self.lock(key(k).hash).hit::<_, ()>(key(k).hash, &&k, 0, now, &mut false)
+    }
+
+    fn of_all(&self, of: impl Fn(&Shard<u64, V>) -> u64) -> u64 {
+        self.shards.iter().map(|shard| of(&shard.lock().unwrap())).sum()
+    }
+
+    fn len(&self) -> u64 {
+        self.of_all(Shard::len)
+    }
+
+    fn weight(&self) -> u64 {
+        self.of_all(Shard::weight)
+    }
+
+    /// How many entries the wheels have.
     fn filed(&self) -> u64 {
-        self.wheel.lock().unwrap().len() as u64
+        self.of_all(|shard| shard.wheel.len() as u64)
     }
 }
 
@@ -99,8 +123,8 @@ fn small_capacities_hold_exactly_what_they_say() {
                 put(&tier, k, entry(k, NEVER, 1));
                 assert!(tier.finds(k, 0), "what was just put is there, with a capacity of {capacity} and {policy:?}");
             }
-            assert_eq!(tier.memory.len(), capacity);
-            assert_eq!(tier.memory.weight(), capacity);
+            assert_eq!(tier.len(), capacity);
+            assert_eq!(tier.weight(), capacity);
         }
     }
 }
@@ -110,7 +134,7 @@ fn a_large_capacity_is_used_but_for_what_chance_leaves_over_in_a_shard() {
     for policy in POLICIES {
         let tier = tier(policy, Bound::Entries(10_000));
         (0..40_000).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
-        assert!((9_900..=10_000).contains(&tier.memory.len()), "{}", tier.memory.len());
+        assert!((9_900..=10_000).contains(&tier.len()), "{}", tier.len());
     }
 }
 
@@ -124,7 +148,7 @@ fn the_heaviest_entry_that_is_admitted_fits() {
             put(&tier, 1, entry(1, NEVER, u32::try_from(max_entry).unwrap()));
             assert!(tier.finds(1, 0), "an entry of {max_entry} in {max}");
             (2..500).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
-            assert!(tier.memory.weight() <= max, "{} of {max}", tier.memory.weight());
+            assert!(tier.weight() <= max, "{} of {max}", tier.weight());
         }
     }
 }
@@ -139,9 +163,9 @@ fn the_wheel_remembers_no_more_than_there_is() {
             tier.finds(k, 2_000 + k);
             tier.finds(k / 2, k);
         }
-        assert_eq!(tier.filed(), tier.memory.len());
+        assert_eq!(tier.filed(), tier.len());
         tier.sweep(NEVER - 1);
-        assert_eq!(tier.memory.len(), 0);
+        assert_eq!(tier.len(), 0);
         assert_eq!(tier.filed(), 0);
     }
 }
@@ -155,9 +179,9 @@ fn a_sweep_frees_the_dead_and_leaves_the_renewed() {
         }
         assert!((0..50).all(|k| tier.finds(k, 90)));
         tier.sweep(150);
-        assert_eq!(tier.memory.len(), 50, "the others were not hit");
+        assert_eq!(tier.len(), 50, "the others were not hit");
         tier.sweep(250);
-        assert_eq!(tier.memory.len(), 0, "nor were these, since");
+        assert_eq!(tier.len(), 0, "nor were these, since");
     }
 }
 
@@ -173,14 +197,12 @@ fn whatever_comes_and_goes_the_wheel_holds_a_place_for_each_entry_that_expires()
                 tier.evict(round % 5);
             }
         }
-        holds(tier.memory.len());
+        holds(tier.len());
         (0..7).for_each(|k| put(&tier, k, entry(k, NEVER, 1)));
         holds(0);
         (0..7).for_each(|k| put(&tier, k, entry(k, 500, 1)));
         holds(7);
-        tier.memory.drain(4).for_each(|removed| tier.release(removed, (0, 0)));
-        holds(3);
-        tier.memory.drain(4).for_each(|removed| tier.release(removed, (0, 0)));
+        tier.take_all();
         holds(0);
     }
 }
@@ -196,9 +218,9 @@ fn an_entry_that_takes_the_place_of_another_expires_on_its_own_terms() {
                 tier.sweep(now);
                 // A bucket is ten wide, and popped when it has passed.
                 if now < second {
-                    assert_eq!(tier.memory.len(), 1, "{second} at {now}");
+                    assert_eq!(tier.len(), 1, "{second} at {now}");
                 } else if now >= second + 10 {
-                    assert_eq!(tier.memory.len(), 0, "{second} at {now}");
+                    assert_eq!(tier.len(), 0, "{second} at {now}");
                 }
             }
         }
@@ -215,7 +237,7 @@ fn of_two_keys_with_one_hash_each_expires_in_its_time() {
         }
         for (now, left) in [(90, 3), (110, 2), (210, 1), (310, 0)] {
             tier.sweep(now);
-            assert_eq!(tier.memory.len(), left, "at {now}");
+            assert_eq!(tier.len(), left, "at {now}");
         }
         assert_eq!(tier.filed(), 0);
     }
@@ -242,19 +264,19 @@ fn who_leaves_is_counted_by_why() {
 fn errors_are_found_by_a_closer_look_only() {
     for policy in POLICIES {
         let tier = tier(policy, Bound::Entries(100));
-        let look = |now| tier.memory.look(key(1).hash, &&1, 0, now);
+        let look = |now| tier.lock(key(1).hash).look(key(1).hash, &&1, 0, now, &mut false);
         assert!(look(0).is_none());
         put(&tier, 1, entry(7, 100, 1));
         assert!(matches!(look(99), Some((Kept::Value(7), None))));
         assert!(look(100).is_none(), "it is dead");
         put(&tier, 1, Entry { kept: Kept::Nothing, ..entry(0, 100, 1) });
         assert!(matches!(look(0), Some((Kept::Nothing, None))));
-        assert_eq!(tier.memory.hit::<_, ()>(key(1).hash, &&1, 0, 0), Some(None));
+        assert_eq!(tier.hit(1, 0), Some(None));
         put(&tier, 1, Entry { kept: Kept::Failed(Failure::new(7_u8)), ..entry(0, 100, 1) });
         assert!(matches!(look(99), Some((Kept::Failed(_), Some(_)))));
         assert!(look(100).is_none());
-        assert_eq!(tier.memory.hit::<_, ()>(key(1).hash, &&1, 0, 0), None);
-        assert_eq!(tier.memory.peek(key(1).hash, &&1, 0, 0), None);
+        assert_eq!(tier.hit(1, 0), None);
+        assert_eq!(tier.lock(key(1).hash).peek(key(1).hash, &&1, 0, 0), None);
     }
 }
 
@@ -305,32 +327,43 @@ fn values_are_dropped_and_told_of_where_no_lock_is_held() {
 }
 
 #[test]
-fn a_stripe_is_the_shards_of_one_lock() {
-    let tier = tier(Policy::S3Fifo, Bound::Entries(100_000));
-    let stripes = tier.memory.stripes();
-    assert!(stripes.is_power_of_two() && stripes <= STRIPES);
-    let Store::Quick(quick) = &tier.memory.store else { unreachable!("the default policy is quick_cache's") };
-    let told_apart = stripes.min(quick.num_shards());
-    assert!(told_apart > 1, "or this shows nothing");
-    for k in 0..10_000 {
-        let hash = key(k).hash;
-        let shard = quick.shard_index(&Any { hash, key: &k });
-        assert_eq!(shard % told_apart, part_of(hash, stripes) % told_apart);
-    }
-}
-
-#[test]
-fn what_makes_room_gives_its_place_back_at_once() {
+fn what_leaves_gives_its_place_back_at_once() {
     for policy in POLICIES {
         let tier = tier(policy, Bound::Entries(1_000));
         for k in 0..5_000 {
             let mut removed = Removed::default();
-            tier.memory.insert(key(k), entry(k, 1_000, 1), &mut tier.wheel.lock().unwrap(), &mut removed);
-            if tier.memory.stripes() <= tier.memory.store.shards() {
-                assert_eq!(tier.filed(), tier.memory.len(), "before it is released");
-            }
-            tier.release(removed, (0, 0));
-            assert_eq!(tier.filed(), tier.memory.len());
+            tier.lock(key(k).hash).insert(key(k), entry(k, 1_000, 1), &mut removed);
+            assert_eq!(tier.filed(), tier.len(), "before it is released");
         }
     }
+}
+
+#[test]
+fn memory_goes_back_when_most_have_expired() {
+    let tier = tier(Policy::S3Fifo, Bound::Entries(16_000));
+    for k in 0..16_000 {
+        put(&tier, k, entry(k, if k % 100 == 0 { 1_000 } else { 100 }, 1));
+    }
+    let room = || -> usize {
+        let of = |shard: &Shard<u64, u64>| match &shard.store {
+            Store::Quick(quick) => quick.memory_used() as u64,
+            Store::Ranked(_) => unreachable!("the default policy is quick_cache's"),
+        };
+        tier.of_all(of) as usize
+    };
+    let full = room();
+    tier.sweep(200);
+    assert_eq!(room(), full, "it keeps its slots");
+    for shard in &tier.shards {
+        let mut removed = Removed::default();
+        let sparse = shard.lock().unwrap().shrink(&mut removed);
+        drop(sparse);
+        assert!(removed.first.is_none(), "nobody has to leave for that");
+    }
+    assert!(room() * 10 < full, "{} of {full} bytes", room());
+    assert_eq!(tier.len(), 160);
+    assert!((0..16_000).step_by(100).all(|k| tier.finds(k, 200)), "who lives is there");
+    assert_eq!(tier.filed(), 160);
+    tier.sweep(2_000);
+    assert_eq!((tier.len(), tier.filed()), (0, 0), "and ends in its time");
 }

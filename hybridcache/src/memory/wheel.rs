@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// At most so many entries are taken out at once, under one lock.
-const BATCH: usize = 1_024;
+/// For no more places than these it is not worth it to give memory back.
+const FEW: usize = 1_024;
 
 /// Where in its wheel an entry is filed.
 pub(crate) type Place = u32;
@@ -11,26 +11,25 @@ pub(crate) type Place = u32;
 /// The place of an entry that is not filed, because it does not expire.
 pub(crate) const NOWHERE: Place = Place::MAX;
 
-/// The entries of one stripe of a cache that expire, in coarse buckets by their deadline: of each its hash, and its
-/// place, by which it is told from others of this hash. An entry that leaves gives its place back, so the wheel never
-/// holds more than there are.
+/// The entries of one shard that expire, in coarse buckets by their deadline: of each its hash, and its place, by which it
+/// is told from others of this hash. An entry that leaves gives its place back, so the wheel never holds more than there
+/// are.
 ///
-/// Whoever is popped is looked up: it is removed if it is dead, and filed anew if it lives. So a deadline that moves on
+/// Whoever is due is looked up: it is removed if it is dead, and filed anew if it lives. So a deadline that moves on
 /// costs nothing when it does.
 ///
-/// It has no lock of its own: whoever puts an entry in, or evicts one, holds that of the key's stripe anyway.
-///
-/// The buckets are lists in one vector: whoever leaves is unlinked at once, wherever it is. The vector grows to the most
-/// places that are needed at once, and goes when the last entry does: places are names, and cannot be moved.
+/// The buckets are rings in one vector, each closed by a place that is nobody's: whoever leaves is unlinked at once, wherever
+/// it is. The vector grows to the most places that are needed at once, and goes when the last entry does: places are
+/// names, and cannot be moved.
 pub(crate) struct Wheel {
     /// A bucket is two to the power of this wide: a shift tells it, where a division would be a tenth of a put.
     shift: u32,
     places: Vec<Filing>,
-    /// How many of them are not free.
+    /// How many of them entries have.
     taken: usize,
     /// The first of the places that are free; each names the next.
     free: Place,
-    /// The first of each bucket that is not empty.
+    /// The place that closes each bucket's ring. Few of them are empty.
     buckets: BTreeMap<u64, Place>,
     /// The place that was filed last. The next one mostly goes to the same bucket, which is then not searched for.
     latest: Place,
@@ -38,15 +37,13 @@ pub(crate) struct Wheel {
 
 struct Filing {
     hash: u64,
-    /// In whose list it is; or [`POPPED`] or [`FREE`].
+    /// In whose ring it is; or [`FREE`].
     bucket: u64,
     before: Place,
     after: Place,
 }
 
-/// Taken out by a sweep, and not yet given or put back.
-const POPPED: u64 = u64::MAX;
-const FREE: u64 = u64::MAX - 1;
+const FREE: u64 = u64::MAX;
 
 impl Wheel {
     /// With buckets of at most this width: an entry is freed that much after its end, or a sweep later.
@@ -55,114 +52,128 @@ impl Wheel {
         Self { shift: width.max(1).ilog2(), places: Vec::new(), taken: 0, free: NOWHERE, buckets, latest: NOWHERE }
     }
 
+    /// An empty one with buckets of the same width.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(1 << self.shift)
+    }
+
     /// Files an entry that is about to be put in.
     #[inline]
     pub(crate) fn add(&mut self, hash: u64, dies_at: u64) -> Place {
-        let filing = Filing { hash, bucket: FREE, before: NOWHERE, after: NOWHERE };
         self.taken += 1;
-        let mut place = self.free;
-        if place == NOWHERE {
-            place = self.places.len() as Place;
-            self.places.push(filing);
-        } else {
-            self.free = self.at(place).after;
-            *self.at(place) = filing;
-        }
+        let place = self.take_free();
+        self.at(place).hash = hash;
         self.link(place, self.bucket(dies_at));
         place
     }
 
-    /// Takes a place back from an entry that leaves.
+    /// Takes a place back from an entry that leaves, if it has one.
     #[inline]
     pub(crate) fn forget(&mut self, place: Place) {
+        if place == NOWHERE {
+            return;
+        }
         self.unlink(place);
-        let free = self.free;
-        let filing = self.at(place);
-        (filing.bucket, filing.after) = (FREE, free);
-        self.free = place;
+        self.set_free(place);
         self.taken -= 1;
-        if self.taken == 0 && self.places.capacity() > BATCH {
-            (self.places, self.free, self.latest) = (Vec::new(), NOWHERE, NOWHERE);
+        if self.taken == 0 && self.places.len() > FEW {
+            *self = self.anew();
+        }
+        if self.buckets.len() > 2 * self.taken + FEW {
+            self.drop_empty();
         }
     }
 
-    /// Takes some places out of a bucket that has passed; none if no bucket has.
-    pub(crate) fn pop(&mut self, now: u64) -> Vec<(u64, Place)> {
+    /// A place in a bucket that has passed, with the hash it was filed with.
+    pub(crate) fn due(&mut self, now: u64) -> Option<(u64, Place)> {
         let present = self.bucket(now);
-        let mut batch = Vec::new();
-        let Some((&bucket, &first)) = self.buckets.first_key_value().filter(|(bucket, _)| **bucket < present) else {
-            return batch;
-        };
-        let mut next = first;
-        while next != NOWHERE && batch.len() < BATCH {
-            let filing = self.at(next);
-            filing.bucket = POPPED;
-            batch.push((filing.hash, next));
-            next = filing.after;
-        }
-        if next == NOWHERE {
-            self.buckets.remove(&bucket);
-        } else {
-            self.at(next).before = NOWHERE;
-            self.buckets.insert(bucket, next);
-        }
-        batch
-    }
-
-    /// Files an entry again that was popped at `now` and lives, unless it has left meanwhile.
-    pub(crate) fn put_back(&mut self, hash: u64, place: Place, dies_at: u64, now: u64) {
-        // With the last entry that left meanwhile, the places may be gone too.
-        if self.places.get(place as usize).is_some_and(|filing| filing.bucket == POPPED && filing.hash == hash) {
-            // Never into a bucket that the sweep still visits, or it would not end.
-            self.link(place, self.bucket(dies_at.max(now)));
+        loop {
+            let ring = self.buckets.first_entry().filter(|ring| *ring.key() < present)?;
+            let end = *ring.get();
+            let first = self.places[end as usize].after;
+            if first != end {
+                return Some((self.at(first).hash, first));
+            }
+            ring.remove();
+            self.set_free(end);
         }
     }
 
+    /// Files an entry anew that lives until then: never before the present, or a sweep would not end.
+    pub(crate) fn postpone(&mut self, place: Place, dies_at: u64) {
+        self.unlink(place);
+        self.link(place, self.bucket(dies_at));
+    }
+
+    /// How many entries are filed.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.places.iter().filter(|filing| filing.bucket != FREE).count()
+        let filed = self.places.iter().filter(|filing| filing.bucket != FREE).count() - self.buckets.len();
+        assert_eq!(filed, self.taken);
+        filed
     }
 
-    /// Puts a place into a bucket's list, behind the one that was filed last or behind the first.
+    /// Puts a place into a bucket's ring, behind the one that was filed last or behind its end.
     #[inline]
     fn link(&mut self, place: Place, bucket: u64) {
         let latest = self.places.get(self.latest as usize).filter(|latest| latest.bucket == bucket);
         let before = match latest {
             Some(_) => self.latest,
-            None => *self.buckets.entry(bucket).or_insert(place),
+            None => self.end_of(bucket),
         };
         self.latest = place;
-        let filing = self.at(place);
-        filing.bucket = bucket;
-        if before == place {
-            (filing.before, filing.after) = (NOWHERE, NOWHERE);
-            return;
-        }
         let after = std::mem::replace(&mut self.at(before).after, place);
+        self.at(after).before = place;
         let filing = self.at(place);
-        (filing.before, filing.after) = (before, after);
-        if after != NOWHERE {
-            self.at(after).before = place;
+        (filing.bucket, filing.before, filing.after) = (bucket, before, after);
+    }
+
+    #[inline]
+    fn unlink(&mut self, place: Place) {
+        let Filing { before, after, .. } = *self.at(place);
+        self.at(before).after = after;
+        self.at(after).before = before;
+    }
+
+    /// So that however far apart the deadlines are there are about as many buckets as entries.
+    #[cold]
+    fn drop_empty(&mut self) {
+        let ends: Vec<(u64, Place)> = self.buckets.iter().map(|(&bucket, &end)| (bucket, end)).collect();
+        for (bucket, end) in ends {
+            if self.at(end).after == end {
+                self.buckets.remove(&bucket);
+                self.set_free(end);
+            }
         }
     }
 
-    /// Takes a place out of its list, if it is in one.
-    fn unlink(&mut self, place: Place) {
+    /// The place that closes a bucket's ring.
+    fn end_of(&mut self, bucket: u64) -> Place {
+        if let Some(&end) = self.buckets.get(&bucket) {
+            return end;
+        }
+        let end = self.take_free();
+        *self.at(end) = Filing { hash: 0, bucket, before: end, after: end };
+        self.buckets.insert(bucket, end);
+        end
+    }
+
+    #[inline]
+    fn take_free(&mut self) -> Place {
+        let place = self.free;
+        if place == NOWHERE {
+            self.places.push(Filing { hash: 0, bucket: FREE, before: NOWHERE, after: NOWHERE });
+            return (self.places.len() - 1) as Place;
+        }
+        self.free = self.at(place).after;
+        place
+    }
+
+    #[inline]
+    fn set_free(&mut self, place: Place) {
+        let free = std::mem::replace(&mut self.free, place);
         let filing = self.at(place);
-        let Filing { bucket, before, after, .. } = *filing;
-        if bucket == POPPED {
-            return;
-        }
-        if after != NOWHERE {
-            self.at(after).before = before;
-        }
-        if before != NOWHERE {
-            self.at(before).after = after;
-        } else if after != NOWHERE {
-            self.buckets.insert(bucket, after);
-        } else {
-            self.buckets.remove(&bucket);
-        }
+        (filing.bucket, filing.after) = (FREE, free);
     }
 
     #[inline]
@@ -180,23 +191,18 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    /// Sweeps as the cache does: who is dead gives its place back.
+    /// Sweeps as a shard does: who is dead gives its place back.
     fn popped(wheel: &mut Wheel, now: u64, lives_until: impl Fn(u64) -> Option<u64>) -> Vec<u64> {
         let mut popped = Vec::new();
-        loop {
-            let batch = wheel.pop(now);
-            if batch.is_empty() {
-                popped.sort_unstable();
-                return popped;
-            }
-            for (hash, place) in batch {
-                popped.push(hash);
-                match lives_until(hash) {
-                    Some(dies_at) => wheel.put_back(hash, place, dies_at, now),
-                    None => wheel.forget(place),
-                }
+        while let Some((hash, place)) = wheel.due(now) {
+            popped.push(hash);
+            match lives_until(hash) {
+                Some(dies_at) => wheel.postpone(place, dies_at.max(now)),
+                None => wheel.forget(place),
             }
         }
+        popped.sort_unstable();
+        popped
     }
 
     #[test]
@@ -221,12 +227,26 @@ mod tests {
         for i in 0..30 {
             wheel.forget(places[i * 7 % 30]);
         }
-        assert_eq!((wheel.len(), wheel.buckets.len()), (0, 0));
+        assert_eq!(wheel.len(), 0);
+        let most = (30 + wheel.buckets.len()) as Place;
         for i in 0..10_000 {
-            let place = wheel.add(7, 100 + i);
-            assert!(place < 30, "no more places than were needed at once");
+            let place = wheel.add(7, 100 + i % 30);
+            assert!(place < most, "no more places than were needed at once");
             wheel.forget(place);
         }
+        assert_eq!(popped(&mut wheel, 1 << 40, |_| None), [0_u64; 0]);
+    }
+
+    #[test]
+    fn deadlines_far_apart_leave_few_buckets_behind() {
+        let mut wheel = Wheel::new(8);
+        wheel.add(1, u64::MAX - 1);
+        for i in 0..100_000 {
+            let place = wheel.add(7, i * 1_000);
+            wheel.forget(place);
+            assert!(wheel.places.len() <= FEW + 10, "{} places for two entries", wheel.places.len());
+        }
+        assert_eq!(wheel.len(), 1);
         assert_eq!(popped(&mut wheel, 1 << 40, |_| None), [0_u64; 0]);
     }
 
@@ -269,18 +289,6 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_given_back_while_it_is_popped_stays_so() {
-        let mut wheel = Wheel::new(8);
-        let place = wheel.add(1, 5);
-        assert_eq!(wheel.pop(10), [(1, place)]);
-        wheel.forget(place);
-        assert_eq!(wheel.add(17, 500), place, "and somebody else has it by now");
-        wheel.put_back(1, place, 50, 10);
-        assert_eq!(popped(&mut wheel, 499, |_| None), [0_u64; 0], "whose deadline is its own");
-        assert_eq!(popped(&mut wheel, 600, |_| None), [17]);
-    }
-
-    #[test]
     fn a_sweep_ends_though_a_deadline_does_not_move_on() {
         let mut wheel = Wheel::new(8);
         wheel.add(1, 5);
@@ -291,15 +299,10 @@ mod tests {
     fn the_places_go_with_the_last_entry() {
         let mut wheel = Wheel::new(8);
         let places: Vec<Place> = (0..5_000).map(|hash| wheel.add(hash, 5)).collect();
-        let batch = wheel.pop(100);
         for place in places {
             wheel.forget(place);
         }
         assert_eq!((wheel.len(), wheel.places.capacity()), (0, 0));
-        // Whoever was found alive, and left before it could be put back.
-        let (hash, place) = batch[0];
-        wheel.put_back(hash, place, 200, 100);
-        assert_eq!(popped(&mut wheel, 1_000, |_| None), [0_u64; 0]);
         assert_eq!(wheel.add(7, 5), 0);
         assert_eq!(popped(&mut wheel, 1_000, |_| None), [7]);
     }

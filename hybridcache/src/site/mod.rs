@@ -92,7 +92,7 @@ where
         let inner = &*self.inner;
         let hash = inner.hash(&key);
         let (generation, now) = inner.served_at(inner.asked(hash));
-        if let Some((kept, side)) = inner.memory.look(hash, &key, generation, now) {
+        if let Some((kept, side)) = inner.shards.look(hash, &key, generation, now) {
             let due = Reload::of(&self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();

@@ -13,7 +13,8 @@ use crate::bus;
 use crate::cache::Inner;
 use crate::cache::context::{LoadContext, Said};
 use crate::cache::fetch::Tier;
-use crate::cache::flight::{Leader, Locked};
+use crate::cache::flight::Leader;
+use crate::cache::keep::replace;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
 use crate::driver::Filled;
 use crate::entry::{Entry, Kept, Movement, Terms, View};
@@ -190,7 +191,7 @@ where
     ) -> Option<V> {
         let text = remote.spell(&key.key)?;
         // Registered before it is asked for (R7). Whoever comes meanwhile waits, and if there is nothing leads in its place.
-        let leader = self.flights.enter_if_free(key, self.generation(), self.began(), blocking);
+        let leader = self.shards.enter_if_free(key, self.generation(), self.began(), blocking);
         let hit = remote.find(&text, &self.meter).await?;
         match leader {
             Some(leader) => {
@@ -210,10 +211,7 @@ where
     /// it; the fence succeeds; the next hit gets v0 after this one got v1.
     fn retire(&self, leader: &Leader<'_, K, V>) {
         let mut removed = Removed::default();
-        {
-            let Locked { wheel, .. } = &mut *self.flights.lock(leader.key.hash);
-            self.memory.displace(&leader.key, wheel, &mut removed);
-        }
+        self.shards.lock(leader.key.hash).memory.displace(&leader.key, &mut removed);
         self.release(removed);
     }
 
@@ -236,9 +234,9 @@ where
         let mut removed = Removed::default();
         leader.land(
             self.generation(),
-            |right, wheel| {
+            |right, memory| {
                 if let Some(key) = right {
-                    self.replace(key, entry, wheel, &mut removed);
+                    replace(memory, key, entry, &mut removed);
                 }
             },
             || kept(&value),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Inner;
-use crate::cache::flight::Locked;
+use crate::cache::shards::Locked;
 use crate::fleet::{Doomed, Member};
 use crate::key::Stored;
 use crate::memory::Removed;
@@ -66,9 +66,9 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn kill(&mut self) {
-        let Locked { table, wheel } = &mut *self.cache.flights.lock(self.key.hash);
-        table.evict(&self.key, self.cache.flights.period());
-        self.cache.memory.evict(self.key.hash, &&self.key.key, wheel, &mut self.removed);
+        let Locked { table, memory } = &mut *self.cache.shards.lock(self.key.hash);
+        table.evict(&self.key, self.cache.shards.period());
+        memory.evict(self.key.hash, &&self.key.key, &mut self.removed);
     }
 
     fn has_removed(&self) -> bool {

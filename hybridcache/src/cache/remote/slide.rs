@@ -28,7 +28,7 @@ where
         generation: u32,
         now: u64,
     ) -> Option<Option<V>> {
-        let (kept, side) = self.memory.look(hash, key, generation, now)?;
+        let (kept, side) = self.shards.look(hash, key, generation, now)?;
         if let Some(side) = side
             && side.version != 0
             && side.take_refresh(now)

@@ -24,6 +24,10 @@ impl Default for Clock {
 }
 
 impl Order for Clock {
+    fn anew(&self) -> Box<dyn Order> {
+        Box::<Self>::default()
+    }
+
     #[inline]
     fn hit(&self, slot: u32, _hash: u64) -> bool {
         let referenced = &self.referenced[slot as usize];

@@ -72,6 +72,10 @@ impl Ring {
 }
 
 impl Order for Frequency {
+    fn anew(&self) -> Box<dyn Order> {
+        Box::<Self>::default()
+    }
+
     #[inline]
     fn hit(&self, slot: u32, _hash: u64) -> bool {
         self.hits.note(slot)

@@ -16,7 +16,7 @@ pub(super) struct Line {
     leaves: End,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum End {
     Front,
     Back,
@@ -43,6 +43,10 @@ impl Line {
 }
 
 impl Order for Line {
+    fn anew(&self) -> Box<dyn Order> {
+        Box::new(Self { list: Lists::new(1), hits: self.hits.as_ref().map(|_| Hits::default()), leaves: self.leaves })
+    }
+
     #[inline]
     fn hit(&self, slot: u32, _hash: u64) -> bool {
         self.hits.as_ref().is_some_and(|hits| hits.note(slot))

@@ -8,112 +8,194 @@ mod line;
 mod lists;
 mod order;
 mod pages;
-mod shard;
 
-use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use hashbrown::HashTable;
 use quick_cache::Equivalent;
 
+use super::Policy;
+use super::Why;
 use super::filed::Filed;
-use super::store::part_of;
-use super::{Policy, Why};
-use crate::key::Prehashed;
+use crate::observe::RemovalReason;
 use adaptive::{Adaptive, Chooser};
 use clock::Clock;
 use frequency::Frequency;
 use line::Line;
 use order::Order;
-use shard::Shard;
+use pages::{Pages, is_sparse};
 
-/// Shards, each with an order of its own. A hit takes its shard's read lock, which neighbours share, and whatever it
-/// changes in the order is an atomic or a note for later; a write takes the write lock for a few hundred nanoseconds.
-/// Hence no hit waits for another, and parking_lot sees to it that no stream of one kind starves the other.
+/// Entries in dense slots, found by their hash and ranked by the order.
+///
+/// The index, the slots and the order have the same slots, `0..len`. When an entry leaves, the last one moves into its
+/// slot: there are no holes, and what is allocated is always about what is needed.
+///
+/// A hit needs a shared borrow only, and whatever it changes in the order is an atomic or a note for later: no hit waits for another.
 #[derive(Debug)]
 pub(super) struct Ranked<K, V> {
-    shards: Box<[Locked<K, V>]>,
+    index: HashTable<u32>,
+    slots: Pages<(Filed<K>, Option<V>)>,
+    order: Box<dyn Order>,
+    weight: u64,
+    max_weight: u64,
 }
 
-/// On cache lines of its own, and of the neighbour that is prefetched with it: a lock is written to by each hit.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Locked<K, V>(RwLock<Shard<K, V>>);
-
 impl<K, V> Ranked<K, V> {
-    /// A store of so many shards, a power of two, each of which holds an even part of the weight.
-    pub(super) fn new(policy: Policy, max_weight: u64, shards: u64) -> Self {
-        let order = orders(policy, shards as usize);
-        let shard = || Locked(RwLock::new(Shard::new(order(), max_weight / shards)));
-        Self { shards: (0..shards).map(|_| shard()).collect() }
+    /// So many stores, each with room for this weight.
+    pub(super) fn all(policy: Policy, max_weight: u64, stores: usize) -> impl Iterator<Item = Self> {
+        let order = orders(policy, stores);
+        (0..stores).map(move |_| Self::new(order(), max_weight))
+    }
+
+    fn new(order: Box<dyn Order>, max_weight: u64) -> Self {
+        Self { index: HashTable::new(), slots: Pages::default(), order, weight: 0, max_weight }
+    }
+
+    /// An empty one with the same rules.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.order.anew(), self.max_weight)
+    }
+
+    /// A hit; sets `unsettled` if [`settle`](Self::settle) is to be called soon.
+    // Within a hit of the default store this would have its place on the stack of that, too.
+    #[inline(never)]
+    pub(super) fn hit(&self, hash: u64, probe: &impl Equivalent<Filed<K>>, unsettled: &mut bool) -> Option<&Option<V>> {
+        let slot = self.find(hash, probe)?;
+        *unsettled = self.order.hit(slot, hash);
+        Some(&self.slots[slot as usize].1)
+    }
+
+    pub(super) fn peek(&self, hash: u64, probe: &impl Equivalent<Filed<K>>) -> Option<&Option<V>> {
+        self.find(hash, probe).map(|slot| &self.slots[slot as usize].1)
+    }
+
+    pub(super) fn settle(&mut self) {
+        self.order.settle();
     }
 
     #[inline]
-    fn shard(&self, hash: u64) -> &RwLock<Shard<K, V>> {
-        &self.shards[part_of(hash, self.shards.len())].0
+    fn find(&self, hash: u64, probe: &impl Equivalent<Filed<K>>) -> Option<u32> {
+        self.index.find(hash, |&slot| probe.equivalent(&self.slots[slot as usize].0)).copied()
     }
 
-    // Within a hit of the default store this would have its place on the stack of that, too.
-    #[inline(never)]
-    pub(super) fn get(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>>
-    where
-        V: Clone,
-    {
-        let hash = Prehashed.hash_one(probe);
-        let lock = self.shard(hash);
-        let shard = lock.read();
-        let slot = shard.find(hash, probe)?;
-        let value = shard.value(slot).clone();
-        let unsettled = shard.order.hit(slot, hash);
-        drop(shard);
-        if unsettled && let Some(mut shard) = lock.try_write() {
-            shard.order.settle();
-        }
-        Some(value)
+    /// Takes out the entry that the probe finds.
+    pub(super) fn take(&mut self, hash: u64, probe: &impl Equivalent<Filed<K>>) -> Option<(Filed<K>, Option<V>)> {
+        let slot = self.find(hash, probe)?;
+        self.order.settle();
+        self.order.remove(slot);
+        Some(self.vacate(slot))
     }
 
-    pub(super) fn peek(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<Option<V>>
-    where
-        V: Clone,
-    {
-        let hash = Prehashed.hash_one(probe);
-        let shard = self.shard(hash).read();
-        shard.find(hash, probe).map(|slot| shard.value(slot).clone())
-    }
-
-    pub(super) fn take(&self, probe: &(impl Hash + Equivalent<Filed<K>>)) -> Option<(Filed<K>, Option<V>)> {
-        let hash = Prehashed.hash_one(probe);
-        self.shard(hash).write().take(hash, probe)
-    }
-
-    /// Puts an entry in, in the place of what is there, and calls `leave` with whatever leaves for it, under the lock.
-    pub(super) fn insert(&self, filed: Filed<K>, value: Option<V>, leave: impl FnMut(Filed<K>, Option<V>, Why))
+    /// Puts an entry in, and calls `leave` with whatever leaves for it: another of the same key, and who has to make room.
+    pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, mut leave: impl FnMut(Filed<K>, Option<V>, Why))
     where
         K: Eq,
     {
-        self.shard(filed.key.hash).write().insert(filed, value, leave);
+        let (hash, weight) = (filed.key.hash, u64::from(filed.life.weight()));
+        let present = self.find(hash, &filed);
+        self.order.settle();
+        if let Some(slot) = present {
+            let leaving = self.weight_of(slot);
+            if self.weight - leaving + weight <= self.max_weight {
+                self.weight = self.weight - leaving + weight;
+                let (filed, value) = std::mem::replace(&mut self.slots[slot as usize], (filed, value));
+                self.order.hit(slot, hash);
+                return leave(filed, value, Why::Displaced);
+            }
+            self.order.remove(slot);
+            let (filed, value) = self.vacate(slot);
+            leave(filed, value, Why::Displaced);
+        }
+        if weight > self.max_weight {
+            return leave(filed, value, Why::Known(RemovalReason::Capacity));
+        }
+        self.order.expect(hash);
+        while self.weight + weight > self.max_weight {
+            let Self { order, slots, .. } = self;
+            let victim = order.victim(&|slot| slots[slot as usize].0.key.hash);
+            self.order.remove(victim);
+            let rest = self.weight - self.weight_of(victim);
+            if rest + weight <= self.max_weight {
+                // The last to leave: the newcomer takes its slot, and nothing moves.
+                self.unindex(victim);
+                let (filed, value) = std::mem::replace(&mut self.slots[victim as usize], (filed, value));
+                self.weight = rest + weight;
+                self.enter(hash, victim);
+                return leave(filed, value, Why::Known(RemovalReason::Capacity));
+            }
+            let (filed, value) = self.vacate(victim);
+            leave(filed, value, Why::Known(RemovalReason::Capacity));
+        }
+        self.weight += weight;
+        self.slots.push((filed, value));
+        self.enter(hash, (self.slots.len() - 1) as u32);
     }
 
-    /// All entries, which leave as they are asked for, each under a lock of its own.
-    pub(super) fn drain(&self) -> impl Iterator<Item = (Filed<K>, Option<V>)> {
-        self.shards.iter().flat_map(|Locked(shard)| std::iter::from_fn(|| shard.write().pop()))
-    }
-
-    pub(super) fn shards(&self) -> usize {
-        self.shards.len()
+    /// Takes all entries out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Filed<K>, Option<V>)> + use<K, V> {
+        let empty = self.anew();
+        std::mem::replace(self, empty).slots.into_iter()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|Locked(shard)| shard.read().len()).sum()
+        self.slots.len()
     }
 
     pub(super) fn weight(&self) -> u64 {
-        self.shards.iter().map(|Locked(shard)| shard.read().weight()).sum()
+        self.weight
     }
 
+    /// Makes a filled slot known.
+    fn enter(&mut self, hash: u64, slot: u32) {
+        let Self { index, slots, .. } = self;
+        index.insert_unique(hash, slot, |&slot| slots[slot as usize].0.key.hash);
+        self.order.insert(slot, hash);
+    }
+
+    fn weight_of(&self, slot: u32) -> u64 {
+        u64::from(self.slots[slot as usize].0.life.weight())
+    }
+
+    fn unindex(&mut self, slot: u32) {
+        let hash = self.slots[slot as usize].0.key.hash;
+        self.index.find_entry(hash, |&of| of == slot).expect("every slot is indexed").remove();
+    }
+
+    /// Takes out the entry of a slot that the order has removed; the last entry moves there.
+    fn vacate(&mut self, slot: u32) -> (Filed<K>, Option<V>) {
+        self.unindex(slot);
+        let last = (self.slots.len() - 1) as u32;
+        if slot != last {
+            let hash = self.slots[last as usize].0.key.hash;
+            *self.index.find_mut(hash, |&of| of == last).expect("every slot is indexed") = slot;
+        }
+        let leaving = self.slots.swap_remove(slot as usize);
+        self.order.swap_remove(slot);
+        self.weight -= u64::from(leaving.0.life.weight());
+        let Self { index, slots, .. } = self;
+        if is_sparse(index.len(), index.capacity()) {
+            index.shrink_to(index.len() * 2, |&slot| slots[slot as usize].0.key.hash);
+        }
+        leaving
+    }
+
+    /// How many bytes the index and the slots take.
+    #[cfg(test)]
+    fn allocated(&self) -> usize {
+        self.index.allocation_size() + self.slots.capacity() * size_of::<(Filed<K>, Option<V>)>()
+    }
+
+    /// Checks that the parts agree.
     #[cfg(test)]
     fn validate(&self) {
-        self.shards.iter().for_each(|Locked(shard)| shard.read().validate());
+        assert_eq!(self.index.len(), self.slots.len());
+        let all = || (0..self.slots.len()).map(|slot| &self.slots[slot].0);
+        for (slot, filed) in all().enumerate() {
+            assert!(self.index.find(filed.key.hash, |&of| of as usize == slot).is_some(), "slot {slot} is indexed");
+        }
+        assert_eq!(self.weight, all().map(|filed| u64::from(filed.life.weight())).sum::<u64>());
+        assert!(self.weight <= self.max_weight);
+        self.order.validate(self.slots.len());
     }
 }
 

@@ -7,6 +7,9 @@ use std::fmt::Debug;
 ///
 /// All but [`hit`](Self::hit) runs under the shard's write lock, after [`settle`](Self::settle).
 pub(super) trait Order: Debug + Send + Sync {
+    /// An empty one of the same policy.
+    fn anew(&self) -> Box<dyn Order>;
+
     /// A slot has been hit, under the shard's read lock: others may be in here too. Returns whether
     /// [`settle`](Self::settle) is to be called soon.
     fn hit(&self, slot: u32, hash: u64) -> bool;

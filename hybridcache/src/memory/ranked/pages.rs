@@ -48,6 +48,10 @@ impl<T> Pages<T> {
         if i == self.len() { last } else { std::mem::replace(&mut self[i], last) }
     }
 
+    pub(super) fn into_iter(self) -> impl Iterator<Item = T> {
+        self.pages.into_iter().flatten()
+    }
+
     /// How many items there is memory for.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::thread;
 
+use parking_lot::RwLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -29,16 +30,26 @@ fn filed(key: u64, weight: u32) -> Filed<u64> {
 
 type Store = Ranked<u64, u64>;
 
-fn get(store: &Store, key: u64) -> Option<u64> {
-    store.get(&Any { hash: hash(key), key: &key }).map(Option::unwrap)
+fn store(policy: Policy, max_weight: u64) -> Store {
+    Store::all(policy, max_weight, 1).next().expect("one was asked for")
 }
 
-fn take(store: &Store, key: u64) -> Option<u64> {
-    store.take(&Any { hash: hash(key), key: &key }).map(|(filed, _)| filed.key.key)
+/// A hit, and what a cache does then.
+fn get(store: &mut Store, key: u64) -> Option<u64> {
+    let mut unsettled = false;
+    let found = store.hit(hash(key), &Any { hash: hash(key), key: &key }, &mut unsettled).copied();
+    if unsettled {
+        store.settle();
+    }
+    found.map(Option::unwrap)
+}
+
+fn take(store: &mut Store, key: u64) -> Option<u64> {
+    store.take(hash(key), &Any { hash: hash(key), key: &key }).map(|(filed, _)| filed.key.key)
 }
 
 /// Puts an entry in; returns whether one of its key was there, and who made room for it.
-fn put(store: &Store, key: u64, weight: u32) -> (bool, Vec<u64>) {
+fn put(store: &mut Store, key: u64, weight: u32) -> (bool, Vec<u64>) {
     let (mut present, mut left) = (false, Vec::new());
     store.insert(filed(key, weight), Some(key + 1_000), |filed, _, why| match why {
         Why::Displaced => present = true,
@@ -142,45 +153,55 @@ enum Op {
     Peek(u64),
     Put(u64, u32),
     Take(u64),
-    Drain(usize),
+    Drain,
 }
 
 /// The product of two uniform numbers is skewed to the small ones: some keys are used often.
 fn ops(keys: u64) -> impl Strategy<Value = Op> {
     let key = move || (0..keys, 0..keys).prop_map(move |(a, b)| a * b / keys);
     prop_oneof![
-        12 => key().prop_map(Op::Get),
-        2 => key().prop_map(Op::Peek),
-        8 => (key(), 1..5_u32).prop_map(|(key, weight)| Op::Put(key, weight)),
-        2 => key().prop_map(Op::Take),
-        1 => (0..4_usize).prop_map(Op::Drain),
+        60 => key().prop_map(Op::Get),
+        10 => key().prop_map(Op::Peek),
+        40 => (key(), 1..5_u32).prop_map(|(key, weight)| Op::Put(key, weight)),
+        10 => key().prop_map(Op::Take),
+        1 => Just(Op::Drain),
     ]
 }
 
 fn agree(policy: Policy, max_weight: u64, ops: &[Op]) -> Result<(), TestCaseError> {
-    let store = Store::new(policy, max_weight, 1);
+    let mut store = store(policy, max_weight);
     let mut model = Model::new(policy, max_weight);
     for op in ops {
         match *op {
             Op::Get(key) => {
                 let found = model.hit(key).then_some(key + 1_000);
-                prop_assert_eq!(get(&store, key), found, "{:?} of {}", policy, key);
+                prop_assert_eq!(get(&mut store, key), found, "{:?} of {}", policy, key);
             }
             Op::Peek(key) => {
                 let found = model.place(key).map(|_| key + 1_000);
-                prop_assert_eq!(store.peek(&Any { hash: hash(key), key: &key }).map(Option::unwrap), found);
+                prop_assert_eq!(
+                    store.peek(hash(key), &Any { hash: hash(key), key: &key }).copied().map(Option::unwrap),
+                    found
+                );
             }
             Op::Put(key, weight) => {
-                prop_assert_eq!(put(&store, key, weight), model.put(key, weight.into()), "{:?} for {}", policy, key);
+                prop_assert_eq!(
+                    put(&mut store, key, weight),
+                    model.put(key, weight.into()),
+                    "{:?} for {}",
+                    policy,
+                    key
+                );
             }
             Op::Take(key) => {
-                prop_assert_eq!(take(&store, key), model.take(key).map(|held| held.key));
+                prop_assert_eq!(take(&mut store, key), model.take(key).map(|held| held.key));
             }
-            Op::Drain(most) => {
-                let before = model.held.len();
-                let drained = store.drain().take(most);
+            Op::Drain => {
+                let drained = store.drain();
                 let drained = drained.map(|(filed, _)| model.take(filed.key.key).expect("what is drained was there"));
-                prop_assert_eq!(drained.count(), before.min(most));
+                drained.for_each(drop);
+                prop_assert_eq!(model.held.len(), 0);
+                model = Model::new(policy, max_weight);
             }
         }
         store.validate();
@@ -218,24 +239,24 @@ proptest! {
     /// Whoever leaves: it was there, and it is not the newcomer, unless that is too heavy for all of the shard.
     #[test]
     fn adaptive_keeps_its_bound_and_the_newcomer(max_weight in 1..200_u64, ops in vec(ops(300), 1..2_000)) {
-        let store = Store::new(Policy::Adaptive, max_weight, 1);
+        let mut store = store(Policy::Adaptive, max_weight);
         let mut held = HashMap::new();
         for op in ops {
             match op {
                 Op::Get(key) | Op::Peek(key) => {
-                    prop_assert_eq!(get(&store, key), held.get(&key).map(|_| key + 1_000));
+                    prop_assert_eq!(get(&mut store, key), held.get(&key).map(|_| key + 1_000));
                 }
                 Op::Put(key, weight) => {
-                    let (present, left) = put(&store, key, weight);
+                    let (present, left) = put(&mut store, key, weight);
                     prop_assert_eq!(present, held.insert(key, weight).is_some());
                     for left in left {
                         prop_assert!(held.remove(&left).is_some());
                         prop_assert!(left != key || u64::from(weight) > max_weight);
                     }
                 }
-                Op::Take(key) => prop_assert_eq!(take(&store, key), held.remove(&key).map(|_| key)),
-                Op::Drain(most) => {
-                    for (filed, _) in store.drain().take(most) {
+                Op::Take(key) => prop_assert_eq!(take(&mut store, key), held.remove(&key).map(|_| key)),
+                Op::Drain => {
+                    for (filed, _) in store.drain() {
                         held.remove(&filed.key.key).expect("what is drained was there");
                     }
                 }
@@ -249,14 +270,15 @@ proptest! {
 
 /// The share of hits of a stream of keys, in per cent.
 fn hit_ratio(policy: Policy, keys: impl Iterator<Item = u64>) -> f64 {
-    let store = Store::new(policy, 1_000, 2);
+    let mut stores: Vec<Store> = Store::all(policy, 500, 2).collect();
     let (mut hits, mut requests) = (0_u32, 0_u32);
     for key in keys {
         requests += 1;
-        if get(&store, key * 2).is_some() {
+        let store = &mut stores[(hash(key * 2) >> 32) as usize % 2];
+        if get(store, key * 2).is_some() {
             hits += 1;
         } else {
-            put(&store, key * 2, 1);
+            put(store, key * 2, 1);
         }
     }
     100.0 * f64::from(hits) / f64::from(requests)
@@ -319,23 +341,23 @@ fn many_hits_in_a_row_are_all_taken_into_account() {
 
 #[test]
 fn an_old_favourite_is_overtaken_in_time() {
-    let store = Store::new(Policy::Lfu, 10, 1);
-    put(&store, 0, 1);
-    (0..100_000).for_each(|_| assert!(get(&store, 0).is_some()));
-    let outlived = (1..).take_while(|&key| !put(&store, key, 1).1.contains(&0)).count();
+    let mut store = store(Policy::Lfu, 10);
+    put(&mut store, 0, 1);
+    (0..100_000).for_each(|_| assert!(get(&mut store, 0).is_some()));
+    let outlived = (1..).take_while(|&key| !put(&mut store, key, 1).1.contains(&0)).count();
     assert!((100..2_000).contains(&outlived), "it outlived {outlived} others that nobody asked for twice");
 }
 
 #[test]
 fn a_part_of_a_loop_stays_with_mru() {
-    let store = Store::new(Policy::Mru, 80, 1);
+    let mut store = store(Policy::Mru, 80);
     let mut hits = 0;
     for key in (0..10).flat_map(|_| 0..100) {
-        if get(&store, key).is_some() {
+        if get(&mut store, key).is_some() {
             hits += 1;
         } else {
-            put(&store, key, 1);
-            assert!(get(&store, key).is_some(), "a newcomer is kept until the next comes");
+            put(&mut store, key, 1);
+            assert!(get(&mut store, key).is_some(), "a newcomer is kept until the next comes");
         }
     }
     assert!(hits > 9 * 75, "{hits} hits in the nine rounds after the first");
@@ -344,21 +366,19 @@ fn a_part_of_a_loop_stays_with_mru() {
 #[test]
 fn memory_goes_back_when_entries_leave() {
     for policy in POLICIES {
-        let mut shard = Shard::<u64, u64>::new(orders(policy, 1)(), 10_000);
-        (0..10_000).for_each(|key| shard.insert(filed(key, 1), Some(key), |_, _, _| unreachable!("all fit")));
-        let full = shard.allocated();
-        while shard.len() > 100 {
-            shard.pop();
-        }
-        shard.validate();
-        assert!(shard.allocated() * 20 < full, "{policy:?}: {} of {full} bytes", shard.allocated());
+        let mut store = store(policy, 10_000);
+        (0..10_000).for_each(|key| assert!(put(&mut store, key, 1).1.is_empty(), "all fit"));
+        let full = store.allocated();
+        (100..10_000).for_each(|key| assert_eq!(take(&mut store, key), Some(key)));
+        store.validate();
+        assert!(store.allocated() * 20 < full, "{policy:?}: {} of {full} bytes", store.allocated());
     }
 }
 
 #[test]
 fn threads_leave_the_structure_whole() {
     for policy in POLICIES {
-        let store = Store::new(policy, 64, 2);
+        let store = RwLock::new(store(policy, 64));
         thread::scope(|scope| {
             for thread in 0..4_u64 {
                 let store = &store;
@@ -367,18 +387,24 @@ fn threads_leave_the_structure_whole() {
                         let key = (i * (thread + 3)) % 151 * 2 + thread % 2;
                         match i % 16 {
                             // Each thread has keys of its own to put: the memory tier lets one at a time.
-                            0..3 => drop(put(store, key * 4 + thread, 1)),
-                            3 => drop(take(store, key * 4 + thread)),
-                            4 if i % 1_024 == 4 => drop(store.drain().nth(4)),
+                            0..3 => drop(put(&mut store.write(), key * 4 + thread, 1)),
+                            3 => drop(take(&mut store.write(), key * 4 + thread)),
+                            4 if i % 1_024 == 4 => drop(store.write().drain()),
                             _ => {
                                 let key = key * 4 + i % 4;
-                                assert!(get(store, key).is_none_or(|found| found == key + 1_000));
+                                let (mut unsettled, probe) = (false, Any { hash: hash(key), key: &key });
+                                let found = store.read().hit(hash(key), &probe, &mut unsettled).copied();
+                                assert!(found.is_none_or(|found| found == Some(key + 1_000)));
+                                if unsettled && let Some(mut store) = store.try_write() {
+                                    store.settle();
+                                }
                             }
                         }
                     }
                 });
             }
         });
+        let store = store.into_inner();
         store.validate();
         assert!(store.weight() <= 64);
     }

@@ -40,6 +40,10 @@ impl Adaptive {
 }
 
 impl Order for Adaptive {
+    fn anew(&self) -> Box<dyn Order> {
+        Box::new(Self::new(Arc::clone(&self.chooser), self.shards))
+    }
+
     #[inline]
     fn hit(&self, slot: u32, hash: u64) -> bool {
         self.chooser.on_request(hash);
