@@ -83,6 +83,8 @@ pub(crate) struct Miss<'c, K, V> {
     pub(crate) inner: &'c Inner<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) want: Want,
+    /// By the coarse clock; 0 if it was not read.
+    pub(crate) asked: u64,
 }
 
 /// What the first step of a miss came to.
@@ -115,11 +117,11 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let Self { inner, key, want } = self;
-        match inner.turn(key, want, false, false, share) {
+        let Self { inner, key, want, asked } = self;
+        match inner.turn(key, want, false, Some(asked), share) {
             // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let loaded = inner.run(Some(leader.id), body, R::failed).await;
+                let loaded = inner.run(Some(leader.id), asked, body, R::failed).await;
                 inner.conclude(leader, loaded, want, share, context)
             }
             turn => inner.go_on(turn, want, false, share, context, body).await,
@@ -133,11 +135,11 @@ where
         context: Option<&LoadContext>,
         body: impl FnOnce() -> R,
     ) -> Answered<R> {
-        let Self { inner, key, want } = self;
-        match inner.turn(key, want, true, false, share) {
+        let Self { inner, key, want, asked } = self;
+        match inner.turn(key, want, true, Some(asked), share) {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let load = inner.begin_load();
+                let load = inner.begin_load(asked);
                 let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
                 inner.end_load(load, returned.failed());
                 inner.conclude(leader, (load.start, returned), want, share, context)
@@ -174,15 +176,16 @@ where
         self.shards.look(key.hash, &&key.key, generation, now)
     }
 
-    /// What a caller that missed is to do. `again` if it has been told to wait before, and is counted.
+    /// What a caller that missed is to do; `asked` by when it did, unless it has been told to wait since, and is counted.
     fn turn<R: Returned<V>>(
         &self,
         key: Stored<K>,
         want: Want,
         blocking: bool,
-        again: bool,
+        asked: Option<u64>,
         share: Share<R::Error>,
     ) -> Turn<'_, K, V, R> {
+        let again = asked.is_none();
         let count = |event| {
             if !again {
                 self.meter.count(event);
@@ -209,7 +212,7 @@ where
             }
             return Turn::Beside(key);
         }
-        let (generation, now) = self.served();
+        let (generation, now) = self.served_at(asked.filter(|&asked| asked != 0).unwrap_or_else(|| self.now()));
         let look = |memory: &Shard<K, V>, key: &Stored<K>| {
             let (kept, _) = memory.look(key.hash, &&key.key, generation, now, &mut false)?;
             let outcome = kept.outcome(Outcome::Hit);
@@ -272,7 +275,7 @@ where
                     }
                 }
                 Some(Called::Lead(leader)) => Turn::Lead(leader),
-                Some(Called::Again(key)) => self.turn(key, want, blocking, true, share),
+                Some(Called::Again(key)) => self.turn(key, want, blocking, None, share),
                 None => {
                     let key = waiting.leave();
                     self.meter.count(Event::WaitTimeout);
@@ -306,7 +309,7 @@ where
             // itself.
             return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
-        let loaded = self.run(Some(leader.id), body, R::failed).await;
+        let loaded = self.run(Some(leader.id), 0, body, R::failed).await;
         self.conclude(leader, loaded, want, share, context)
     }
 
@@ -331,25 +334,36 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         self.meter.count(Event::Uncached);
-        Answered::here(self.run(None, body, R::failed).await.1, Outcome::Uncached)
+        Answered::here(self.run(None, 0, body, R::failed).await.1, Outcome::Uncached)
     }
 
-    /// Runs the body, as part of a flight or on its own; returns when it began.
-    pub(crate) async fn run<R, F, Fut>(&self, flight: Option<u64>, body: F, failed: fn(&R) -> bool) -> (u64, R)
+    /// Runs the body, as part of a flight or on its own, for a caller that asked then, if that is known; returns when it
+    /// began.
+    pub(crate) async fn run<R, F, Fut>(
+        &self,
+        flight: Option<u64>,
+        asked: u64,
+        body: F,
+        failed: fn(&R) -> bool,
+    ) -> (u64, R)
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let load = self.begin_load();
+        let load = self.begin_load(asked);
         let returned = Led::new(flight, body).instrument(self.load_span()).await;
         self.end_load(load, failed(&returned));
         (load.start, returned)
     }
 
-    /// Before the body runs.
-    fn begin_load(&self) -> Load {
+    /// Before the body runs. It counts from when the caller asked, if that is known: the clock need not be read once more.
+    fn begin_load(&self, asked: u64) -> Load {
         let timed = self.meter.times_next_load();
-        let start = if timed { self.clock.now_precise() } else { self.clock.now() };
+        let start = match asked {
+            _ if timed => self.clock.now_precise(),
+            0 => self.clock.now(),
+            asked => asked,
+        };
         Load { start, timed }
     }
 
@@ -432,7 +446,7 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         let (ticket, generation) = (self.shards.ticket(), self.generation());
-        let (start, returned) = self.run(None, body, R::failed).await;
+        let (start, returned) = self.run(None, 0, body, R::failed).await;
         let parts = returned.split();
         let said = context.map(LoadContext::said).unwrap_or_default();
         let terms = self.terms(&key.key, View::from(&parts), start, generation, said);

@@ -66,6 +66,13 @@ pub(crate) struct Start {
 #[derive(Clone, Debug)]
 struct Flight<W> {
     start: Start,
+    /// Boxed, because most flights have none and all are moved about.
+    crowd: Option<Box<Crowd<W>>>,
+}
+
+/// What there is to a flight with more than its one leader.
+#[derive(Clone, Debug)]
+struct Crowd<W> {
     /// How many callers run their bodies for this flight now.
     running: usize,
     /// How many may run at once: 1, doubled by each wave that failed with an error nobody else can have.
@@ -165,7 +172,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
                 if (start.blocking && !flight.start.blocking) || !may_wait(flight.start.id) {
                     return Entered::Alone;
                 }
-                flight.waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
+                flight.crowd().waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
                 Entered::Wait(flight.start.id)
             }
             Entry::Vacant(vacant) => {
@@ -195,10 +202,6 @@ impl<K: Eq + Hash, W> Table<K, W> {
         match self.attached.remove_entry(key) {
             Some((key, flight)) if flight.start.id == id => {
                 let fill = flight.start.generation == generation;
-                // Most have no waiters. Said twice, because a list that is handed on from here is waited for.
-                if flight.waiters.is_empty() {
-                    return Landed { fill, waiters: Vec::new(), key: Some(key) };
-                }
                 return Landed { fill, waiters: flight.into_waiters(), key: Some(key) };
             }
             Some((key, flight)) => {
@@ -215,25 +218,29 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// and one that is dead is not struck by all at once.
     pub(crate) fn fail(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
         let Some(flight) = self.flight(key, id) else { return Succession::default() };
-        flight.running -= 1;
-        if flight.running > 0 {
+        let crowd = flight.crowd();
+        crowd.running -= 1;
+        if crowd.running > 0 {
             return Succession::default();
         }
-        flight.wave = flight.wave.saturating_mul(2);
-        let succession = flight.promote(flight.wave);
-        if flight.running == 0 {
-            self.remove(key, id);
-        }
-        succession
+        crowd.wave = crowd.wave.saturating_mul(2);
+        let wave = crowd.wave;
+        self.succeed(key, id, wave)
     }
 
     /// A leader of flight `id` went away (dropped, or its body panicked), or a waiter that was to lead has. One waiter
     /// takes its place.
     pub(crate) fn abandon(&mut self, key: &Stored<K>, id: FlightId) -> Succession<W> {
         let Some(flight) = self.flight(key, id) else { return Succession::default() };
-        flight.running -= 1;
-        let succession = flight.promote(1);
-        if flight.running == 0 {
+        flight.crowd().running -= 1;
+        self.succeed(key, id, 1)
+    }
+
+    /// Up to `count` waiters of flight `id` become leaders; without a leader it is over.
+    fn succeed(&mut self, key: &Stored<K>, id: FlightId, count: usize) -> Succession<W> {
+        let Some(flight) = self.flight(key, id) else { return Succession::default() };
+        let succession = flight.promote(count);
+        if flight.crowd().running == 0 {
             self.remove(key, id);
         }
         succession
@@ -242,9 +249,10 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// A waiter of flight `id` went away: it is the one for which `is` is true.
     pub(crate) fn withdraw(&mut self, key: &Stored<K>, id: FlightId, is: impl Fn(&W) -> bool) {
         if let Some(flight) = self.flight(key, id)
-            && let Some(at) = flight.waiters.iter().position(|waiter| is(&waiter.who))
+            && let Some(crowd) = &mut flight.crowd
+            && let Some(at) = crowd.waiters.iter().position(|waiter| is(&waiter.who))
         {
-            flight.waiters.remove(at);
+            crowd.waiters.remove(at);
         }
     }
 
@@ -356,9 +364,9 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     #[cfg(test)]
     pub(crate) fn validate(&self) {
-        for flight in self.attached.values().chain(self.detached.values()) {
-            assert!(flight.running > 0, "a flight has a running leader");
-            assert!(flight.running <= flight.wave, "and not more than its wave");
+        for crowd in self.attached.values().chain(self.detached.values()).filter_map(|flight| flight.crowd.as_ref()) {
+            assert!(crowd.running > 0, "a flight has a running leader");
+            assert!(crowd.running <= crowd.wave, "and not more than its wave");
         }
         for (id, flight) in &self.detached {
             assert_eq!(*id, flight.start.id);
@@ -370,29 +378,39 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
 impl<W> Flight<W> {
     fn new(start: Start) -> Self {
-        Self { start, running: 1, wave: 1, waiters: VecDeque::new() }
+        Self { start, crowd: None }
     }
 
+    fn crowd(&mut self) -> &mut Crowd<W> {
+        self.crowd.get_or_insert_with(|| Box::new(Crowd { running: 1, wave: 1, waiters: VecDeque::new() }))
+    }
+
+    #[inline]
     fn into_waiters(self) -> Vec<W> {
-        self.waiters.into_iter().map(|waiter| waiter.who).collect()
+        match self.crowd {
+            None => Vec::new(),
+            Some(crowd) => crowd.waiters.into_iter().map(|waiter| waiter.who).collect(),
+        }
     }
 
     /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits
     /// with a thread of its own is dismissed.
     fn promote(&mut self, count: usize) -> Succession<W> {
-        let count = count.min(self.waiters.len());
-        let promoted: Vec<Waiter<W>> = self.waiters.drain(..count).collect();
-        self.running += promoted.len();
+        let blocking = self.start.blocking;
+        let crowd = self.crowd();
+        let count = count.min(crowd.waiters.len());
+        let promoted: Vec<Waiter<W>> = crowd.waiters.drain(..count).collect();
+        crowd.running += promoted.len();
         let mut dismissed = Vec::new();
-        if self.start.blocking && promoted.iter().any(|waiter| !waiter.blocking) {
-            self.start.blocking = false;
-            for waiter in std::mem::take(&mut self.waiters) {
+        if blocking && promoted.iter().any(|waiter| !waiter.blocking) {
+            for waiter in std::mem::take(&mut crowd.waiters) {
                 if waiter.blocking {
                     dismissed.push(waiter.who);
                 } else {
-                    self.waiters.push_back(waiter);
+                    crowd.waiters.push_back(waiter);
                 }
             }
+            self.start.blocking = false;
         }
         Succession { leaders: promoted.into_iter().map(|waiter| waiter.who).collect(), dismissed }
     }

@@ -15,7 +15,9 @@ impl<K: Eq + Hash + Copy + Ord, W> Table<K, W> {
     /// Everybody who waits.
     pub(crate) fn waiting(&mut self) -> impl Iterator<Item = &mut W> {
         let flights = self.attached.values_mut().chain(self.detached.values_mut());
-        flights.flat_map(|flight| flight.waiters.iter_mut().map(|waiter| &mut waiter.who))
+        flights.flat_map(|flight| {
+            flight.crowd.iter_mut().flat_map(|crowd| &mut crowd.waiters).map(|waiter| &mut waiter.who)
+        })
     }
 
     /// Lets every flight have begun `by` earlier, but never earlier than at `oldest`.

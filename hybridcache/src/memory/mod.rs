@@ -110,8 +110,11 @@ where
         let place = if dies_at == NEVER { NOWHERE } else { self.wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
-        for left in removed.first.iter_mut().chain(&mut removed.rest) {
-            self.wheel.forget(left.filed.life.take_place());
+        if let Some(first) = &mut removed.first {
+            self.wheel.forget(first.filed.life.take_place());
+            for left in removed.rest.as_deref_mut().into_iter().flatten() {
+                self.wheel.forget(left.filed.life.take_place());
+            }
         }
     }
 
@@ -223,9 +226,7 @@ impl<K, V> Memory<K, V> {
         // Looked at where they are: they were put there a moment ago, and to move them on would have to wait for that.
         let Removed { first: Some(first), rest, .. } = &removed else { return };
         let reason = self.count(first, &present);
-        if rest.is_empty() {
-            return self.tell(first, reason);
-        }
+        let Some(rest) = rest else { return self.tell(first, reason) };
         // All of them are counted before any of them is dropped: a `Drop` may panic.
         let reasons: Vec<RemovalReason> = rest.iter().map(|left| self.count(left, &present)).collect();
         self.tell(first, reason);
@@ -254,9 +255,10 @@ impl<K, V> Memory<K, V> {
 /// Entries that have left the store and are not dropped yet.
 #[derive(Debug)]
 pub(crate) struct Removed<K, V> {
-    // Most inserts push one out, if any: no allocation for that.
+    // Most inserts push one out, if any: no allocation for that, and nothing else to be dropped.
     first: Option<Left<K, V>>,
-    rest: Vec<Left<K, V>>,
+    #[expect(clippy::box_collection, reason = "whether there are any is one word")]
+    rest: Option<Box<Vec<Left<K, V>>>>,
     /// The entry that leaves next makes room: the store says so before each of those, and of one that is replaced it
     /// says nothing.
     makes_room: bool,
@@ -277,6 +279,7 @@ enum Why {
 }
 
 impl<K, V> Left<K, V> {
+    #[inline]
     fn reason(&self, present: impl Fn() -> (u32, u64)) -> RemovalReason {
         if let Why::Known(reason) = self.why {
             return reason;
@@ -294,28 +297,29 @@ impl<K, V> Left<K, V> {
 
 impl<K, V> Default for Removed<K, V> {
     fn default() -> Self {
-        Self { first: None, rest: Vec::new(), makes_room: false }
+        Self { first: None, rest: None, makes_room: false }
     }
 }
 
 impl<K, V> Removed<K, V> {
     #[cfg(feature = "redis")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.rest.is_empty()
+        self.first.is_none()
     }
 
     /// Each on its own.
     pub(crate) fn each(self) -> impl Iterator<Item = Self> {
-        let left = self.first.into_iter().chain(self.rest);
+        let left = self.first.into_iter().chain(self.rest.into_iter().flat_map(|rest| *rest));
         left.map(|left| Self { first: Some(left), ..Self::default() })
     }
 
+    #[inline]
     fn push(&mut self, filed: Filed<K>, value: Option<V>, why: Why) {
         let left = Left { filed, value, why };
         if self.first.is_none() {
             self.first = Some(left);
         } else {
-            self.rest.push(left);
+            self.rest.get_or_insert_default().push(left);
         }
     }
 }

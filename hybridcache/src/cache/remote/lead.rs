@@ -88,7 +88,7 @@ where
         let Some(text) = remote.spell(&leader.key.key) else {
             // No other process could name it in an eviction: it is kept nowhere.
             self.meter.count(Event::Unspellable);
-            let (start, returned) = Box::pin(self.run(Some(leader.id), body, R::failed)).await;
+            let (start, returned) = Box::pin(self.run(Some(leader.id), 0, body, R::failed)).await;
             let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
             return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
         };
@@ -138,7 +138,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let (start, returned) = self.run(Some(leader.id), body, R::failed).await;
+        let (start, returned) = self.run(Some(leader.id), 0, body, R::failed).await;
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
