@@ -31,12 +31,12 @@ thread_local! {
 const NO_FLIGHT: FlightId = 0;
 
 /// What became of a caller that missed.
-pub(crate) enum Entry<'f, K: Eq + Hash, V, T> {
+pub(crate) enum Entry<'f, K: Eq + Hash, V> {
     Lead(Leader<'f, K, V>),
     Wait(Waiting<'f, K, V>),
     Alone,
     /// It found what it had missed.
-    Found(T),
+    Found(Stored<K>, Kept<V>),
 }
 
 impl<K: Clone + Eq + Hash, V> Shards<K, V> {
@@ -44,23 +44,23 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
     ///
     /// Before that it takes a second `look`. Interleaving that this defeats: this caller misses, another loads, lands and is gone,
     /// this one finds no flight and loads again what was loaded a moment ago. (groupcache has the same second look.)
-    pub(crate) fn enter<T>(
+    pub(crate) fn enter(
         &self,
         key: Stored<K>,
         generation: u32,
         now: u64,
         horizon: u64,
         blocking: bool,
-        look: impl FnOnce(&Shard<K, V>, &Stored<K>) -> Option<T>,
-    ) -> Entry<'_, K, V, T> {
+        look: impl FnOnce(&Shard<K, V>, &Stored<K>) -> Option<Kept<V>>,
+    ) -> Entry<'_, K, V> {
         let id = new_id();
         let parent = current_flight();
         let own = key.clone();
         let mut seat = None;
         let mut edge = None;
         let mut shard = self.lock(key.hash);
-        if let Some(found) = look(&shard.memory, &own) {
-            return Entry::Found(found);
+        if let Some(kept) = look(&shard.memory, &own) {
+            return Entry::Found(own, kept);
         }
         let entered = shard.table.enter(
             key,

@@ -179,7 +179,7 @@ where
     /// What a caller that missed is to do; `asked` by when it did, unless it has been told to wait since, and is counted.
     fn turn<R: Returned<V>>(
         &self,
-        key: Stored<K>,
+        mut key: Stored<K>,
         want: Want,
         blocking: bool,
         asked: Option<u64>,
@@ -191,6 +191,11 @@ where
                 self.meter.count(event);
             }
         };
+        let hit = || {
+            if !again {
+                self.meter.hit();
+            }
+        };
         if want == Want::Reloaded {
             return Turn::Lead(self.shards.enter_anew(key, self.generation(), self.began(), blocking));
         }
@@ -199,9 +204,7 @@ where
             && let Some((kept, _)) = self.look(&key)
             && let Some(negative) = kept.into_returned(&share)
         {
-            if !again {
-                self.meter.hit();
-            }
+            hit();
             return Turn::Answered(Answered::here(negative, Outcome::Negative));
         }
         if !self.rules.single_flight {
@@ -213,30 +216,34 @@ where
             return Turn::Beside(key);
         }
         let (generation, now) = self.served_at(asked.filter(|&asked| asked != 0).unwrap_or_else(|| self.now()));
-        let look = |memory: &Shard<K, V>, key: &Stored<K>| {
-            let (kept, _) = memory.look(key.hash, &&key.key, generation, now, &mut false)?;
-            let outcome = kept.outcome(Outcome::Hit);
-            Some(Answered::here(kept.into_returned(&share)?, outcome))
-        };
-        match self.shards.enter(key, self.generation(), self.began(), self.horizon(), blocking, look) {
-            Entered::Found(answered) => {
-                if !again {
-                    self.meter.hit();
+        let mut looks = true;
+        loop {
+            let look = |memory: &Shard<K, V>, key: &Stored<K>| {
+                looks.then(|| memory.look(key.hash, &&key.key, generation, now, &mut false))?.map(|(kept, _)| kept)
+            };
+            match self.shards.enter(key, self.generation(), self.began(), self.horizon(), blocking, look) {
+                Entered::Lead(leader) => {
+                    count(Event::Miss);
+                    return Turn::Lead(leader);
                 }
-                Turn::Answered(answered)
-            }
-            Entered::Lead(leader) => {
-                count(Event::Miss);
-                Turn::Lead(leader)
-            }
-            Entered::Wait(waiting) => {
-                count(Event::Miss);
-                count(Event::Wait);
-                Turn::Wait(waiting)
-            }
-            Entered::Alone => {
-                count(Event::Miss);
-                Turn::Alone
+                Entered::Wait(waiting) => {
+                    count(Event::Miss);
+                    count(Event::Wait);
+                    return Turn::Wait(waiting);
+                }
+                Entered::Alone => {
+                    count(Event::Miss);
+                    return Turn::Alone;
+                }
+                Entered::Found(own, kept) => {
+                    let outcome = kept.outcome(Outcome::Hit);
+                    if let Some(found) = kept.into_returned(&share) {
+                        hit();
+                        return Turn::Answered(Answered::here(found, outcome));
+                    }
+                    // Another function shares this cache, and keeps what this one cannot say.
+                    (key, looks) = (own, false);
+                }
             }
         }
     }
