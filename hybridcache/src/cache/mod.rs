@@ -66,8 +66,8 @@ use shards::Shards;
 /// The verbs are `async` because a remote tier is asked over the network; of a cache in memory alone none of them waits, but
 /// for another caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
 ///
-/// `Clone` of the value and `Eq` of the key run under a shard's read lock, and `Clone`s of a key may be dropped under a
-/// lock: do not call the cache from these. Values are dropped where no lock is held.
+/// `Clone` of the value and `Eq` of the key run under a shard's lock, and `Clone`s of a key may be dropped under one: do
+/// not call the cache from these. Values are dropped where no lock is held.
 ///
 /// ```
 /// use hybridcache::Cache;
@@ -321,8 +321,8 @@ where
         self.inner.evict_elsewhere(|| keys.iter().map(|key| self.inner.stored(key)).collect()).await
     }
 
-    /// Removes everything: at once for readers, whose next look finds an older generation; the memory is freed in
-    /// slices, so that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
+    /// Removes everything: at once for readers, whose next look finds an older generation; the entries leave in slices, so
+    /// that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
     ///
     /// # Errors
     ///

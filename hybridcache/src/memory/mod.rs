@@ -110,6 +110,12 @@ where
         let place = if dies_at == NEVER { NOWHERE } else { self.wheel.add(key.hash, dies_at) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
+        self.give_back(removed);
+    }
+
+    /// Takes the places back of those that have left.
+    #[inline]
+    fn give_back(&mut self, removed: &mut Removed<K, V>) {
         if let Some(first) = &mut removed.first {
             self.wheel.forget(first.filed.life.take_place());
             for left in removed.rest.as_deref_mut().into_iter().flatten() {
@@ -162,6 +168,7 @@ where
         self.store.is_sparse().then(|| {
             let mut sparse = self.store.take_all();
             sparse.drain().for_each(|(filed, value)| self.store.insert(filed, value, removed));
+            self.give_back(removed);
             sparse
         })
     }
