@@ -31,25 +31,26 @@ pub(crate) struct Wheel {
     free: Place,
     /// The place that closes each bucket's ring. Few of them are empty.
     buckets: BTreeMap<u64, Place>,
-    /// The place that was filed last. The next one mostly goes to the same bucket, which is then not searched for.
-    latest: Place,
+    /// The bucket that was filed into last, or [`NONE`], and a place in its ring. The next one mostly goes there, and its bucket
+    /// is then not searched for.
+    latest: (u64, Place),
 }
 
+/// Its bucket stands nowhere: four of these are a cache line.
 struct Filing {
     hash: u64,
-    /// In whose ring it is; or [`FREE`].
-    bucket: u64,
     before: Place,
     after: Place,
 }
 
-const FREE: u64 = u64::MAX;
+const NONE: u64 = u64::MAX;
 
 impl Wheel {
     /// With buckets of at most this width: an entry is freed that much after its end, or a sweep later.
     pub(crate) fn new(width: u64) -> Self {
         let buckets = BTreeMap::new();
-        Self { shift: width.max(1).ilog2(), places: Vec::new(), taken: 0, free: NOWHERE, buckets, latest: NOWHERE }
+        let shift = width.max(1).ilog2();
+        Self { shift, places: Vec::new(), taken: 0, free: NOWHERE, buckets, latest: (NONE, NOWHERE) }
     }
 
     /// An empty one with buckets of the same width.
@@ -94,8 +95,8 @@ impl Wheel {
             if first != end {
                 return Some((self.at(first).hash, first));
             }
-            ring.remove();
-            self.set_free(end);
+            let bucket = *ring.key();
+            self.drop_bucket(bucket, end);
         }
     }
 
@@ -108,7 +109,11 @@ impl Wheel {
     /// How many entries are filed.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        let filed = self.places.iter().filter(|filing| filing.bucket != FREE).count() - self.buckets.len();
+        let ring = |&end: &Place| {
+            let after = |place: &Place| Some(self.places[*place as usize].after).filter(|&after| after != end);
+            std::iter::successors(after(&end), after).count()
+        };
+        let filed = self.buckets.values().map(ring).sum();
         assert_eq!(filed, self.taken);
         filed
     }
@@ -116,21 +121,20 @@ impl Wheel {
     /// Puts a place into a bucket's ring, behind the one that was filed last or behind its end.
     #[inline]
     fn link(&mut self, place: Place, bucket: u64) {
-        let latest = self.places.get(self.latest as usize).filter(|latest| latest.bucket == bucket);
-        let before = match latest {
-            Some(_) => self.latest,
-            None => self.end_of(bucket),
-        };
-        self.latest = place;
+        let before = if self.latest.0 == bucket { self.latest.1 } else { self.end_of(bucket) };
+        self.latest = (bucket, place);
         let after = std::mem::replace(&mut self.at(before).after, place);
         self.at(after).before = place;
         let filing = self.at(place);
-        (filing.bucket, filing.before, filing.after) = (bucket, before, after);
+        (filing.before, filing.after) = (before, after);
     }
 
     #[inline]
     fn unlink(&mut self, place: Place) {
         let Filing { before, after, .. } = *self.at(place);
+        if self.latest.1 == place {
+            self.latest.1 = before;
+        }
         self.at(before).after = after;
         self.at(after).before = before;
     }
@@ -141,9 +145,17 @@ impl Wheel {
         let ends: Vec<(u64, Place)> = self.buckets.iter().map(|(&bucket, &end)| (bucket, end)).collect();
         for (bucket, end) in ends {
             if self.at(end).after == end {
-                self.buckets.remove(&bucket);
-                self.set_free(end);
+                self.drop_bucket(bucket, end);
             }
+        }
+    }
+
+    /// Of an empty ring.
+    fn drop_bucket(&mut self, bucket: u64, end: Place) {
+        self.buckets.remove(&bucket);
+        self.set_free(end);
+        if self.latest.0 == bucket {
+            self.latest = (NONE, NOWHERE);
         }
     }
 
@@ -153,7 +165,7 @@ impl Wheel {
             return end;
         }
         let end = self.take_free();
-        *self.at(end) = Filing { hash: 0, bucket, before: end, after: end };
+        *self.at(end) = Filing { hash: 0, before: end, after: end };
         self.buckets.insert(bucket, end);
         end
     }
@@ -162,7 +174,7 @@ impl Wheel {
     fn take_free(&mut self) -> Place {
         let place = self.free;
         if place == NOWHERE {
-            self.places.push(Filing { hash: 0, bucket: FREE, before: NOWHERE, after: NOWHERE });
+            self.places.push(Filing { hash: 0, before: NOWHERE, after: NOWHERE });
             return (self.places.len() - 1) as Place;
         }
         self.free = self.at(place).after;
@@ -171,14 +183,12 @@ impl Wheel {
 
     #[inline]
     fn set_free(&mut self, place: Place) {
-        let free = std::mem::replace(&mut self.free, place);
-        let filing = self.at(place);
-        (filing.bucket, filing.after) = (FREE, free);
+        self.at(place).after = std::mem::replace(&mut self.free, place);
     }
 
     #[inline]
     fn bucket(&self, at: u64) -> u64 {
-        (at >> self.shift).min(FREE - 1)
+        (at >> self.shift).min(NONE - 1)
     }
 
     #[inline]
