@@ -92,6 +92,8 @@ pub(crate) struct Fleet {
     /// Every invalidation that was acknowledged before this instant is in effect here.
     synced_at: AtomicU64,
     fresh_for: u64,
+    /// That of the clock, which has to ask the kernel for it.
+    lag: u64,
     /// The newest own invalidation that was acknowledged.
     newest: Mutex<Option<ConsistencyToken>>,
     floors_raised: AtomicU64,
@@ -151,6 +153,7 @@ impl Fleet {
             vouched_until: AtomicU64::new(0),
             synced_at: AtomicU64::new(0),
             fresh_for: timing.fresh_for,
+            lag: timing.lag,
             newest: Mutex::default(),
             floors_raised: AtomicU64::new(0),
             members: Members::default(),
@@ -226,7 +229,7 @@ impl Fleet {
     /// Whether a record of the remote tier may be used (R14).
     pub(crate) fn judge(&self, born: Born, name: &str) -> Verdict {
         // As late as it can be: the cheap clock, and by how much that may lag.
-        let now = self.clock.now().saturating_add(self.clock.lag());
+        let now = self.clock.now().saturating_add(self.lag);
         self.node.lock().judge(born, name, now)
     }
 

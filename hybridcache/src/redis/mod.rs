@@ -128,7 +128,7 @@ impl RedisDriver {
             Link::new(name, client.clone(), options.clone(), in_flight, subscriber, Arc::clone(&counts))
         };
         let driver = Arc::new(Self {
-            small: link("commands", 256, None),
+            small: link("commands", 1024, None),
             large: link("large", 16, None),
             bus: link("bus", 256, Some(Arc::clone(&subscriber))),
             options,
