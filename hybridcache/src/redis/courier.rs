@@ -17,7 +17,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
 use super::link::Link;
-use crate::driver::Fault;
+use super::reply;
+use crate::driver::{Fault, Found};
 use crate::rt::io::{self, Alarm, Lingering, oneshot};
 
 /// The part of what may be under way that is sent as one, about. More would keep the first waiting for the answer to the last; less
@@ -27,16 +28,9 @@ const TOGETHER: usize = 4;
 /// A deadline that is never reached, and that timers can express.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What the server said to each command of a request: to most there are one or two.
-pub(super) struct Answers {
-    pub(super) first: Value,
-    pub(super) second: Option<Value>,
-    pub(super) more: Vec<Value>,
-}
-
-/// Commands that belong together.
+/// What is asked of the server by one caller.
 pub(super) enum Commands<'a> {
-    Made(Cmd, Vec<Cmd>),
+    Made(Vec<Cmd>),
     /// By far the most: a record is read, behind its `PTTL` where that is asked for, so that it never seems to live longer than it
     /// does. Where there is none a lease is planted, if one is given, for so many milliseconds. The courier makes the commands, so that their
     /// memory is taken and given back by one thread, as allocators like it.
@@ -49,9 +43,34 @@ pub(super) enum Commands<'a> {
 
 /// A request that waits for room.
 struct Request {
-    first: Cmd,
-    more: Vec<Cmd>,
+    commands: Made,
     wait: Wait,
+}
+
+/// The commands of a request.
+enum Made {
+    Many(Vec<Cmd>),
+    /// A `PTTL`, and what reads.
+    Read(Option<Cmd>, Cmd),
+}
+
+impl Made {
+    fn len(&self) -> usize {
+        match self {
+            Self::Many(commands) => commands.len(),
+            Self::Read(remaining, _) => 1 + usize::from(remaining.is_some()),
+        }
+    }
+
+    fn add_to(self, pipeline: &mut Pipeline) {
+        match self {
+            Self::Many(commands) => commands.into_iter().for_each(|command| _ = pipeline.add_command(command)),
+            Self::Read(remaining, read) => {
+                remaining.into_iter().for_each(|command| _ = pipeline.add_command(command));
+                pipeline.add_command(read);
+            }
+        }
+    }
 }
 
 /// A caller's wait.
@@ -67,7 +86,39 @@ pub(super) struct Caller {
     pub(super) limit: Duration,
     /// It finds out whether the server is back.
     pub(super) probe: bool,
-    pub(super) answer: oneshot::Sender<Result<Answers, Fault>>,
+    pub(super) answer: Answer,
+}
+
+/// Where a caller waits.
+pub(super) enum Answer {
+    /// For what the server says to each command.
+    Values(oneshot::Sender<Result<Vec<Value>, Fault>>),
+    /// For what a read came to: that is taken from the server's words before they change threads, since each byte of it has to.
+    Found(oneshot::Sender<Result<Found, Fault>>),
+}
+
+impl Answer {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Values(answer) => answer.is_closed(),
+            Self::Found(answer) => answer.is_closed(),
+        }
+    }
+
+    /// Nobody has to be there any more.
+    fn send(self, mut said: impl Iterator<Item = Value>) {
+        match self {
+            Self::Values(answer) => _ = answer.send(Ok(said.collect())),
+            Self::Found(answer) => _ = answer.send(reply::found(said.next(), said.next())),
+        }
+    }
+
+    fn fail(self) {
+        match self {
+            Self::Values(answer) => _ = answer.send(Err(Fault::Unanswered)),
+            Self::Found(answer) => _ = answer.send(Err(Fault::Unanswered)),
+        }
+    }
 }
 
 /// Where requests for one connection are left. Dropped, the connection ends when what was left is answered.
@@ -93,7 +144,7 @@ struct Left {
 
 /// [`Commands`], with a read's bytes among those of others: so many of them are the key, and so many the lease.
 enum Spelled {
-    Made(Cmd, Vec<Cmd>),
+    Made(Vec<Cmd>),
     Read { key: usize, lease: Option<(usize, u64)>, with_remaining: bool },
 }
 
@@ -129,7 +180,7 @@ impl Outbox {
         let mut waiting = self.0.lock();
         let Left { requests, bytes } = &mut waiting.left;
         let spelled = match commands {
-            Commands::Made(first, more) => Spelled::Made(first, more),
+            Commands::Made(commands) => Spelled::Made(commands),
             Commands::Read { key, lease, with_remaining } => {
                 bytes.extend_from_slice(key);
                 let lease = lease.map(|(lease, ms)| {
@@ -184,7 +235,7 @@ struct Courier {
 
 /// What was sent as one.
 struct Batch {
-    /// How many commands each has beside its first, and who waits, unless the wait is over.
+    /// How many commands each has, and who waits, unless the wait is over.
     waits: Vec<(usize, Option<Wait>)>,
     commands: usize,
     reply: Pin<Box<dyn Future<Output = RedisResult<Vec<Value>>> + Send>>,
@@ -270,8 +321,8 @@ impl Courier {
         for (spelled, caller) in self.taken.requests.drain(..) {
             let wait = Wait { since, until: since.checked_add(caller.limit).unwrap_or(since + FOR_EVER), caller };
             self.alarm.go_off_by(wait.until);
-            let (first, more) = match spelled {
-                Spelled::Made(first, more) => (first, more),
+            let commands = match spelled {
+                Spelled::Made(commands) => Made::Many(commands),
                 Spelled::Read { key, lease, with_remaining } => {
                     let key = next(key);
                     let read = match lease {
@@ -282,10 +333,10 @@ impl Courier {
                             set
                         }
                     };
-                    if with_remaining { (about("PTTL", key, 0), vec![read]) } else { (read, Vec::new()) }
+                    Made::Read(with_remaining.then(|| about("PTTL", key, 0)), read)
                 }
             };
-            self.held.push_back(Request { first, more, wait });
+            self.held.push_back(Request { commands, wait });
         }
         self.taken.bytes.clear();
         (closed, nothing)
@@ -314,24 +365,21 @@ impl Courier {
         }
         let mut pipeline = Pipeline::with_capacity(self.held.len().min(self.room / TOGETHER));
         let mut waits = Vec::with_capacity(self.held.len().min(self.room / TOGETHER));
-        while let Some(Request { first, more, wait }) = self.held.pop_front() {
-            let commands = 1 + more.len();
+        while let Some(Request { commands, wait }) = self.held.pop_front() {
+            let number = commands.len();
             if wait.caller.answer.is_closed() {
                 // Whoever went away before it was sent has no use for it.
                 self.give_up(&wait.caller);
                 continue;
             }
             // One that is larger than all the room there is goes alone.
-            let fits = self.commands + pipeline.len() + commands <= self.room;
+            let fits = self.commands + pipeline.len() + number <= self.room;
             if !(fits || self.under_way.is_empty() && waits.is_empty()) {
-                self.held.push_front(Request { first, more, wait });
+                self.held.push_front(Request { commands, wait });
                 break;
             }
-            waits.push((more.len(), Some(wait)));
-            pipeline.add_command(first);
-            for command in more {
-                pipeline.add_command(command);
-            }
+            waits.push((number, Some(wait)));
+            commands.add_to(&mut pipeline);
             if pipeline.len() >= self.room / TOGETHER {
                 break;
             }
@@ -352,13 +400,11 @@ impl Courier {
         };
         link.answered(self.generation);
         let mut values = values.into_iter();
-        for (more, wait) in waits {
-            let mut said = values.by_ref().take(1 + more).inspect(|value| link.note(self.generation, value));
-            let Some(first) = said.next() else { return };
-            let answers = Answers { first, second: said.next(), more: said.collect() };
-            if let Some(wait) = wait {
-                // Nobody has to be there any more.
-                let _ = wait.caller.answer.send(Ok(answers));
+        for (number, wait) in waits {
+            let mut said = values.by_ref().take(number).inspect(|value| link.note(self.generation, value));
+            match wait {
+                Some(wait) => wait.caller.answer.send(said),
+                None => said.by_ref().for_each(drop),
             }
         }
     }
@@ -366,8 +412,8 @@ impl Courier {
     /// Ends the waits whose time is over.
     fn expire(&mut self, now: Instant) {
         let mut over = Vec::new();
-        for Request { first, more, wait } in std::mem::take(&mut self.held) {
-            if wait.until <= now { over.push(wait) } else { self.held.push_back(Request { first, more, wait }) }
+        for request in std::mem::take(&mut self.held) {
+            if request.wait.until <= now { over.push(request.wait) } else { self.held.push_back(request) }
         }
         for batch in &mut self.under_way {
             over.extend(batch.waits.iter_mut().filter_map(|(_, wait)| wait.take_if(|wait| wait.until <= now)));
@@ -391,7 +437,7 @@ impl Courier {
         if let Some(link) = self.link.upgrade() {
             link.unanswered(self.generation, caller.probe, since, broken);
         }
-        let _ = caller.answer.send(Err(Fault::Unanswered));
+        caller.answer.fail();
     }
 
     fn give_up(&self, caller: &Caller) {

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use super::breaker::Breaker;
-use super::courier::{Answers, Caller, Commands, Outbox};
+use super::courier::{Answer, Caller, Commands, Outbox};
 use super::options::RedisOptions;
 use super::reply;
 use super::subscriber::Subscriber;
@@ -123,36 +123,39 @@ impl Link {
 
     /// Sends one command, and waits for its answer until `limit`. On any executor, or none.
     pub(super) async fn ask(&self, command: Cmd, limit: Duration) -> Result<Value, Fault> {
-        reply::accepted(self.send(Commands::Made(command, Vec::new()), limit)?.await?.first)
+        let said = self.send(Commands::Made(vec![command]), limit, Answer::Values)?.await?;
+        reply::accepted(said.into_iter().next().ok_or_else(reply::strange)?)
     }
 
     /// Sends several commands at once. Each has its own answer, which may be a refusal.
     pub(super) async fn ask_all(&self, commands: &Pipeline, limit: Duration) -> Result<Vec<Value>, Fault> {
-        let mut commands = commands.cmd_iter().cloned();
-        let Some(first) = commands.next() else { return Ok(Vec::new()) };
-        let Answers { first, second, more } = self.send(Commands::Made(first, commands.collect()), limit)?.await?;
-        Ok(std::iter::once(first).chain(second).chain(more).collect())
+        let commands: Vec<_> = commands.cmd_iter().cloned().collect();
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.send(Commands::Made(commands), limit, Answer::Values)?.await
     }
 
     /// Leaves commands to be sent on the connection of now, unless there is none or the breaker is open. What is returned waits for the
-    /// answers, until `limit`.
-    pub(super) fn send(
+    /// answer, until `limit`.
+    pub(super) fn send<T>(
         &self,
         commands: Commands<'_>,
         limit: Duration,
-    ) -> Result<impl Future<Output = Result<Answers, Fault>> + use<>, Fault> {
-        let (answer, answered) = oneshot::channel();
+        answer: fn(oneshot::Sender<Result<T, Fault>>) -> Answer,
+    ) -> Result<impl Future<Output = Result<T, Fault>> + use<T>, Fault> {
+        let (answered, waits) = oneshot::channel();
         let courier = {
             let mut state = self.state.lock();
             let State { connection, breaker, .. } = &mut *state;
             let connection = connection.as_ref().ok_or(Fault::Down)?;
             let probe = breaker.admit(Instant::now).ok_or(Fault::Down)?;
-            connection.leave(commands, Caller { limit, probe, answer })
+            connection.leave(commands, Caller { limit, probe, answer: answer(answered) })
         };
         if let Some(courier) = courier {
             courier.wake();
         }
-        Ok(async { answered.await.unwrap_or(Err(Fault::Unanswered)) })
+        Ok(async { waits.await.unwrap_or(Err(Fault::Unanswered)) })
     }
 
     /// The generation of the connection; `None` if there is none.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Pipeline, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::courier::{Answers, Commands};
+use super::courier::{Answer as Waits, Commands};
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
@@ -123,17 +123,12 @@ impl RedisDriver {
             true => (&self.large, self.options.write_timeout),
             false => (&self.small, self.options.read_timeout),
         };
-        let Answers { first, second, .. } = link.send(Commands::Read { key, lease, with_remaining }, limit)?.await?;
-        let (record, remaining) = match second {
-            Some(record) => (record, reply::remaining(first)?),
-            None => (first, None),
-        };
-        let record = reply::bytes(record)?;
-        let is_large = record.as_ref().is_some_and(|record| record.len() > LARGE);
+        let found = link.send(Commands::Read { key, lease, with_remaining }, limit, Waits::Found)?.await?;
+        let is_large = found.record.as_ref().is_some_and(|record| record.len() > LARGE);
         if is_large != was_large {
             known.store(if is_large { hash } else { 0 }, Relaxed);
         }
-        Ok(Found { record, remaining })
+        Ok(found)
     }
 
     /// Sends commands on the connection of the bus. The answer counts only if that connection still is the one on which the

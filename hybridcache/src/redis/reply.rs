@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::coherence::node::Mark;
-use crate::driver::Fault;
+use crate::driver::{Fault, Found};
 use crate::nonce::Nonce;
 
 /// The answer, unless it is a refusal.
@@ -34,6 +34,16 @@ pub(super) fn integer(value: Value) -> Result<i64, Fault> {
         Value::Int(integer) => Ok(integer),
         _ => Err(strange()),
     }
+}
+
+/// Of a read: the record, behind what is left of it where that was asked for.
+pub(super) fn found(first: Option<Value>, second: Option<Value>) -> Result<Found, Fault> {
+    let (record, left) = match second {
+        Some(record) => (Some(record), first),
+        None => (first, None),
+    };
+    let remaining = left.map(remaining).transpose()?.flatten();
+    Ok(Found { record: bytes(record.ok_or_else(strange)?)?, remaining })
 }
 
 /// Of `PTTL`: what is left, if there is an end.
