@@ -74,7 +74,7 @@ enum Read<V> {
     Intent {
         settling: bool,
     },
-    /// What is known of clears cannot be brought up to date.
+    /// What is known of clears is too old to say.
     Unknown,
 }
 
@@ -124,7 +124,11 @@ impl<K, V: 'static> Remote<K, V> {
                 rounds += 1;
                 continue;
             }
-            match self.read(text, &record, meter).await {
+            let read = match self.read(text, &record, meter) {
+                Read::Unknown => Box::pin(self.read_anew(text, &record, meter)).await,
+                read => read,
+            };
+            match read {
                 Read::Value(..) if reload => return Claim::Ours(right(Some(record))),
                 Read::Value(value, version) => {
                     return Claim::Found(Hit { value, asked, remaining, version });
@@ -167,7 +171,11 @@ impl<K, V: 'static> Remote<K, V> {
             let (Reading { asked, generation, .. }, _) = self.reading_of(text).await?;
             let found = self.fleet.driver.get(&key, self.keeps()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
-            let read = self.read(text, &record?, meter).await;
+            let record = record?;
+            let read = match self.read(text, &record, meter) {
+                Read::Unknown => Box::pin(self.read_anew(text, &record, meter)).await,
+                read => read,
+            };
             if self.fleet.generation() == generation {
                 let Read::Value(value, version) = read else { return None };
                 return Some(Hit { value, asked, remaining, version });
@@ -197,17 +205,20 @@ impl<K, V: 'static> Remote<K, V> {
         Some((reading, reading.born?))
     }
 
-    async fn read(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
+    /// [`read`](Self::read), by what is known of clears now.
+    async fn read_anew(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
+        match self.fleet.load_floors().await {
+            Ok(()) => self.read(text, record, meter),
+            Err(_) => Read::Unknown,
+        }
+    }
+
+    fn read(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
         match Record::decode(record) {
             // Whoever has tagged it knows what ends it; this version does not.
             Ok(Record::Filled(filled)) if filled.tags().next().is_some() => Read::Dead,
             Ok(Record::Filled(filled)) => {
-                let born = Born { epoch: filled.epoch, clock: filled.born };
-                let mut verdict = self.fleet.judge(born, &self.name);
-                if verdict == Verdict::Unknown && Box::pin(self.fleet.load_floors()).await.is_ok() {
-                    verdict = self.fleet.judge(born, &self.name);
-                }
-                match verdict {
+                match self.fleet.judge(Born { epoch: filled.epoch, clock: filled.born }, &self.name) {
                     Verdict::Unknown => Read::Unknown,
                     Verdict::Dead => Read::Dead,
                     Verdict::Valid => match self.options.wire.decode(text, &filled) {

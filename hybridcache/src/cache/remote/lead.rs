@@ -71,7 +71,7 @@ where
     /// Ends a flight by way of the remote tier: by what is there, or by the body. The order is written here and nowhere else.
     ///
     /// What is done for want of a hit is boxed: a hit does not pay for its size.
-    pub(in crate::cache) async fn lead_remotely<R, F, Fut>(
+    pub(in crate::cache) fn lead_remotely<R, F, Fut>(
         &self,
         remote: &Remote<K, V>,
         mut leader: Leader<'_, K, V>,
@@ -79,48 +79,52 @@ where
         share: Share<R::Error>,
         context: Option<&LoadContext>,
         body: F,
-    ) -> Answered<R>
+    ) -> impl Future<Output = Answered<R>>
     where
         R: Returned<V>,
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let Some(text) = remote.spell(&leader.key.key) else {
-            // No other process could name it in an eviction: it is kept nowhere.
-            self.meter.count(Event::Unspellable);
-            let (start, returned) = Box::pin(self.run(Some(leader.id), 0, body, R::failed)).await;
-            let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
-            return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
-        };
-        let reload = want == Want::Reloaded;
-        if !reload && remote.keeps() {
-            self.retire(&leader);
-        }
-        let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
-        let grant = match claim {
-            Claim::Found(hit) => {
-                match self.take_over(remote, leader, hit) {
-                    Ok(answered) => return answered,
-                    // Another function with another return type shares this cache, and its `None` says nothing to us.
-                    Err(back) => leader = back,
+        let text = remote.spell(&leader.key.key);
+        // A block and not the function's own: that would have each argument twice, as it was given and as it is used.
+        async move {
+            let Some(text) = text else {
+                // No other process could name it in an eviction: it is kept nowhere.
+                self.meter.count(Event::Unspellable);
+                let (start, returned) = Box::pin(self.run(Some(leader.id), 0, body, R::failed)).await;
+                let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
+                return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
+            };
+            let reload = want == Want::Reloaded;
+            if !reload && remote.keeps() {
+                self.retire(&leader);
+            }
+            let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
+            let grant = match claim {
+                Claim::Found(hit) => {
+                    match self.take_over(remote, leader, hit) {
+                        Ok(answered) => return answered,
+                        // Another function with another return type shares this cache, and its `None` says nothing to us.
+                        Err(back) => leader = back,
+                    }
+                    Grant::Briefly(0)
                 }
-                Grant::Briefly(0)
-            }
-            Claim::Ours(right) => Grant::Fill(right),
-            Claim::Theirs => {
-                self.meter.count(Event::Unfilled);
-                Grant::Briefly(0)
-            }
-            Claim::Settling => {
-                self.meter.count(Event::Unfilled);
-                Grant::Nothing
-            }
-            Claim::Outage => {
-                self.meter.count(Event::Degraded);
-                Grant::Briefly(DEGRADED)
-            }
-        };
-        Box::pin(self.load_remotely(remote, leader, &text, grant, Call { want, share, context }, body)).await
+                Claim::Ours(right) => Grant::Fill(right),
+                Claim::Theirs => {
+                    self.meter.count(Event::Unfilled);
+                    Grant::Briefly(0)
+                }
+                Claim::Settling => {
+                    self.meter.count(Event::Unfilled);
+                    Grant::Nothing
+                }
+                Claim::Outage => {
+                    self.meter.count(Event::Degraded);
+                    Grant::Briefly(DEGRADED)
+                }
+            };
+            Box::pin(self.load_remotely(remote, leader, &text, grant, Call { want, share, context }, body)).await
+        }
     }
 
     /// Ends a flight by the body. The other half of [`lead_remotely`](Self::lead_remotely), apart from it to be boxed.
