@@ -127,6 +127,10 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         with_remaining: bool,
     ) -> Answer<'a, Found>;
 
+    /// The bytes of a record that [`get`](Self::get) or [`get_or_lease`](Self::get_or_lease) found are not needed any more. To be told
+    /// where it is often so; it only saves time.
+    fn spent(&self, record: Vec<u8>);
+
     /// Puts `record`, a value, in the place of exactly this lease (its waiter flag aside). If the lease was flagged, publishes
     /// `wake` on the channel of the partition.
     fn fill<'a>(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Pipeline, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::courier::{Answer as Waits, Commands};
+use super::courier::{self, Answer as Waits, Commands};
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
@@ -191,6 +191,10 @@ impl Driver for RedisDriver {
             let found = self.get(key, with_remaining).await?;
             if found.record.is_some() { Ok(found) } else { Err(full) }
         })
+    }
+
+    fn spent(&self, record: Vec<u8>) {
+        courier::spent(record);
     }
 
     fn fill<'a>(

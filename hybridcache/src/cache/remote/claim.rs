@@ -131,6 +131,7 @@ impl<K, V: 'static> Remote<K, V> {
             match read {
                 Read::Value(..) if reload => return Claim::Ours(right(Some(record))),
                 Read::Value(value, version) => {
+                    self.fleet.driver.spent(record);
                     return Claim::Found(Hit { value, asked, remaining, version });
                 }
                 Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
@@ -178,6 +179,7 @@ impl<K, V: 'static> Remote<K, V> {
             };
             if self.fleet.generation() == generation {
                 let Read::Value(value, version) = read else { return None };
+                self.fleet.driver.spent(record);
                 return Some(Hit { value, asked, remaining, version });
             }
         }
