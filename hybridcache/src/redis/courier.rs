@@ -481,3 +481,25 @@ fn about(name: &str, key: &[u8], bytes: usize) -> Cmd {
     command.arg(name).arg(key);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_thread_has_read_goes_along_with_its_next_request() {
+        let (most, longest) = KEPT;
+        spent(Vec::with_capacity(longest + 1));
+        (0..most + 1).for_each(|_| spent(vec![7; 100]));
+        let outbox = Outbox(Arc::default());
+        let ask = || {
+            let caller = Caller { limit: Duration::MAX, probe: false, answer: Answer::Found(oneshot::channel().0) };
+            outbox.leave(Commands::Read { key: b"key", lease: None, with_remaining: false }, caller);
+            outbox.0.lock().left.spent.len()
+        };
+        assert_eq!(ask(), most, "not more than it may keep, and none that is long");
+        assert_eq!(ask(), most, "once");
+        spent(vec![7; 100]);
+        assert_eq!(ask(), most + 1);
+    }
+}
