@@ -253,6 +253,8 @@ fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
     assert!(matches!(early, Err(Error::Remote { reason, .. }) if reason.contains("loads its data")));
     let patient = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).connect_lazily())).unwrap();
     until("it has loaded", || block_on(driver.get(KEY, false)).is_ok());
+    // The bus has a connection of its own, whose heartbeats were refused too.
+    until("the bus is back", || block_on(driver.fence()).is_ok() && block_on(patient.fence()).is_ok());
     assert_eq!(block_on(driver.fence()).unwrap()[1], saved, "the second evict is lost, and the number says so");
     assert_eq!(block_on(patient.fence()).unwrap()[1], saved);
 }
