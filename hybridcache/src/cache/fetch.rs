@@ -127,20 +127,16 @@ where
             return Err(Unanswered::Bypass);
         }
         let hash = inner.hash(&key);
-        let mut asked = 0;
-        if want == Want::Fresh {
-            match inner.hit::<_, ()>(hash, &key) {
-                Ok(value) => {
-                    let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
-                    if let Some(result) = R::join(Ok(value)) {
-                        inner.meter.hit();
-                        return Ok(Fetched::new(Answered::here(result, outcome)));
-                    }
-                }
-                Err(now) => asked = now,
+        if want == Want::Fresh
+            && let Some(value) = inner.hit::<_, ()>(hash, &key)
+        {
+            let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
+            if let Some(result) = R::join(Ok(value)) {
+                inner.meter.hit();
+                return Ok(Fetched::new(Answered::here(result, outcome)));
             }
         }
-        Err(Unanswered::Miss(inner.miss(hash, &key, want, asked)))
+        Err(Unanswered::Miss(inner.miss(hash, &key, want)))
     }
 }
 

@@ -82,10 +82,10 @@ where
         0
     }
 
-    /// What memory answers; without an answer, when it was asked, or 0 where no entry ends.
+    /// What memory answers.
     // As `__lookup`, and for the same reason.
     #[inline(always)]
-    pub(crate) fn hit<Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Result<Option<V>, u64> {
+    pub(crate) fn hit<Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Option<Option<V>> {
         let watched = self.watched.load(Ordering::Relaxed);
         let (generation, now) = match watched {
             // What most are: one comparison instead of four.
@@ -97,9 +97,9 @@ where
             && let Some(remote) = &self.remote
             && self.rules.idle != NEVER
         {
-            return self.hit_sliding(remote, hash, key, generation, now).ok_or(now);
+            return self.hit_sliding(remote, hash, key, generation, now);
         }
-        self.shards.hit::<_, S>(hash, key, generation, now).ok_or(now)
+        self.shards.hit::<_, S>(hash, key, generation, now)
     }
 
     /// A flight that began before this may not be joined.
@@ -125,8 +125,8 @@ where
         Stored { hash: self.hash(key), key: key.to_owned_key() }
     }
 
-    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want, asked: u64) -> Miss<'_, K, V> {
-        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want, asked }
+    pub(crate) fn miss<Q: Key<Owned = K>>(&self, hash: u64, key: &Q, want: Want) -> Miss<'_, K, V> {
+        Miss { inner: self, key: Stored { hash, key: key.to_owned_key() }, want }
     }
 
     /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
@@ -153,7 +153,7 @@ where
     }
 
     pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.hit::<_, ()>(self.hash(key), key).ok().flatten();
+        let value = self.hit::<_, ()>(self.hash(key), key).flatten();
         match &value {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),

@@ -83,8 +83,6 @@ pub(crate) struct Miss<'c, K, V> {
     pub(crate) inner: &'c Inner<K, V>,
     pub(crate) key: Stored<K>,
     pub(crate) want: Want,
-    /// By the coarse clock; 0 if it was not read.
-    pub(crate) asked: u64,
 }
 
 /// What the first step of a miss came to.
@@ -117,7 +115,9 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let Self { inner, key, want, asked } = self;
+        let Self { inner, key, want } = self;
+        // Not by whoever missed: a hit would have to keep the time until it knows that it is none.
+        let asked = inner.now();
         match inner.turn(key, want, false, Some(asked), share) {
             // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
@@ -135,7 +135,8 @@ where
         context: Option<&LoadContext>,
         body: impl FnOnce() -> R,
     ) -> Answered<R> {
-        let Self { inner, key, want, asked } = self;
+        let Self { inner, key, want } = self;
+        let asked = inner.now();
         match inner.turn(key, want, true, Some(asked), share) {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
@@ -176,7 +177,7 @@ where
         self.shards.look(key.hash, &&key.key, generation, now)
     }
 
-    /// What a caller that missed is to do; `asked` by when it did, unless it has been told to wait since, and is counted.
+    /// What a caller that missed at `asked` is to do; with none it has waited since, and is counted.
     fn turn<R: Returned<V>>(
         &self,
         mut key: Stored<K>,
@@ -215,7 +216,7 @@ where
             }
             return Turn::Beside(key);
         }
-        let (generation, now) = self.served_at(asked.filter(|&asked| asked != 0).unwrap_or_else(|| self.now()));
+        let (generation, now) = self.served_at(asked.unwrap_or_else(|| self.now()));
         let mut looks = true;
         loop {
             let look = |memory: &Shard<K, V>, key: &Stored<K>| {
@@ -344,8 +345,7 @@ where
         Answered::here(self.run(None, 0, body, R::failed).await.1, Outcome::Uncached)
     }
 
-    /// Runs the body, as part of a flight or on its own, for a caller that asked then, if that is known; returns when it
-    /// began.
+    /// Runs the body, as part of a flight or on its own, for a caller that missed at `asked`, or 0; returns when it began.
     pub(crate) async fn run<R, F, Fut>(
         &self,
         flight: Option<u64>,
@@ -363,7 +363,7 @@ where
         (load.start, returned)
     }
 
-    /// Before the body runs. It counts from when the caller asked, if that is known: the clock need not be read once more.
+    /// Before the body runs. It counts from when the caller missed, if that is known: the clock need not be read once more.
     fn begin_load(&self, asked: u64) -> Load {
         let timed = self.meter.times_next_load();
         let start = match asked {

@@ -76,8 +76,8 @@ where
     fn look<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(self, key: Q) -> Lookup<'c, K, V, R> {
         let hash = self.inner.hash(&key);
         match self.inner.returned::<_, _, S>(hash, &key) {
-            Ok(returned) => Lookup::Hit(returned),
-            Err(asked) => Lookup::Miss(self.missed(hash, &key, Want::Fresh, asked)),
+            Some(returned) => Lookup::Hit(returned),
+            None => Lookup::Miss(self.missed(hash, &key, Want::Fresh)),
         }
     }
 
@@ -102,14 +102,14 @@ where
                 };
             }
         }
-        Ahead::Miss(self.missed(hash, &key, Want::Fresh, now))
+        Ahead::Miss(self.missed(hash, &key, Want::Fresh))
     }
 
     /// A read that loads whatever the cache has.
     #[doc(hidden)]
     pub fn __forced<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Missed<'c, K, V, R> {
         let hash = self.inner.hash(&key);
-        self.missed(hash, &key, Want::Reloaded, 0)
+        self.missed(hash, &key, Want::Reloaded)
     }
 
     /// Counts a call that `when` sent past the cache.
@@ -120,8 +120,8 @@ where
 
     #[cold]
     #[inline(never)]
-    fn missed<R, Q: Key<Owned = K>>(self, hash: u64, key: &Q, want: Want, asked: u64) -> Missed<'c, K, V, R> {
-        Missed { cache: self, key: Stored { hash, key: key.to_owned_key() }, want, asked, returned: PhantomData }
+    fn missed<R, Q: Key<Owned = K>>(self, hash: u64, key: &Q, want: Want) -> Missed<'c, K, V, R> {
+        Missed { cache: self, key: Stored { hash, key: key.to_owned_key() }, want, returned: PhantomData }
     }
 }
 
@@ -166,7 +166,6 @@ pub struct Missed<'c, K, V, R> {
     cache: Resolved<'c, K, V>,
     key: Stored<K>,
     want: Want,
-    asked: u64,
     returned: PhantomData<fn() -> R>,
 }
 
@@ -188,8 +187,8 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R>,
     {
-        let Self { cache, key, want, asked, .. } = self;
-        let miss = Miss { inner: &cache.inner, key, want, asked };
+        let Self { cache, key, want, .. } = self;
+        let miss = Miss { inner: &cache.inner, key, want };
         miss.load(share, None, || Box::pin(body())).await.result
     }
 
@@ -197,8 +196,8 @@ where
     #[cold]
     #[inline(never)]
     pub fn load_blocking(self, share: Share<R::Error>, body: impl FnOnce() -> R) -> R {
-        let Self { cache, key, want, asked, .. } = self;
-        Miss { inner: &cache.inner, key, want, asked }.load_blocking(share, None, body).result
+        let Self { cache, key, want, .. } = self;
+        Miss { inner: &cache.inner, key, want }.load_blocking(share, None, body).result
     }
 }
 
@@ -235,12 +234,12 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// What memory answers, as the function returns it; without an answer, when it was asked, or 0.
+    /// What memory answers, as the function returns it.
     #[inline(always)]
-    fn returned<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Result<R, u64> {
+    fn returned<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Option<R> {
         // A kept error needs to know how errors are shared: it is found on the way of a miss.
-        let returned = R::join(Ok(self.hit::<_, S>(hash, key)?)).ok_or(0_u64)?;
+        let returned = R::join(Ok(self.hit::<_, S>(hash, key)?))?;
         self.meter.hit();
-        Ok(returned)
+        Some(returned)
     }
 }
