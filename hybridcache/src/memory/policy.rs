@@ -24,7 +24,7 @@
 /// evictions and weight. Give it a `ttl` unless the loop is all there ever is.
 ///
 /// Beside its key and value an entry takes at most 75 bytes, with `adaptive` 95 and 200 kB for the trials of the whole
-/// cache, and with `s3fifo` 330, whose slots double and which remembers keys that it gave up; 45 more if it expires.
+/// cache, and with `s3fifo` 330, whose slots double and which remembers keys that it gave up; 35 more if it expires.
 /// When entries leave they give their memory back; `s3fifo` does at the next sweep, if of many only few are left in a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
