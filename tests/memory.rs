@@ -16,9 +16,9 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// [`Policy`] says: without a lifetime, and with one.
 fn overhead(policy: Policy) -> (u64, u64) {
     match policy {
-        Policy::S3Fifo => (330, 375),
-        Policy::Adaptive => (95, 140),
-        _ => (75, 120),
+        Policy::S3Fifo => (330, 365),
+        Policy::Adaptive => (95, 130),
+        _ => (75, 110),
     }
 }
 
