@@ -18,8 +18,8 @@ const MOST: u64 = u64::MAX / 4;
 /// A shard holds at least so many entries, or there are fewer shards: in small ones chance would leave too much unused.
 const LEAST_IN_A_SHARD: u64 = 32;
 
-/// And so many, or there are no more than four for each core. Two threads that write at once meet half as often where there are
-/// twice as many.
+/// And has room for so many of the heaviest, or there are no more than four for each core. Two threads that write at once meet
+/// half as often where there are twice as many.
 const ROOMY: u64 = 256;
 
 /// A shard holds no more entries, or there are more shards: whoever makes its tables grow holds its lock for as long as that
@@ -55,7 +55,7 @@ impl<K: Eq, V> Store<K, V> {
         };
         let few = (4 * cores as u64).next_power_of_two();
         let mut shards = (8 * cores as u64).max(items / MOST_IN_A_SHARD).min(MOST_SHARDS).next_power_of_two();
-        while shards > few && items / shards < ROOMY {
+        while shards > few && capacity / max_entry_weight / shards < ROOMY {
             shards /= 2;
         }
         // quick_cache lets one entry fill 97 % of a shard: so few shards that the heaviest still fits.
