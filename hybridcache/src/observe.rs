@@ -32,6 +32,8 @@ struct Rest {
     events: [AtomicU64; EVENTS],
     latency: [AtomicU64; BUCKETS],
     latency_sum: AtomicU64,
+    /// That of the load that was timed last.
+    latest: AtomicU64,
 }
 
 impl Default for Rest {
@@ -40,6 +42,7 @@ impl Default for Rest {
             events: [const { AtomicU64::new(0) }; EVENTS],
             latency: [const { AtomicU64::new(0) }; BUCKETS],
             latency_sum: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
         }
     }
 }
@@ -48,7 +51,8 @@ impl Default for Rest {
 const BUCKETS: usize = 65;
 /// See [`Meter::times_next_load`].
 const TIMED: u64 = 1_024;
-const TIMED_OF: u64 = 8;
+const TIMED_OF: u64 = 64;
+const SLOW: u64 = 10_000;
 const EVENTS: usize = Event::Degraded as usize + 1;
 
 /// What is counted beside hits.
@@ -104,11 +108,13 @@ impl Meter {
         add(&rest.events[event as usize], 1, stripe);
     }
 
-    /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], then one in [`TIMED_OF`]. A
-    /// load that often is a quick one, and reading the precise clock twice would be a good part of it.
+    /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], each after one of at least [`SLOW`]
+    /// nanoseconds, and of the others one in [`TIMED_OF`]. Reading the precise clock twice would be a good part of a quick one. How
+    /// long a load takes has no part in whether it is timed itself.
     pub(crate) fn times_next_load(&self) -> bool {
-        let loads = self.rest().0.events[Event::Load as usize].load(Ordering::Relaxed);
-        loads < TIMED || loads.is_multiple_of(TIMED_OF)
+        let rest = self.rest().0;
+        let loads = rest.events[Event::Load as usize].load(Ordering::Relaxed);
+        loads < TIMED || loads.is_multiple_of(TIMED_OF) || rest.latest.load(Ordering::Relaxed) >= SLOW
     }
 
     /// A load returned, after so long if it was timed.
@@ -118,6 +124,7 @@ impl Meter {
         if let Some(nanos) = nanos {
             add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
             add(&rest.latency_sum, nanos, stripe);
+            rest.latest.store(nanos, Ordering::Relaxed);
         }
     }
 
@@ -271,7 +278,7 @@ pub struct Stats {
     pub entries: u64,
     /// The weight of the entries held now; equal to `entries` without a weigher.
     pub weight: u64,
-    /// How long loads took: each of the first thousand of a thread, then one in eight.
+    /// How long loads took: each of the first thousand of a thread and each after one of 10 µs or more, else one in 64.
     pub load_latency: Latency,
 }
 
@@ -485,13 +492,21 @@ mod tests {
     }
 
     #[test]
-    fn of_many_loads_one_in_eight_is_timed_and_all_are_counted() {
+    fn of_many_quick_loads_some_are_timed_of_slow_ones_all_and_all_are_counted() {
         let meter = Meter::default();
-        for _ in 0..TIMED + 800 {
-            meter.loaded(meter.times_next_load().then_some(7));
-        }
-        let stats = meter.read(0, 0);
-        assert_eq!((stats.loads, stats.load_latency.count()), (TIMED + 800, TIMED + 100));
+        let load = |times: u64, nanos| (0..times).for_each(|_| meter.loaded(meter.times_next_load().then_some(nanos)));
+        let counts = || {
+            let stats = meter.read(0, 0);
+            (stats.loads, stats.load_latency.count())
+        };
+        load(TIMED + 100 * TIMED_OF, SLOW - 1);
+        assert_eq!(counts(), (TIMED + 100 * TIMED_OF, TIMED + 100));
+        load(1_000, SLOW);
+        assert_eq!(
+            counts(),
+            (TIMED + 100 * TIMED_OF + 1_000, TIMED + 1_100),
+            "the first of them is one of those in 64"
+        );
     }
 
     #[test]

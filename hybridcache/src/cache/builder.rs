@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use quick_cache::DefaultHashBuilder;
 
+#[cfg(feature = "redis")]
+use super::ELSEWHERE;
 use super::record::Recording;
 use super::registry::Registry;
 use super::rules::{Filter, Rules, Weigher};
 use super::shards::Shards;
-use super::{Cache, Inner, UNUSUAL};
+use super::{Cache, Inner, OTHER_CLOCK};
 use crate::error::Error;
 use crate::memory::{Bound, Listener, Memory, Policy, Shard};
 use crate::observe::{Meter, RemovalReason};
@@ -303,12 +305,12 @@ where
         let registry = self.registry.unwrap_or_else(Registry::current);
         #[cfg(feature = "redis")]
         let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
-        let unusual = !clock.is_kernel();
+        let watched = if clock.is_kernel() { 0 } else { OTHER_CLOCK };
         #[cfg(feature = "redis")]
-        let unusual = unusual || remote.is_some();
+        let watched = if remote.is_some() { watched | ELSEWHERE } else { watched };
         let inner = Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
-            watched: AtomicU8::new(if unusual { UNUSUAL } else { 0 }),
+            watched: AtomicU8::new(watched),
             recording: Recording::default(),
             hasher: DefaultHashBuilder::default(),
             sweep_interval: self.sweep_interval,

@@ -121,6 +121,8 @@ where
 
     /// What memory answers.
     fn answer<R: Returned<V>>(self) -> Result<Fetched<R>, Unanswered<'c, K, V>> {
+        /// Its look is compiled for this function alone, see [`Resolved`](crate::site::Resolved).
+        enum Answer {}
         let Self { inner, key, bypass, want } = self;
         if bypass {
             inner.meter.count(Event::Bypassed);
@@ -128,7 +130,7 @@ where
         }
         let hash = inner.hash(&key);
         if want == Want::Fresh
-            && let Some(value) = inner.hit::<_, ()>(hash, &key)
+            && let Some(value) = inner.hit::<_, Answer>(hash, &key)
         {
             let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
             if let Some(result) = R::join(Ok(value)) {

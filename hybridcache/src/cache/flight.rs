@@ -292,8 +292,8 @@ impl<K: Eq + Hash, V> Drop for Waiting<'_, K, V> {
     }
 }
 
-/// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail); dropped before, because its
-/// future was, or because the body panicked, it hands the flight over to one waiter.
+/// The right and the duty to load. Ends by [`land`](Self::land) or [`fail`](Self::fail), and is of no use then; dropped before,
+/// because its future was, or because the body panicked, it hands the flight over to one waiter.
 pub(crate) struct Leader<'f, K: Eq + Hash, V> {
     shards: &'f Shards<K, V>,
     pub(crate) key: Stored<K>,
@@ -308,8 +308,9 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     ///
     /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and
     /// returns, the leader inserts what it loaded before: stale until the ttl ends.
+    // By reference, as `fail`: to move a leader that was made a moment ago is to wait for that.
     pub(crate) fn land<T>(
-        mut self,
+        &mut self,
         generation: u32,
         settle: impl FnOnce(Option<Stored<K>>, &mut Shard<K, V>) -> T,
         kept: impl FnOnce() -> Kept<V>,
@@ -332,7 +333,7 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     }
 
     /// Ends this leader's part with an error that it cannot share.
-    pub(crate) fn fail(mut self) {
+    pub(crate) fn fail(&mut self) {
         self.done = true;
         let succession = self.shards.lock(self.key.hash).table.fail(&self.key, self.id);
         self.shards.tell(&self.key, self.id, succession);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 #[cfg(feature = "redis")]
-use super::UNUSUAL;
+use super::ELSEWHERE;
 use super::context::Said;
 use super::read::{Miss, Want};
 use super::registry::{Erased, Going};
@@ -22,6 +22,10 @@ use crate::rt;
 use crate::time::Clock;
 #[cfg(feature = "redis")]
 use crate::time::NEVER;
+
+/// What most with a remote tier are.
+#[cfg(feature = "redis")]
+const EXPIRES_ELSEWHERE: u8 = EXPIRES | ELSEWHERE;
 
 impl<K, V> Inner<K, V>
 where
@@ -90,16 +94,28 @@ where
         let (generation, now) = match watched {
             // What most are: one comparison instead of four.
             EXPIRES => (self.generation(), Clock::kernel_now()),
-            _ => self.served_at(self.asked(hash)),
+            0 => (self.generation(), 0),
+            _ => self.watched_at(watched, hash),
         };
         #[cfg(feature = "redis")]
-        if watched & UNUSUAL != 0
+        if watched & ELSEWHERE != 0
             && let Some(remote) = &self.remote
             && self.rules.idle != NEVER
         {
             return self.hit_sliding(remote, hash, key, generation, now);
         }
         self.shards.hit::<_, S>(hash, key, generation, now)
+    }
+
+    /// Of which generation an entry has to be for a hit, and the time to compare its deadline with, where there is more to see to.
+    // Not within the hit, where all would pay for its size.
+    #[inline(never)]
+    fn watched_at(&self, watched: u8, hash: u64) -> (u32, u64) {
+        match watched {
+            #[cfg(feature = "redis")]
+            EXPIRES_ELSEWHERE => self.served_at(Clock::kernel_now()),
+            _ => self.served_at(self.asked(hash)),
+        }
     }
 
     /// A flight that began before this may not be joined.
@@ -153,7 +169,9 @@ where
     }
 
     pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.hit::<_, ()>(self.hash(key), key).flatten();
+        /// Its look is compiled for this function alone, see [`Resolved`](crate::site::Resolved).
+        enum Get {}
+        let value = self.hit::<_, Get>(self.hash(key), key).flatten();
         match &value {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),
@@ -201,7 +219,7 @@ where
             return Ok(found);
         }
         let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
-        let (start, loaded) = self.run(None, 0, || Box::pin(loader(keys)), Result::is_err).await;
+        let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
         for (at, key) in missing {
             if let Some(value) = loaded.get(&key.key) {

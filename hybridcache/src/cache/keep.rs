@@ -4,6 +4,7 @@ use std::hash::Hash;
 
 use super::Inner;
 use super::context::Said;
+use super::rules::Weigher;
 use super::shards::Locked;
 use crate::entry::{Entry, Movement, Terms, View};
 use crate::key::Stored;
@@ -34,11 +35,13 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Where no lock is held.
+    #[inline]
     pub(crate) fn release(&self, removed: Removed<K, V>) {
         self.release_at(removed, || self.now());
     }
 
     /// [`release`](Self::release) of what was replaced at a time that is known.
+    #[inline]
     pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
         self.memory.release(removed, || (self.generation(), now()));
     }
@@ -87,7 +90,7 @@ where
     }
 
     /// Whether a result is to be kept.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wants(&self, view: View<'_, V>, said: Said) -> bool {
         let wanted = match view {
             View::Value(value) => said.lifetime != Some(0) && self.rules.stores(value),
@@ -98,11 +101,16 @@ where
     }
 
     /// What a result weighs; `None` if memory does not take it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn weight(&self, key: &K, view: View<'_, V>) -> Option<u32> {
-        let (View::Value(value), Some(weigher)) = (view, &self.rules.weigher) else {
-            return Some(1);
-        };
+        match (view, &self.rules.weigher) {
+            (View::Value(value), Some(weigher)) => self.weigh(weigher, key, value),
+            _ => Some(1),
+        }
+    }
+
+    #[inline(never)]
+    fn weigh(&self, weigher: &Weigher<K, V>, key: &K, value: &V) -> Option<u32> {
         let weight = self.rules.weigh(weigher, key, value)?;
         if !self.memory.admits(weight) {
             self.meter.count(Event::Rejected);

@@ -110,7 +110,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
-    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`], [`UNUSUAL`].
+    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`], [`OTHER_CLOCK`], [`ELSEWHERE`].
     watched: AtomicU8,
     recording: Recording,
     sweep_interval: Duration,
@@ -126,8 +126,11 @@ const CLEARED_AT_ONCE: usize = 1_024;
 const EXPIRES: u8 = 1;
 /// Requests are being recorded.
 const RECORDS: u8 = 2;
-/// The clock is not [`Clock::kernel`], or there is a remote tier, which has a say in what may be served.
-const UNUSUAL: u8 = 4;
+/// The clock is not [`Clock::kernel`].
+const OTHER_CLOCK: u8 = 4;
+/// There is a remote tier, which has a say in what may be served.
+#[cfg(feature = "redis")]
+const ELSEWHERE: u8 = 8;
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {

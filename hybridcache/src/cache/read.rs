@@ -121,7 +121,8 @@ where
         match inner.turn(key, want, false, Some(asked), share) {
             // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let loaded = inner.run(Some(leader.id), asked, body, R::failed).await;
+                let start = inner.start(asked, context);
+                let loaded = inner.run(Some(leader.id), start, body, R::failed).await;
                 inner.conclude(leader, loaded, want, share, context)
             }
             turn => inner.go_on(turn, want, false, share, context, body).await,
@@ -137,15 +138,17 @@ where
     ) -> Answered<R> {
         let Self { inner, key, want } = self;
         let asked = inner.now();
-        match inner.turn(key, want, true, Some(asked), share) {
+        let mut turn = inner.turn(key, want, true, Some(asked), share);
+        match turn {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
-            Turn::Lead(leader) if !inner.is_elsewhere() => {
-                let load = inner.begin_load(asked);
+            Turn::Lead(ref mut leader) if !inner.is_elsewhere() => {
+                let load = inner.begin_load(inner.start(asked, context));
                 let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
                 inner.end_load(load, returned.failed());
-                inner.conclude(leader, (load.start, returned), want, share, context)
+                let loaded = (load.start, returned);
+                Answered::here(inner.settle(leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
             }
-            turn => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
+            _ => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
         }
     }
 }
@@ -317,21 +320,21 @@ where
             // itself.
             return Box::pin(self.lead_remotely(remote, leader, want, share, context, body)).await;
         }
-        let loaded = self.run(Some(leader.id), 0, body, R::failed).await;
+        let loaded = self.run(Some(leader.id), None, body, R::failed).await;
         self.conclude(leader, loaded, want, share, context)
     }
 
     /// Ends a flight in memory alone with what its body returned.
-    #[inline]
+    #[inline(never)]
     fn conclude<R: Returned<V>>(
         &self,
-        leader: Leader<'_, K, V>,
+        mut leader: Leader<'_, K, V>,
         loaded: (u64, R),
         want: Want,
         share: Share<R::Error>,
         context: Option<&LoadContext>,
     ) -> Answered<R> {
-        Answered::here(self.settle(leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
+        Answered::here(self.settle(&mut leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
     }
 
     /// Runs the body without the right to keep its result.
@@ -342,14 +345,14 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         self.meter.count(Event::Uncached);
-        Answered::here(self.run(None, 0, body, R::failed).await.1, Outcome::Uncached)
+        Answered::here(self.run(None, None, body, R::failed).await.1, Outcome::Uncached)
     }
 
-    /// Runs the body, as part of a flight or on its own, for a caller that missed at `asked`, or 0; returns when it began.
+    /// Runs the body, as part of a flight or on its own; returns when it began. That is `start`, if it is known.
     pub(crate) async fn run<R, F, Fut>(
         &self,
         flight: Option<u64>,
-        asked: u64,
+        start: Option<u64>,
         body: F,
         failed: fn(&R) -> bool,
     ) -> (u64, R)
@@ -357,19 +360,26 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let load = self.begin_load(asked);
+        let load = self.begin_load(start);
         let returned = Led::new(flight, body).instrument(self.load_span()).await;
         self.end_load(load, failed(&returned));
         (load.start, returned)
     }
 
-    /// Before the body runs. It counts from when the caller missed, if that is known: the clock need not be read once more.
-    fn begin_load(&self, asked: u64) -> Load {
+    /// When a load begins whose caller missed at `asked`: then, so that the clock need not be read once more. Where nothing
+    /// expires that was not read, and is not needed if nothing of this load can.
+    #[inline]
+    fn start(&self, asked: u64, context: Option<&LoadContext>) -> Option<u64> {
+        (asked != 0 || context.is_none() && self.rules.is_forever()).then_some(asked)
+    }
+
+    /// Before the body runs.
+    fn begin_load(&self, start: Option<u64>) -> Load {
         let timed = self.meter.times_next_load();
-        let start = match asked {
+        let start = match start {
             _ if timed => self.clock.now_precise(),
-            0 => self.clock.now(),
-            asked => asked,
+            Some(start) => start,
+            None => self.clock.now(),
         };
         Load { start, timed }
     }
@@ -389,7 +399,7 @@ where
     /// Ends a flight with what its body returned.
     pub(crate) fn settle<R: Returned<V>>(
         &self,
-        leader: Leader<'_, K, V>,
+        leader: &mut Leader<'_, K, V>,
         (start, returned): (u64, R),
         want: Want,
         share: Share<R::Error>,
@@ -453,7 +463,7 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         let (ticket, generation) = (self.shards.ticket(), self.generation());
-        let (start, returned) = self.run(None, 0, body, R::failed).await;
+        let (start, returned) = self.run(None, None, body, R::failed).await;
         let parts = returned.split();
         let said = context.map(LoadContext::said).unwrap_or_default();
         let terms = self.terms(&key.key, View::from(&parts), start, generation, said);

@@ -30,9 +30,20 @@ pub(crate) struct Rules<K, V> {
 
 impl<K, V> Rules<K, V> {
     /// Whether `store_if` lets the value in. A filter that panics keeps nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stores(&self, value: &V) -> bool {
-        self.store_if.as_ref().is_none_or(|filter| rt::guarded("store_if", || filter(value)).unwrap_or(false))
+        self.store_if.as_ref().is_none_or(|filter| Self::passes(filter, value))
+    }
+
+    #[inline(never)]
+    fn passes(filter: &Filter<V>, value: &V) -> bool {
+        rt::guarded("store_if", || filter(value)).unwrap_or(false)
+    }
+
+    /// Whether no entry ever ends by these rules.
+    #[inline]
+    pub(crate) fn is_forever(&self) -> bool {
+        [self.ttl, self.idle, self.none_ttl, self.err_ttl].iter().all(|&lifetime| lifetime == NEVER)
     }
 
     /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never

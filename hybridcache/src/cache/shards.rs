@@ -11,9 +11,6 @@ use crate::key::Key;
 use crate::memory::Shard;
 use crate::sync::{AtomicU64, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How many groups of keys a cache tells apart at least, to know which of them were written.
-const GROUPS: usize = 64;
-
 /// The flights and the memory of one cache, in shards with a lock each. A hit shares its shard's lock with its neighbours; a
 /// write has it alone, for a few hundred nanoseconds. parking_lot sees to it that no stream of one kind starves the other.
 pub(crate) struct Shards<K, V> {
@@ -28,9 +25,12 @@ pub(crate) struct Shards<K, V> {
 struct Apart<K, V>(RwLock<Locked<K, V>>);
 
 /// What one lock guards: what is done while it is held alone is one step to all others of the shard's keys.
+// In this order, here and in the table and the shard: what each write changes stands together, behind the lock. Each line of it may be
+// in another core's cache.
+#[repr(C)]
 pub(crate) struct Locked<K, V> {
-    pub(crate) memory: Shard<K, V>,
     pub(crate) table: Flying<K, V>,
+    pub(crate) memory: Shard<K, V>,
 }
 
 /// The flights and writes of a shard.
@@ -39,8 +39,7 @@ pub(crate) type Flying<K, V> = Table<K, Arc<Seat<V>>>;
 impl<K, V> Shards<K, V> {
     /// As many as there are parts of memory, a power of two.
     pub(crate) fn new(memory: Vec<Shard<K, V>>) -> Self {
-        let groups = (GROUPS / memory.len()).max(1);
-        let locked = |memory| Apart(RwLock::new(Locked { memory, table: Table::new(groups) }));
+        let locked = |memory| Apart(RwLock::new(Locked { memory, table: Table::default() }));
         Self { shards: memory.into_iter().map(locked).collect(), period: AtomicU64::new(0) }
     }
 

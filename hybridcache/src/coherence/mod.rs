@@ -13,6 +13,7 @@
 //!   reader finds no flight and starts its own (R9). A flight never becomes attached again.
 //! * A flight in the table has at least one running leader; its end removes it.
 
+mod attached;
 #[cfg(any(test, feature = "redis"))]
 pub(crate) mod deferred;
 #[cfg(any(test, feature = "redis"))]
@@ -28,27 +29,32 @@ pub(crate) mod node;
 pub(crate) mod token;
 pub(crate) mod waits;
 
-use std::collections::VecDeque;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
+
+use attached::Attached;
 
 use crate::key::{Prehashed, Stored};
 
 /// Names a flight; unique in the process, because waits are followed across caches.
 pub(crate) type FlightId = u64;
 
+/// How many groups of keys a shard tells apart, to know which of them were written: as many as a cache line has words.
+const GROUPS: usize = 8;
+
 /// The flights and writes of one shard of a cache's keys. `W` is however the caller reaches a waiter.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Table<K, W> {
-    attached: HashMap<Stored<K>, Flight<W>, Prehashed>,
+    /// The period of the newest evict, write or clear, by some bits of the key's hash: periods begin with each ticket, see
+    /// [`written_since`](Self::written_since).
+    last_writes: [u64; GROUPS],
+    /// How many of these there were.
+    writes: u64,
+    attached: Attached<K, W>,
     detached: HashMap<FlightId, Flight<W>>,
     /// The keys that have a writer between its `begin` and its end.
     writers: HashMap<Stored<K>, Writers, Prehashed>,
-    /// How many evicts, writes and clears of this shard there were.
-    writes: u64,
-    /// The period of the newest of them, by some bits of the key's hash: periods begin with each ticket, see
-    /// [`written_since`](Self::written_since).
-    last_writes: Box<[u64]>,
 }
 
 /// A flight, as it starts.
@@ -111,9 +117,30 @@ pub(crate) struct Landed<K, W> {
     /// Whether the result may be kept. To be done before the lock is given up (R7).
     pub(crate) fill: bool,
     /// Hand each of them the result.
-    pub(crate) waiters: Vec<W>,
+    pub(crate) waiters: Waiters<W>,
     /// The table's own copy of the key, so that it is dropped where no lock is held.
     pub(crate) key: Option<Stored<K>>,
+}
+
+/// Whoever waited for a flight that is over.
+#[derive(Debug)]
+pub(crate) struct Waiters<W>(Option<Box<Crowd<W>>>);
+
+impl<W> Waiters<W> {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|crowd| crowd.waiters.is_empty())
+    }
+}
+
+impl<W> IntoIterator for Waiters<W> {
+    type Item = W;
+    type IntoIter = std::vec::IntoIter<W>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let waiters = self.0.map(|crowd| crowd.waiters).unwrap_or_default();
+        waiters.into_iter().map(|waiter| waiter.who).collect::<Vec<W>>().into_iter()
+    }
 }
 
 /// What the departure of a leader asks for.
@@ -133,19 +160,12 @@ impl<W> Default for Succession<W> {
 
 impl<K, W> Default for Table<K, W> {
     fn default() -> Self {
-        Self::new(1)
-    }
-}
-
-impl<K, W> Table<K, W> {
-    /// One that tells writes apart by so many groups of keys: of one group, what is written to a key counts for all.
-    pub(crate) fn new(groups: usize) -> Self {
         Self {
-            attached: HashMap::default(),
+            attached: Attached::default(),
             detached: HashMap::new(),
             writers: HashMap::default(),
             writes: 0,
-            last_writes: vec![0; groups].into_boxed_slice(),
+            last_writes: [0; GROUPS],
         }
     }
 }
@@ -163,53 +183,38 @@ impl<K: Eq + Hash, W> Table<K, W> {
         may_wait: impl FnOnce(FlightId) -> bool,
         waiter: impl FnOnce() -> W,
     ) -> Entered {
-        if horizon != 0 && self.attached.get(&key).is_some_and(|flight| flight.start.began < horizon) {
+        if horizon != 0 && self.attached.get_mut(&key).is_some_and(|flight| flight.start.began < horizon) {
             self.detach(&key);
         }
-        match self.attached.entry(key) {
-            Entry::Occupied(mut flight) => {
-                let flight = flight.get_mut();
-                if (start.blocking && !flight.start.blocking) || !may_wait(flight.start.id) {
-                    return Entered::Alone;
-                }
-                flight.crowd().waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
-                Entered::Wait(flight.start.id)
-            }
-            Entry::Vacant(vacant) => {
-                vacant.insert(Flight::new(start));
-                Entered::Lead
-            }
+        let Some(flight) = self.attached.get_or_insert(key, start) else { return Entered::Lead };
+        if (start.blocking && !flight.start.blocking) || !may_wait(flight.start.id) {
+            return Entered::Alone;
         }
+        flight.crowd().waiters.push_back(Waiter { who: waiter(), blocking: start.blocking });
+        Entered::Wait(flight.start.id)
     }
 
     /// Flight `start` leads `key` from here on whoever led before: a new load retires the past (R10). Whoever waits for
     /// the flight it retires still gets that one's result.
     pub(crate) fn enter_anew(&mut self, key: Stored<K>, start: Start) {
         self.detach(&key);
-        self.attached.insert(key, Flight::new(start));
+        self.attached.get_or_insert(key, start);
     }
 
     /// Flight `start` leads `key` if nobody else does.
     pub(crate) fn enter_if_free(&mut self, key: Stored<K>, start: Start) -> bool {
-        let Entry::Vacant(vacant) = self.attached.entry(key) else { return false };
-        vacant.insert(Flight::new(start));
-        true
+        self.attached.get_or_insert(key, start).is_none()
     }
 
     /// A leader of flight `id` has a result for everybody. The flight is over; other leaders of its wave will find it
     /// gone and keep their results to themselves (R11).
+    #[inline]
     pub(crate) fn land(&mut self, key: &Stored<K>, id: FlightId, generation: u32) -> Landed<K, W> {
-        match self.attached.remove_entry(key) {
-            Some((key, flight)) if flight.start.id == id => {
-                let fill = flight.start.generation == generation;
-                return Landed { fill, waiters: flight.into_waiters(), key: Some(key) };
-            }
-            Some((key, flight)) => {
-                self.attached.insert(key, flight);
-            }
-            None => {}
+        if let Some((key, flight)) = self.attached.remove_if(key, id) {
+            let fill = flight.start.generation == generation;
+            return Landed { fill, waiters: Waiters(flight.crowd), key: Some(key) };
         }
-        let waiters = self.detached.remove(&id).map(Flight::into_waiters).unwrap_or_default();
+        let waiters = Waiters(self.detached.remove(&id).and_then(|flight| flight.crowd));
         Landed { fill: false, waiters, key: None }
     }
 
@@ -315,7 +320,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     /// Whether anything of this key's group was written after `ticket` was drawn, which began the period of this number.
     pub(crate) fn written_since(&self, key: &Stored<K>, ticket: u64) -> bool {
-        self.last_writes[self.group(key.hash)] >= ticket
+        self.last_writes[group(key.hash)] >= ticket
     }
 
     /// Whether no flight and no writer is under way, so that an evict has nothing to look for.
@@ -326,12 +331,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// [`evict`](Self::evict) of a key, of this hash, that neither a flight nor a writer is concerned with.
     pub(crate) fn note_write(&mut self, hash: u64, period: u64) {
         self.writes += 1;
-        self.last_writes[self.group(hash)] = period;
-    }
-
-    /// By bits that choose neither the shard nor a place in a table.
-    fn group(&self, hash: u64) -> usize {
-        (hash >> 16) as usize % self.last_writes.len()
+        self.last_writes[group(hash)] = period;
     }
 
     /// A value for `key` was put in beside its flight, which may not put in another.
@@ -340,9 +340,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     fn detach(&mut self, key: &Stored<K>) {
-        if !self.attached.is_empty()
-            && let Some(flight) = self.attached.remove(key)
-        {
+        if let Some((_, flight)) = self.attached.remove(key) {
             self.detached.insert(flight.start.id, flight);
         }
     }
@@ -355,25 +353,29 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     fn remove(&mut self, key: &Stored<K>, id: FlightId) {
-        if self.attached.get(key).is_some_and(|flight| flight.start.id == id) {
-            self.attached.remove(key);
-        } else {
+        if self.attached.remove_if(key, id).is_none() {
             self.detached.remove(&id);
         }
     }
 
     #[cfg(test)]
     pub(crate) fn validate(&self) {
-        for crowd in self.attached.values().chain(self.detached.values()).filter_map(|flight| flight.crowd.as_ref()) {
+        let attached = self.attached.iter().map(|(_, flight)| flight);
+        for crowd in attached.chain(self.detached.values()).filter_map(|flight| flight.crowd.as_ref()) {
             assert!(crowd.running > 0, "a flight has a running leader");
             assert!(crowd.running <= crowd.wave, "and not more than its wave");
         }
         for (id, flight) in &self.detached {
             assert_eq!(*id, flight.start.id);
-            assert!(!self.attached.values().any(|attached| attached.start.id == *id), "in one place only");
+            assert!(!self.attached.iter().any(|(_, attached)| attached.start.id == *id), "in one place only");
         }
         assert!(self.writers.values().all(|w| w.open > 0), "a writer's record ends with its last writer");
     }
+}
+
+/// By bits that choose neither the shard nor a place in a table.
+fn group(hash: u64) -> usize {
+    (hash >> 16) as usize % GROUPS
 }
 
 impl<W> Flight<W> {
@@ -383,14 +385,6 @@ impl<W> Flight<W> {
 
     fn crowd(&mut self) -> &mut Crowd<W> {
         self.crowd.get_or_insert_with(|| Box::new(Crowd { running: 1, wave: 1, waiters: VecDeque::new() }))
-    }
-
-    #[inline]
-    fn into_waiters(self) -> Vec<W> {
-        match self.crowd {
-            None => Vec::new(),
-            Some(crowd) => crowd.waiters.into_iter().map(|waiter| waiter.who).collect(),
-        }
     }
 
     /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits

@@ -68,6 +68,15 @@ impl Life {
         }
     }
 
+    /// Where the expiry wheel has an entry, and by which end it was filed there, if that has not moved since.
+    #[inline]
+    pub(crate) fn filed(&self) -> Option<(Place, u64)> {
+        match *self {
+            Self::Plain { place, deadline, .. } if place != NOWHERE => Some((place, deadline)),
+            Self::Plain { .. } | Self::Sided { .. } => None,
+        }
+    }
+
     /// Where the expiry wheel has the entry; from here on it is to be given back by the caller.
     pub(crate) fn take_place(&mut self) -> Place {
         match self {

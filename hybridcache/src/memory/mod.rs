@@ -34,9 +34,10 @@ pub(crate) enum Bound {
 }
 
 /// A part of a memory tier, which one lock guards; the lock is its owner's.
+#[repr(C)]
 pub(crate) struct Shard<K, V> {
-    store: Store<K, V>,
     wheel: Wheel,
+    store: Store<K, V>,
 }
 
 impl<K, V> Shard<K, V>
@@ -107,9 +108,12 @@ where
     #[inline]
     pub(crate) fn insert(&mut self, key: Stored<K>, entry: Entry<V>, removed: &mut Removed<K, V>) {
         let dies_at = entry.terms.dies_at();
-        let place = if dies_at == NEVER { NOWHERE } else { self.wheel.add(key.hash, dies_at) };
+        let place = if dies_at == NEVER { NOWHERE } else { self.wheel.reserve(key.hash) };
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
+        if place != NOWHERE {
+            self.wheel.file(place, dies_at, removed.first.as_ref().and_then(|left| left.filed.life.filed()));
+        }
         self.give_back(removed);
     }
 
@@ -155,7 +159,7 @@ where
             } else if let Some(dies_at) = probe.lives_until.get() {
                 self.wheel.postpone(place, dies_at.max(now));
             } else {
-                // It was filed and did not come in: the key's `Eq` has panicked.
+                debug_assert!(false, "whoever is filed is in the store");
                 self.wheel.forget(place);
             }
         }

@@ -91,8 +91,8 @@ where
             let Some(text) = text else {
                 // No other process could name it in an eviction: it is kept nowhere.
                 self.meter.count(Event::Unspellable);
-                let (start, returned) = Box::pin(self.run(Some(leader.id), 0, body, R::failed)).await;
-                let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
+                let (start, returned) = Box::pin(self.run(Some(leader.id), None, body, R::failed)).await;
+                let result = self.settle(&mut leader, (start, returned), want, share, context, Keep::No);
                 return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
             };
             let reload = want == Want::Reloaded;
@@ -142,7 +142,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let (start, returned) = self.run(Some(leader.id), 0, body, R::failed).await;
+        let (start, returned) = self.run(Some(leader.id), None, body, R::failed).await;
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
@@ -154,12 +154,12 @@ where
                 let answers = remote.is_eventual() && remote.vouches(self.clock.now());
                 let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
                 let returned = R::join(parts).expect("what was taken apart fits together");
-                let result = self.settle(leader, (start, returned), want, share, context, keep);
+                let result = self.settle(&mut leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
             }
             Grant::Nothing => {
                 let returned = R::join(parts).expect("what was taken apart fits together");
-                let result = self.settle(leader, (start, returned), want, share, context, Keep::No);
+                let result = self.settle(&mut leader, (start, returned), want, share, context, Keep::No);
                 return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
             }
         };
@@ -182,7 +182,7 @@ where
             Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
             Filling::Rejected | Filling::Unknown => (Keep::No, Outcome::Uncached),
         };
-        let result = self.settle(leader, (start, returned), want, share, context, keep);
+        let result = self.settle(&mut leader, (start, returned), want, share, context, keep);
         Answered { result, outcome, tier: Tier::Source }
     }
 
@@ -223,7 +223,7 @@ where
     fn take_over<'f, R: Returned<V>>(
         &self,
         remote: &Remote<K, V>,
-        leader: Leader<'f, K, V>,
+        mut leader: Leader<'f, K, V>,
         hit: Hit<V>,
     ) -> Result<Answered<R>, Leader<'f, K, V>> {
         let terms = self.terms_of_hit(remote, &leader.key.key, &hit);

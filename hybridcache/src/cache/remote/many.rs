@@ -72,7 +72,7 @@ where
             return Ok(found);
         }
         let keys = missing.iter().map(|missing| missing.key.key.clone()).collect();
-        let (start, loaded) = self.run(None, 0, || Box::pin(loader(keys)), Result::is_err).await;
+        let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
         let fills = missing.into_iter().filter_map(|Missing { at, key, right }| {
             let value = loaded.get(&key.key)?;

@@ -15,13 +15,28 @@ use crate::bus::NamedKey;
 use crate::fleet::Fleet;
 use crate::key::text::{KeyText, Place};
 use crate::rt;
+use crate::time::nanos;
 
 /// The remote tier of one cache.
 pub(crate) struct Remote<K, V> {
     pub(in crate::cache) fleet: Arc<Fleet>,
     options: RemoteOptions<K, V>,
+    vouching: Vouching,
     name: Arc<str>,
     place: Place,
+}
+
+/// Who vouches for what memory has.
+#[derive(Clone, Copy)]
+enum Vouching {
+    /// Nobody: it keeps nothing, or nothing that may be served.
+    Nobody,
+    /// The fence.
+    Fence,
+    /// The fleet, if it was in step at most so long ago.
+    Fleet(u64),
+    /// Nobody has to.
+    Needless,
 }
 
 /// Marks an entry that was loaded while nobody could vouch for memory: it is served only while that is so.
@@ -30,7 +45,13 @@ const DEGRADED: u32 = 1 << 31;
 impl<K, V> Remote<K, V> {
     pub(in crate::cache) fn new(fleet: Arc<Fleet>, options: RemoteOptions<K, V>, name: &str, version: u32) -> Self {
         let place = Place::new(&fleet.namespace, name, version);
-        Self { name: Arc::from(name), place, fleet, options }
+        let vouching = match (options.hybrid, options.consistency, options.max_disconnected) {
+            (false, ..) | (_, Consistency::Strict, _) => Vouching::Nobody,
+            (_, Consistency::Bounded, _) => Vouching::Fence,
+            (_, Consistency::Eventual, Some(longest)) => Vouching::Fleet(nanos(longest)),
+            (_, Consistency::Eventual, None) => Vouching::Needless,
+        };
+        Self { name: Arc::from(name), place, fleet, options, vouching }
     }
 
     /// Of which generation an entry has to be to be served at `now`, as the coarse clock shows it; `current` is that of
@@ -42,13 +63,11 @@ impl<K, V> Remote<K, V> {
 
     #[inline]
     fn vouches(&self, now: u64) -> bool {
-        match self.options.consistency {
-            _ if !self.keeps() => false,
-            Consistency::Bounded | Consistency::Strict => self.fleet.vouches(now),
-            Consistency::Eventual => match self.options.max_disconnected {
-                None => true,
-                Some(longest) => now < self.fleet.synced_at().saturating_add(crate::time::nanos(longest)),
-            },
+        match self.vouching {
+            Vouching::Fence => self.fleet.vouches(now),
+            Vouching::Nobody => false,
+            Vouching::Fleet(longest) => now < self.fleet.synced_at().saturating_add(longest),
+            Vouching::Needless => true,
         }
     }
 
@@ -60,7 +79,7 @@ impl<K, V> Remote<K, V> {
 
     /// Whether memory has a part in it at all.
     fn keeps(&self) -> bool {
-        self.options.hybrid && !self.is_strict()
+        !matches!(self.vouching, Vouching::Nobody)
     }
 
     /// Whether a load in another process is waited for. Where none in this one may be joined, the lease is all that keeps
