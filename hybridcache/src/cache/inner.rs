@@ -23,10 +23,6 @@ use crate::time::Clock;
 #[cfg(feature = "redis")]
 use crate::time::NEVER;
 
-/// What most with a remote tier are.
-#[cfg(feature = "redis")]
-const EXPIRES_ELSEWHERE: u8 = EXPIRES | ELSEWHERE;
-
 impl<K, V> Inner<K, V>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -95,7 +91,7 @@ where
             // What most are: one comparison instead of four.
             EXPIRES => (self.generation(), Clock::kernel_now()),
             0 => (self.generation(), 0),
-            _ => self.watched_at(watched, hash),
+            _ => self.watched_at(hash),
         };
         #[cfg(feature = "redis")]
         if watched & ELSEWHERE != 0
@@ -110,12 +106,8 @@ where
     /// Of which generation an entry has to be for a hit, and the time to compare its deadline with, where there is more to see to.
     // Not within the hit, where all would pay for its size.
     #[inline(never)]
-    fn watched_at(&self, watched: u8, hash: u64) -> (u32, u64) {
-        match watched {
-            #[cfg(feature = "redis")]
-            EXPIRES_ELSEWHERE => self.served_at(Clock::kernel_now()),
-            _ => self.served_at(self.asked(hash)),
-        }
+    fn watched_at(&self, hash: u64) -> (u32, u64) {
+        self.served_at(self.asked(hash))
     }
 
     /// A flight that began before this may not be joined.

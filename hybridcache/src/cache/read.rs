@@ -325,6 +325,7 @@ where
     }
 
     /// Ends a flight in memory alone with what its body returned.
+    // By value and out of line, for futures: their hits are compiled into the same function, which what drops a leader would make longer.
     #[inline(never)]
     fn conclude<R: Returned<V>>(
         &self,
