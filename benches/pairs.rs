@@ -1,8 +1,10 @@
 //! A runner that compares in pairs.
 //!
 //! On a machine that others use too, two means taken one after the other differ by what the neighbours did meanwhile. Here the two
-//! sides run in turns of a few milliseconds, who goes first alternates, and the ratio is taken within each pair, so that whatever
-//! slows a pair down slows both of its halves. The median of the ratios has an interval from order statistics: it
+//! sides run in turns of a few milliseconds, and the ratio is taken within each pair, so that whatever slows a pair down slows
+//! both of its halves. Each half is run in two parts, around those of the other: ours, theirs, theirs, ours. So each side comes once
+//! after itself and once after the other, which leaves the processor's caches full of what is its own: by that alone one of
+//! two parts takes a twelfth longer, where much memory is gone through. The median of the ratios has an interval from order statistics: it
 //! assumes nothing about how they are distributed. What a process has to live with for all of its life (where its memory lies, how its
 //! hashes fall) is not in that interval, unless the pairs come from several processes.
 
@@ -32,8 +34,8 @@ pub struct Row {
 pub struct Effort {
     /// How many pairs for each row.
     pub rounds: usize,
-    /// How long one half of a pair should take.
-    pub half: Duration,
+    /// How long one part of a pair should take: of four.
+    pub part: Duration,
 }
 
 /// Of one pair: nanoseconds an operation, ours and theirs.
@@ -56,31 +58,27 @@ impl Row {
     pub fn measure(&self, effort: Effort) -> Vec<Pair> {
         let (mut ours, mut peer) = ((self.ours)(self.threads), (self.peer)(self.threads));
         let (n_ours, n_peer) = (self.calibrate(&mut ours, effort), self.calibrate(&mut peer, effort));
-        (0..effort.rounds)
-            .map(|round| {
-                if round % 2 == 0 {
-                    let ours = each(&mut ours, n_ours);
-                    (ours, each(&mut peer, n_peer))
-                } else {
-                    let peer = each(&mut peer, n_peer);
-                    (each(&mut ours, n_ours), peer)
-                }
-            })
-            .collect()
+        (0..effort.rounds).map(|_| pair(|| each(&mut ours, n_ours), || each(&mut peer, n_peer))).collect()
     }
 
-    /// How many operations take about as long as a half should; warms up by the way.
+    /// How many operations take about as long as a part should; warms up by the way.
     fn calibrate(&self, work: &mut Work, effort: Effort) -> u64 {
         let mut n = 256.min(self.most);
         loop {
             let took = work(n);
-            if took >= effort.half / 2 || n == self.most {
-                let fits = n as f64 * effort.half.as_secs_f64() / took.as_secs_f64();
+            if took >= effort.part / 2 || n == self.most {
+                let fits = n as f64 * effort.part.as_secs_f64() / took.as_secs_f64();
                 return (fits as u64).clamp(1, self.most);
             }
             n = (n * 2).min(self.most);
         }
     }
+}
+
+/// Runs both sides, each of which says how long an operation took.
+pub fn pair(mut ours: impl FnMut() -> f64, mut peer: impl FnMut() -> f64) -> Pair {
+    let (first, second, third, fourth) = (ours(), peer(), peer(), ours());
+    (f64::midpoint(first, fourth), f64::midpoint(second, third))
 }
 
 fn each(work: &mut Work, n: u64) -> f64 {

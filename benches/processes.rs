@@ -30,10 +30,10 @@ pub fn compare(rows: Vec<Row>) -> Result<(), Box<dyn Error>> {
         }
     }
     let effort = match (is_bench, is_quick) {
-        (true, false) => Effort { rounds: 31, half: Duration::from_millis(3) },
-        (true, true) => Effort { rounds: 9, half: Duration::from_millis(1) },
+        (true, false) => Effort { rounds: 31, part: Duration::from_millis(3) },
+        (true, true) => Effort { rounds: 9, part: Duration::from_millis(1) },
         // `cargo test` runs benches too, to see whether they run.
-        (false, _) => Effort { rounds: 1, half: Duration::from_micros(10) },
+        (false, _) => Effort { rounds: 1, part: Duration::from_micros(10) },
     };
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.name.contains(&filter)).collect();
     if is_child {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, RedisOptions, cached};
-use hybridcache_benches::pairs::{Effort, Measured, table};
+use hybridcache_benches::pairs::{Effort, Measured, pair, table};
 use hybridcache_tests::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
 use tokio::runtime::{Builder, Runtime};
@@ -68,8 +68,8 @@ fn main() {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let only = arguments.iter().skip_while(|argument| *argument != "--filter").nth(1).cloned().unwrap_or_default();
     let effort = match quick {
-        true => Effort { rounds: 7, half: Duration::from_millis(50) },
-        false => Effort { rounds: 31, half: Duration::from_millis(100) },
+        true => Effort { rounds: 7, part: Duration::from_millis(25) },
+        false => Effort { rounds: 31, part: Duration::from_millis(50) },
     };
     let server = RedisServer::start();
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -229,30 +229,20 @@ fn compare(
     bar: Option<f64>,
     ours: &mut Side<'_>,
     theirs: &mut Side<'_>,
-    Effort { rounds, half }: Effort,
+    Effort { rounds, part }: Effort,
 ) -> (Measured, Cpu) {
     // The same number for both: of a few, the beginning and the end of the tasks would be a greater part.
     ours(2_048);
     theirs(2_048);
-    let n = ((4_096.0 * half.as_secs_f64() / theirs(4_096).as_secs_f64()) as u64).max(4_096);
+    let n = ((4_096.0 * part.as_secs_f64() / theirs(4_096).as_secs_f64()) as u64).max(2_048);
     let mut cpu = Cpu::default();
     let each = |side: &mut Side<'_>, cpu: &mut f64| {
         let before = cpu_time();
         let took = side(n).as_secs_f64() * 1e9 / n as f64;
-        *cpu += (cpu_time() - before) / (n * rounds as u64) as f64;
+        *cpu += (cpu_time() - before) / (2 * n * rounds as u64) as f64;
         took
     };
-    let pairs = (0..rounds)
-        .map(|round| {
-            if round % 2 == 0 {
-                let ours = each(ours, &mut cpu.ours);
-                (ours, each(theirs, &mut cpu.theirs))
-            } else {
-                let theirs = each(theirs, &mut cpu.theirs);
-                (each(ours, &mut cpu.ours), theirs)
-            }
-        })
-        .collect();
+    let pairs = (0..rounds).map(|_| pair(|| each(ours, &mut cpu.ours), || each(theirs, &mut cpu.theirs))).collect();
     (Measured { name, bar, pairs }, cpu)
 }
 
@@ -286,7 +276,7 @@ fn hit_in_memory(runtime: &Runtime, server: &RedisServer, rounds: usize) -> (Mea
         Some(1.4),
         &mut ours,
         &mut theirs,
-        Effort { rounds, half: Duration::from_millis(5) },
+        Effort { rounds, part: Duration::from_millis(5) },
     );
     let hits = cache.stats();
     assert!(hits.hits > 10 * hits.misses, "they were hits: {hits:?}");
