@@ -34,15 +34,15 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Where no lock is held.
+    /// [`Memory::release`](crate::memory::Memory::release), where no lock is held.
     #[inline]
-    pub(crate) fn release(&self, removed: Removed<K, V>) {
+    pub(crate) fn release(&self, removed: &Removed<K, V>) {
         self.release_at(removed, || self.now());
     }
 
     /// [`release`](Self::release) of what was replaced at a time that is known.
     #[inline]
-    pub(crate) fn release_at(&self, removed: Removed<K, V>, now: impl Fn() -> u64) {
+    pub(crate) fn release_at(&self, removed: &Removed<K, V>, now: impl Fn() -> u64) {
         self.memory.release(removed, || (self.generation(), now()));
     }
 
@@ -58,7 +58,7 @@ where
             replace(memory, key, entry, &mut removed);
         }
         drop(shard);
-        self.release(removed);
+        self.release(&removed);
     }
 
     /// On which terms a result is to be kept, if it is.

@@ -445,7 +445,7 @@ where
             _ => {}
         };
         leader.land(generation, fill, kept);
-        self.release(removed);
+        self.release(&removed);
         R::join(parts).expect("what was taken apart fits together")
     }
 

@@ -25,8 +25,8 @@ pub(crate) struct Shards<K, V> {
 struct Apart<K, V>(RwLock<Locked<K, V>>);
 
 /// What one lock guards: what is done while it is held alone is one step to all others of the shard's keys.
-// In this order, here and in the table and the shard: what each write changes stands together, behind the lock. Each line of it may be
-// in another core's cache.
+// In this order, here and in the table and the shard: what each write notes stands behind the lock, and what each miss touches at the
+// table's end, where memory begins. Each line of it may be in another core's cache.
 #[repr(C)]
 pub(crate) struct Locked<K, V> {
     pub(crate) table: Flying<K, V>,

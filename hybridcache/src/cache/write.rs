@@ -35,7 +35,6 @@ where
     pub(crate) fn evict<Q: Key<Owned = K>>(&self, key: &Q) {
         let hash = self.hash(key);
         tracing::trace!(cache = %self.name, key = %Digest(hash), "evict");
-        let mut removed = Removed::default();
         let mut shard = self.shards.lock(hash);
         if shard.table.is_idle() {
             shard.table.note_write(hash, self.shards.period());
@@ -45,9 +44,11 @@ where
             shard = self.shards.lock(hash);
             shard.table.evict(&key, self.shards.period());
         }
-        shard.memory.evict(hash, key, &mut removed);
+        let left = shard.memory.evict(hash, key);
         drop(shard);
-        self.release(removed);
+        if let Some(left) = &left {
+            self.memory.release_one(left, || (self.generation(), self.now()));
+        }
     }
 
     /// Evicts in the remote tier, if there is one, what memory is rid of already.
@@ -142,7 +143,7 @@ where
         };
         // The value's `Drop` is the user's: outside of the lock.
         drop(refused);
-        self.release_at(removed, || start);
+        self.release_at(&removed, || start);
     }
 }
 

@@ -8,9 +8,10 @@ use crate::key::{Prehashed, Stored};
 
 /// Mostly there is one alone, if any. It has a place of its own, where nothing has to be searched for or made room for.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Attached<K, W> {
-    lone: Option<(Stored<K>, Flight<W>)>,
     others: HashMap<Stored<K>, Flight<W>, Prehashed>,
+    lone: Option<(Stored<K>, Flight<W>)>,
 }
 
 impl<K, W> Default for Attached<K, W> {

@@ -46,15 +46,15 @@ const GROUPS: usize = 8;
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(crate) struct Table<K, W> {
+    /// How many evicts, writes and clears there were.
+    writes: u64,
+    /// The keys that have a writer between its `begin` and its end.
+    writers: HashMap<Stored<K>, Writers, Prehashed>,
     /// The period of the newest evict, write or clear, by some bits of the key's hash: periods begin with each ticket, see
     /// [`written_since`](Self::written_since).
     last_writes: [u64; GROUPS],
-    /// How many of these there were.
-    writes: u64,
-    attached: Attached<K, W>,
     detached: HashMap<FlightId, Flight<W>>,
-    /// The keys that have a writer between its `begin` and its end.
-    writers: HashMap<Stored<K>, Writers, Prehashed>,
+    attached: Attached<K, W>,
 }
 
 /// A flight, as it starts.

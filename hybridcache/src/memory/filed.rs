@@ -212,6 +212,29 @@ impl<Q: Key> Equivalent<Filed<Q::Owned>> for Closer<Q> {
     }
 }
 
+/// Finds the entry of a key, dead or alive, and notes its place in the expiry wheel.
+pub(crate) struct Going<Q> {
+    pub(crate) any: Any<Q>,
+    pub(crate) place: Cell<Place>,
+}
+
+impl<Q> Hash for Going<Q> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.any.hash(state);
+    }
+}
+
+impl<Q: Key> Equivalent<Filed<Q::Owned>> for Going<Q> {
+    #[inline]
+    fn equivalent(&self, filed: &Filed<Q::Owned>) -> bool {
+        let found = self.any.equivalent(filed);
+        if found {
+            self.place.set(filed.life.place());
+        }
+        found
+    }
+}
+
 /// Finds the owner of a place in the expiry wheel if it is dead. If it lives, this notes until when.
 pub(crate) struct Expired {
     pub(crate) hash: u64,

@@ -16,7 +16,7 @@ use crate::key::{Key, Stored};
 use crate::observe::{Event, Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
-use filed::{Any, Closer, Expired, Filed, Live};
+use filed::{Any, Closer, Expired, Filed, Going, Live};
 pub use policy::Policy;
 use store::Store;
 use wheel::{NOWHERE, Wheel};
@@ -133,19 +133,23 @@ where
     where
         K: Clone + Hash,
     {
-        self.remove(key.hash, &&key.key, Why::Displaced, removed);
+        self.remove(key.hash, &&key.key, Why::Displaced).into_iter().for_each(|left| removed.add(left));
     }
 
     /// Removes an entry because a caller wants it gone.
-    pub(crate) fn evict<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q, removed: &mut Removed<K, V>) {
-        self.remove(hash, key, Why::Known(RemovalReason::Explicit), removed);
+    #[inline]
+    pub(crate) fn evict<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q) -> Option<Left<K, V>> {
+        self.remove(hash, key, Why::Known(RemovalReason::Explicit))
     }
 
-    fn remove<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q, why: Why, removed: &mut Removed<K, V>) {
-        if let Some((mut filed, value)) = self.store.take(hash, &Any { hash, key: *key }) {
-            self.wheel.forget(filed.life.take_place());
-            removed.push(filed, value, why);
-        }
+    #[inline]
+    fn remove<Q: Key<Owned = K>>(&mut self, hash: u64, key: &Q, why: Why) -> Option<Left<K, V>> {
+        let probe = Going { any: Any { hash, key: *key }, place: Cell::new(NOWHERE) };
+        let (mut filed, value) = self.store.take(hash, &probe)?;
+        // Not by what the store hands out: that was moved, and a read of it would wait until it has arrived.
+        self.wheel.forget(probe.place.get());
+        filed.life.take_place();
+        Some(Left { filed, value, why })
     }
 
     /// Removes some of those who are dead by now; returns whether there may be more.
@@ -230,12 +234,12 @@ impl<K, V> Memory<K, V> {
         weight <= self.max_entry_weight && weight <= u64::from(u32::MAX)
     }
 
-    /// Counts what left, tells the listener, and drops it. Call it where no lock is held: the listener and `Drop` are
-    /// the user's. `present` is the generation and the time, which tell why something was replaced.
+    /// Counts what left, and tells the listener. Call it where no lock is held, and drop it there: the listener and `Drop` are the
+    /// user's. `present` is the generation and the time, which tell why something was replaced.
     #[inline]
-    pub(crate) fn release(&self, removed: Removed<K, V>, present: impl Fn() -> (u32, u64)) {
-        // Looked at where they are: they were put there a moment ago, and to move them on would have to wait for that.
-        let Removed { first: Some(first), rest, .. } = &removed else { return };
+    pub(crate) fn release(&self, removed: &Removed<K, V>, present: impl Fn() -> (u32, u64)) {
+        // By reference: they were put there a moment ago, and to move them on would have to wait for that.
+        let Removed { first: Some(first), rest, .. } = removed else { return };
         let reason = self.count(first, &present);
         let Some(rest) = rest else { return self.tell(first, reason) };
         // All of them are counted before any of them is dropped: a `Drop` may panic.
@@ -254,6 +258,13 @@ impl<K, V> Memory<K, V> {
             RemovalReason::Replaced => Event::Replaced,
         });
         reason
+    }
+
+    /// [`release`](Self::release) of one.
+    #[inline]
+    pub(crate) fn release_one(&self, left: &Left<K, V>, present: impl Fn() -> (u32, u64)) {
+        let reason = self.count(left, present);
+        self.tell(left, reason);
     }
 
     fn tell(&self, left: &Left<K, V>, reason: RemovalReason) {
@@ -275,8 +286,9 @@ pub(crate) struct Removed<K, V> {
     makes_room: bool,
 }
 
+/// An entry that has left the store and is not dropped yet.
 #[derive(Debug)]
-struct Left<K, V> {
+pub(crate) struct Left<K, V> {
     filed: Filed<K>,
     value: Option<V>,
     why: Why,
@@ -332,6 +344,10 @@ impl<K, V> Removed<K, V> {
         } else {
             self.rest.get_or_insert_default().push(left);
         }
+    }
+
+    pub(crate) fn add(&mut self, Left { filed, value, why }: Left<K, V>) {
+        self.push(filed, value, why);
     }
 }
 

@@ -21,7 +21,7 @@ impl<V: Clone + Send + Sync + 'static> Tier<V> {
     }
 
     fn release(&self, removed: Removed<u64, V>, present: (u32, u64)) {
-        self.memory.release(removed, || present);
+        self.memory.release(&removed, || present);
     }
 
     /// Puts an entry in at this generation and time; returns how many were replaced, had expired, were of another
@@ -36,7 +36,7 @@ impl<V: Clone + Send + Sync + 'static> Tier<V> {
 
     fn evict(&self, k: u64) {
         let mut removed = Removed::default();
-        self.lock(key(k).hash).evict(key(k).hash, &&k, &mut removed);
+        self.lock(key(k).hash).evict(key(k).hash, &&k).into_iter().for_each(|left| removed.add(left));
         self.release(removed, (0, 0));
     }
 

@@ -216,7 +216,7 @@ where
     fn retire(&self, leader: &Leader<'_, K, V>) {
         let mut removed = Removed::default();
         self.shards.lock(leader.key.hash).memory.displace(&leader.key, &mut removed);
-        self.release(removed);
+        self.release(&removed);
     }
 
     /// Ends a flight with what the remote tier has.
@@ -245,7 +245,7 @@ where
             },
             || kept(&value),
         );
-        self.release(removed);
+        self.release(&removed);
         let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
         let result = R::join(Ok(value)).expect("what is not `None` can be said by every type");
         Ok(Answered { result, outcome, tier: Tier::Redis })

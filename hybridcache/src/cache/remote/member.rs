@@ -68,7 +68,7 @@ where
     fn kill(&mut self) {
         let Locked { table, memory } = &mut *self.cache.shards.lock(self.key.hash);
         table.evict(&self.key, self.cache.shards.period());
-        memory.evict(self.key.hash, &&self.key.key, &mut self.removed);
+        memory.evict(self.key.hash, &&self.key.key).into_iter().for_each(|left| self.removed.add(left));
     }
 
     fn has_removed(&self) -> bool {
@@ -82,7 +82,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn drop(&mut self) {
-        self.cache.release(std::mem::take(&mut self.removed));
+        self.cache.release(&self.removed);
     }
 }
 
