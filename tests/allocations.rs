@@ -252,6 +252,44 @@ mod annotated {
         of_a_borrowed_string(text: &String = &OWNED);
     }
 
+    /// Then it is looked for where a miss would look again, with a key of its own.
+    #[test]
+    fn after_many_misses() {
+        #[cached(ttl = "1h")]
+        fn plain(id: u64) -> Value {
+            let _ = id;
+            value()
+        }
+        #[cached(sliding = "1h", max_age = "2h")]
+        async fn with_sliding(id: u64) -> Result<Value, String> {
+            let _ = id;
+            Ok(value())
+        }
+        #[cached]
+        fn of_a_text(text: &str) -> Value {
+            let _ = text;
+            value()
+        }
+
+        fn hits(call: impl Fn(u64)) -> u64 {
+            call(0);
+            let hit_after_misses = |row: u64| {
+                (1..=100).for_each(|i| call(100 * row + i));
+                let before = ALLOCATIONS.get();
+                call(0);
+                ALLOCATIONS.get() - before
+            };
+            (0..10).map(hit_after_misses).sum()
+        }
+        let names: Vec<String> = (0..=1_000).map(|id| format!("{TEXT}, {id}")).collect();
+        assert_eq!(hits(|id| drop(plain(id))), 0);
+        assert_eq!(hits(|id| drop(block_in_place(with_sliding(id)).unwrap())), 0);
+        assert_eq!(hits(|id| drop(of_a_text(&names[id as usize]))), 0);
+        for stats in [plain::stats(), with_sliding::stats(), of_a_text::stats()] {
+            assert_eq!((stats.loads, stats.hits), (1_001, 10));
+        }
+    }
+
     #[test]
     fn of_a_method_with_a_key_of_its_own() {
         struct Repo {

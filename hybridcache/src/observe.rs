@@ -34,6 +34,8 @@ struct Rest {
     latency_sum: AtomicU64,
     /// That of the load that was timed last.
     latest: AtomicU64,
+    /// How many hits there were, and misses, when misses began to come in a row.
+    row: [AtomicU64; 2],
 }
 
 impl Default for Rest {
@@ -43,6 +45,7 @@ impl Default for Rest {
             latency: [const { AtomicU64::new(0) }; BUCKETS],
             latency_sum: AtomicU64::new(0),
             latest: AtomicU64::new(0),
+            row: [const { AtomicU64::new(0) }; 2],
         }
     }
 }
@@ -53,6 +56,8 @@ const BUCKETS: usize = 65;
 const TIMED: u64 = 1_024;
 const TIMED_OF: u64 = 64;
 const SLOW: u64 = 10_000;
+/// So many misses of a thread in a row say that there will be more.
+const ROW: u64 = 64;
 const EVENTS: usize = Event::Degraded as usize + 1;
 
 /// What is counted beside hits.
@@ -106,6 +111,21 @@ impl Meter {
     pub(crate) fn count(&self, event: Event) {
         let (rest, stripe) = self.rest();
         add(&rest.events[event as usize], 1, stripe);
+    }
+
+    /// Counts a miss: whether it is the last of each [`ROW`] that came in a row.
+    pub(crate) fn miss(&self) -> bool {
+        let (rest, stripe) = self.rest();
+        let misses = &rest.events[Event::Miss as usize];
+        let [hits_then, misses_then] = &rest.row;
+        let hits = self.stripes[stripe].hits.load(Ordering::Relaxed);
+        if hits_then.load(Ordering::Relaxed) != hits {
+            hits_then.store(hits, Ordering::Relaxed);
+            misses_then.store(misses.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        add(misses, 1, stripe);
+        let in_a_row = misses.load(Ordering::Relaxed).wrapping_sub(misses_then.load(Ordering::Relaxed));
+        in_a_row.is_multiple_of(ROW)
     }
 
     /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], each after one of at least [`SLOW`]
@@ -470,6 +490,17 @@ mod tests {
         let (stats, each) = (meter.read(0, 0), 4 * 2 * OWNED as u64 * 1_000);
         assert_eq!((stats.hits, stats.misses, stats.loads), (each, each, each));
         assert_eq!(stats.load_latency.sum, each / 1_000 * (0..1_000).sum::<u64>());
+    }
+
+    #[test]
+    fn misses_in_a_row_are_told_each_time_there_are_so_many() {
+        let meter = Meter::default();
+        let told = |misses: u64| (0..misses).filter(|_| meter.miss()).count();
+        assert_eq!((told(ROW - 1), told(1), told(ROW - 1), told(1)), (0, 1, 0, 1));
+        told(ROW - 1);
+        meter.hit();
+        assert_eq!((told(ROW - 1), told(1)), (0, 1), "a hit ends a row");
+        assert_eq!(meter.read(0, 0).misses, 4 * ROW - 1);
     }
 
     #[test]

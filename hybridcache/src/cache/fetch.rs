@@ -130,7 +130,7 @@ where
         }
         let hash = inner.hash(&key);
         if want == Want::Fresh
-            && let Some(value) = inner.hit::<_, Answer>(hash, &key)
+            && let Some(value) = inner.hit::<_, Answer, false>(hash, &key)
         {
             let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
             if let Some(result) = R::join(Ok(value)) {

@@ -110,7 +110,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) remote: Option<remote::Remote<K, V>>,
     /// Where its background work is kept account of.
     tasks: Arc<Tasks>,
-    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`], [`OTHER_CLOCK`], [`ELSEWHERE`].
+    /// What every read has to see to, in one byte: [`EXPIRES`], [`RECORDS`], [`OTHER_CLOCK`], [`ELSEWHERE`],
+    /// [`COLD`].
     watched: AtomicU8,
     recording: Recording,
     sweep_interval: Duration,
@@ -131,6 +132,8 @@ const OTHER_CLOCK: u8 = 4;
 /// There is a remote tier, which has a say in what may be served.
 #[cfg(feature = "redis")]
 const ELSEWHERE: u8 = 8;
+/// Misses come in a row: a read that goes on as a miss looks only there, under the lock that it takes then.
+const COLD: u8 = 16;
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {

@@ -148,6 +148,7 @@ where
                 let loaded = (load.start, returned);
                 Answered::here(inner.settle(leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
             }
+            Turn::Answered(answered) => answered,
             _ => rt::block_on(inner.go_on(turn, want, true, share, context, || ready(body()))),
         }
     }
@@ -195,11 +196,6 @@ where
                 self.meter.count(event);
             }
         };
-        let hit = || {
-            if !again {
-                self.meter.hit();
-            }
-        };
         if want == Want::Reloaded {
             return Turn::Lead(self.shards.enter_anew(key, self.generation(), self.began(), blocking));
         }
@@ -208,7 +204,9 @@ where
             && let Some((kept, _)) = self.look(&key)
             && let Some(negative) = kept.into_returned(&share)
         {
-            hit();
+            if !again {
+                self.meter.hit();
+            }
             return Turn::Answered(Answered::here(negative, Outcome::Negative));
         }
         if !self.rules.single_flight {
@@ -227,7 +225,9 @@ where
             };
             match self.shards.enter(key, self.generation(), self.began(), self.horizon(), blocking, look) {
                 Entered::Lead(leader) => {
-                    count(Event::Miss);
+                    if !again {
+                        self.count_miss();
+                    }
                     return Turn::Lead(leader);
                 }
                 Entered::Wait(waiting) => {
@@ -242,7 +242,9 @@ where
                 Entered::Found(own, kept) => {
                     let outcome = kept.outcome(Outcome::Hit);
                     if let Some(found) = kept.into_returned(&share) {
-                        hit();
+                        if !again {
+                            self.count_late_hit();
+                        }
                         return Turn::Answered(Answered::here(found, outcome));
                     }
                     // Another function shares this cache, and keeps what this one cannot say.

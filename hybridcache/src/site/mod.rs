@@ -238,7 +238,7 @@ where
     #[inline(always)]
     fn returned<R: ReturnedTrait<V>, Q: Key<Owned = K>, S>(&self, hash: u64, key: &Q) -> Option<R> {
         // A kept error needs to know how errors are shared: it is found on the way of a miss.
-        let returned = R::join(Ok(self.hit::<_, S>(hash, key)?))?;
+        let returned = R::join(Ok(self.hit::<_, S, true>(hash, key)?))?;
         self.meter.hit();
         Some(returned)
     }
