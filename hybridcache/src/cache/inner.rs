@@ -4,7 +4,6 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
-use std::mem::needs_drop;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -113,26 +112,6 @@ where
         // The guess is of use to those alone who go on as a miss, and the others do not come this way without it.
         self.expect_hits();
         self.served_at(self.asked(hash))
-    }
-
-    /// Counts a miss. After many in a row another is likely, for which the first look is in vain: with its lock and its clock it is a
-    /// ninth of a miss (record 22). A hit that comes all the same finds its key made for a miss, so that must allocate nothing.
-    pub(super) fn count_miss(&self) {
-        if self.meter.miss() && !(self.rules.cache_err || self.is_elsewhere() || needs_drop::<K>()) {
-            self.watched.fetch_or(COLD, Ordering::Relaxed);
-        }
-    }
-
-    /// Counts a hit on the way of a miss, where none was expected or another load was quicker.
-    pub(super) fn count_late_hit(&self) {
-        self.meter.hit();
-        self.expect_hits();
-    }
-
-    fn expect_hits(&self) {
-        if self.watched.load(Ordering::Relaxed) & COLD != 0 {
-            self.watched.fetch_and(!COLD, Ordering::Relaxed);
-        }
     }
 
     /// A flight that began before this may not be joined.
@@ -429,90 +408,5 @@ where
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::__private::{Lookup, Resolved};
-    use crate::SingleFlight;
-    use crate::cache::{Builder, Cache};
-    use crate::returned::Share;
-
-    /// As an annotated function does.
-    fn call<Q: Key>(cache: &Cache<Q::Owned, u64>, key: Q, body: impl FnOnce() -> u64) -> u64 {
-        match Resolved::of(cache).__lookup(key, || ()) {
-            Lookup::Hit(value) => value,
-            Lookup::Miss(missed) => missed.load_blocking(Share::none(), body),
-        }
-    }
-
-    fn calls(cache: &Cache<u64, u64>, keys: std::ops::Range<u64>) {
-        keys.for_each(|key| assert_eq!(call(cache, &key, || key), key));
-    }
-
-    fn is_cold<K, V>(cache: &Cache<K, V>) -> bool {
-        cache.inner.watched.load(Ordering::Relaxed) & COLD != 0
-    }
-
-    fn builder() -> Builder<u64, u64> {
-        Cache::builder("cold").capacity(100_000)
-    }
-
-    #[test]
-    fn what_is_there_is_found_though_misses_come_in_a_row() {
-        let minute = Duration::from_secs(60);
-        for builder in [builder(), builder().ttl(minute), builder().sliding(minute)] {
-            let cache = builder.build().unwrap();
-            calls(&cache, 0..64);
-            assert!(is_cold(&cache));
-            assert_eq!(call(&cache, &0, || 1), 0);
-            assert!(!is_cold(&cache));
-            calls(&cache, 64..127);
-            assert!(!is_cold(&cache), "the row began anew");
-            calls(&cache, 127..128);
-            assert!(is_cold(&cache));
-            assert_eq!(cache.blocking().get(&0), Some(0), "who asks otherwise looks as always");
-            assert!(!is_cold(&cache));
-            let stats = cache.stats();
-            assert_eq!((stats.hits, stats.misses, stats.loads), (2, 128, 128));
-        }
-    }
-
-    #[test]
-    fn of_keys_that_allocate_and_errors_that_are_kept_each_read_looks_first() {
-        let named: Cache<String, u64> = Cache::builder("named").build().unwrap();
-        (0..200).for_each(|key| assert_eq!(call(&named, &*key.to_string(), || key), key));
-        assert!(!is_cold(&named));
-        for builder in [builder().cache_err(true), builder().single_flight(SingleFlight::Off)] {
-            let cache = builder.build().unwrap();
-            calls(&cache, 0..200);
-            assert!(!is_cold(&cache));
-        }
-    }
-
-    #[test]
-    fn requests_are_recorded_though_misses_come_in_a_row() {
-        let (folder, cache) = (tempfile::tempdir().unwrap(), builder().build().unwrap());
-        calls(&cache, 0..64);
-        assert!(is_cold(&cache));
-        let recorder = cache.record(folder.path().join("keys.trace"), 1.0).unwrap();
-        calls(&cache, 64..300);
-        calls(&cache, 0..300);
-        assert_eq!(recorder.finish().unwrap().requests, 536);
-        assert_eq!(cache.stats().hits, 300);
-    }
-
-    #[test]
-    fn a_thread_that_misses_takes_no_hit_from_another() {
-        let cache = builder().build().unwrap();
-        calls(&cache, 0..10);
-        std::thread::scope(|scope| {
-            scope.spawn(|| calls(&cache, 10..50_000));
-            scope.spawn(|| (0..5_000).for_each(|_| calls(&cache, 0..10)));
-        });
-        let stats = cache.stats();
-        assert_eq!((stats.hits, stats.misses, stats.loads), (50_000, 50_000, 50_000));
     }
 }

@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+mod cold;
 mod context;
 mod fetch;
 mod flight;
