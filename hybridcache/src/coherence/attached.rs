@@ -7,6 +7,7 @@ use super::{Flight, FlightId, Start};
 use crate::key::{Prehashed, Stored};
 
 /// Mostly there is one alone, if any. It has a place of its own, where nothing has to be searched for or made room for.
+// In this order: the lone one stands at the end of the table, where memory begins.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub(super) struct Attached<K, W> {

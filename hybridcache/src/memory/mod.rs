@@ -240,8 +240,8 @@ impl<K, V> Memory<K, V> {
     pub(crate) fn release(&self, removed: &Removed<K, V>, present: impl Fn() -> (u32, u64)) {
         // By reference: they were put there a moment ago, and to move them on would have to wait for that.
         let Removed { first: Some(first), rest, .. } = removed else { return };
+        let Some(rest) = rest else { return self.release_one(first, present) };
         let reason = self.count(first, &present);
-        let Some(rest) = rest else { return self.tell(first, reason) };
         // All of them are counted before any of them is dropped: a `Drop` may panic.
         let reasons: Vec<RemovalReason> = rest.iter().map(|left| self.count(left, &present)).collect();
         self.tell(first, reason);
