@@ -1,6 +1,7 @@
 //! The remote tier beside what it is made of: a bare connection of redis-rs, bare pub/sub, bare quick_cache.
 //!
-//! Starts a `redis-server` of its own. `--quick` measures less, `--filter TEXT` only the rows that have it in their name.
+//! Starts a `redis-server` of its own. `--quick` measures less, `--filter TEXT` only the rows that have it in their name. With `--thread`
+//! everything goes by the library's own thread, as it does without `RedisOptions::runtime`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use hybridcache::{Cache, CacheManager, RedisOptions, cached};
 use hybridcache_benches::pairs::{Effort, Measured, pair, table};
 use hybridcache_tests::redis_server::RedisServer;
 use redis::aio::MultiplexedConnection;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -66,6 +67,7 @@ fn value(key: u64, size: usize) -> String {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
+    let thread = arguments.iter().any(|argument| argument == "--thread");
     let only = arguments.iter().skip_while(|argument| *argument != "--filter").nth(1).cloned().unwrap_or_default();
     let effort = match quick {
         true => Effort { rounds: 7, part: Duration::from_millis(25) },
@@ -76,6 +78,7 @@ fn main() {
     let manager = runtime.block_on(async {
         // Patient, because the machine may be busy; the deadlines are kept all the same.
         let patient = RedisOptions::new(server.url()).read_timeout(Duration::from_secs(5));
+        let patient = if thread { patient } else { patient.runtime(Handle::current()) };
         CacheManager::builder().namespace("bench").redis_options(patient).build().await.unwrap().install().unwrap()
     });
     let mut rows = Vec::new();

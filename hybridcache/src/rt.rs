@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::sync::LocalKey;
+use crate::sync::{LocalKey, thread_local};
 use crate::time::Clock;
 
 /// The library's own runtime: one thread, started by the first thing that needs it.
@@ -83,6 +83,17 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+thread_local! {
+    /// This thread parks until what it polls is done.
+    static PARKS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether it is [`block_on`] that polls, and nothing else runs on this thread before there is what is waited for.
+#[cfg(feature = "redis")]
+fn parks(context: &Context<'_>) -> bool {
+    context.waker().will_wake(Waker::noop()) || PARKS.get()
+}
+
 #[cold]
 fn park_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     struct Unpark(Thread);
@@ -94,6 +105,7 @@ fn park_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
 
     let waker = Arc::new(Unpark(thread::current())).into();
     let mut context = Context::from_waker(&waker);
+    let _parks = Within::enter(&PARKS, true);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;

@@ -163,7 +163,7 @@ impl Meter {
         }
         let count = |event: Event| events[event as usize];
         Stats {
-            hits: self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add),
+            hits: self.hits(),
             misses: count(Event::Miss),
             loads: count(Event::Load),
             load_failures: count(Event::LoadFailure),
@@ -199,7 +199,6 @@ impl Meter {
     }
 
     /// How many hits there were.
-    #[cfg(feature = "redis")]
     pub(crate) fn hits(&self) -> u64 {
         self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
     }

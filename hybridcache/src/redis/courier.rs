@@ -9,18 +9,16 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 
-use super::link::Link;
-use super::reply;
-use crate::driver::{Fault, Found};
-use crate::rt::io::{self, Alarm, Lingering, oneshot};
+use super::commands::{Commands, Made, Read};
+use super::line::{Caller, Line, Wait};
+use crate::rt::io::{self, Alarm, Lingering};
 
 /// The part of what may be under way that is sent as one, about. More would keep the first waiting for the answer to the last; less
 /// would wake callers, and be woken by them, more often.
@@ -29,100 +27,10 @@ const TOGETHER: usize = 8;
 /// How many records, and of which size at most, a thread keeps for the courier that took their memory: 256 KiB.
 const KEPT: (usize, usize) = (16, 16 * 1024);
 
-/// A deadline that is never reached, and that timers can express.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// What is asked of the server by one caller.
-pub(super) enum Commands<'a> {
-    Made(Vec<Cmd>),
-    /// By far the most: a record is read, behind its `PTTL` where that is asked for, so that it never seems to live longer than it
-    /// does. Where there is none a lease is planted, if one is given, for so many milliseconds. The courier makes the commands, so that their
-    /// memory is taken and given back by one thread, as allocators like it.
-    Read {
-        key: &'a [u8],
-        lease: Option<(&'a [u8], u64)>,
-        with_remaining: bool,
-    },
-}
-
 /// A request that waits for room.
 struct Request {
     commands: Made,
     wait: Wait,
-}
-
-/// The commands of a request.
-enum Made {
-    Many(Vec<Cmd>),
-    /// A `PTTL`, and what reads.
-    Read(Option<Cmd>, Cmd),
-}
-
-impl Made {
-    fn len(&self) -> usize {
-        match self {
-            Self::Many(commands) => commands.len(),
-            Self::Read(remaining, _) => 1 + usize::from(remaining.is_some()),
-        }
-    }
-
-    fn add_to(self, pipeline: &mut Pipeline) {
-        match self {
-            Self::Many(commands) => commands.into_iter().for_each(|command| _ = pipeline.add_command(command)),
-            Self::Read(remaining, read) => {
-                remaining.into_iter().for_each(|command| _ = pipeline.add_command(command));
-                pipeline.add_command(read);
-            }
-        }
-    }
-}
-
-/// A caller's wait.
-struct Wait {
-    since: Instant,
-    until: Instant,
-    caller: Caller,
-}
-
-/// Who waits for a request.
-pub(super) struct Caller {
-    /// For how long, from when the courier takes the request.
-    pub(super) limit: Duration,
-    /// It finds out whether the server is back.
-    pub(super) probe: bool,
-    pub(super) answer: Answer,
-}
-
-/// Where a caller waits.
-pub(super) enum Answer {
-    /// For what the server says to each command.
-    Values(oneshot::Sender<Result<Vec<Value>, Fault>>),
-    /// For what a read came to: that is taken from the server's words before they change threads, since each byte of it has to.
-    Found(oneshot::Sender<Result<Found, Fault>>),
-}
-
-impl Answer {
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Values(answer) => answer.is_closed(),
-            Self::Found(answer) => answer.is_closed(),
-        }
-    }
-
-    /// Nobody has to be there any more.
-    fn send(self, mut said: impl Iterator<Item = Value>) {
-        match self {
-            Self::Values(answer) => _ = answer.send(Ok(said.collect())),
-            Self::Found(answer) => _ = answer.send(reply::found(said.next(), said.next())),
-        }
-    }
-
-    fn fail(self) {
-        match self {
-            Self::Values(answer) => _ = answer.send(Err(Fault::Unanswered)),
-            Self::Found(answer) => _ = answer.send(Err(Fault::Unanswered)),
-        }
-    }
 }
 
 thread_local! {
@@ -153,6 +61,8 @@ struct Waiting {
     courier: Option<Waker>,
     /// When it was woken.
     woken: Option<Instant>,
+    /// Something was left that is not answered yet.
+    busy: bool,
     closed: bool,
 }
 
@@ -166,7 +76,8 @@ struct Left {
     spent: Vec<Vec<u8>>,
 }
 
-/// [`Commands`], with a read's bytes among those of others: so many of them are the key, and so many the lease.
+/// [`Commands`], with a read's bytes among those of others: so many of them are the key, and so many the lease. The courier makes the
+/// commands of a read, so that their memory is taken and given back by one thread, as allocators like it.
 enum Spelled {
     Made(Vec<Cmd>),
     Read { key: usize, lease: Option<(usize, u64)>, with_remaining: bool },
@@ -180,12 +91,10 @@ impl std::fmt::Debug for Waiting {
 
 impl Outbox {
     /// Has a courier run for this connection, with up to `room` commands under way.
-    pub(super) fn open(link: &Arc<Link>, generation: u64, connection: MultiplexedConnection, room: usize) -> Self {
+    pub(super) fn open(line: Line, room: usize) -> Self {
         let waiting = Arc::new(Mutex::new(Waiting::default()));
         let courier = Courier {
-            link: Arc::downgrade(link),
-            generation,
-            connection,
+            line,
             room,
             waiting: Arc::clone(&waiting),
             taken: Left::default(),
@@ -206,7 +115,7 @@ impl Outbox {
         let _ = SPENT.try_with(|own| spent.append(&mut own.borrow_mut()));
         let spelled = match commands {
             Commands::Made(commands) => Spelled::Made(commands),
-            Commands::Read { key, lease, with_remaining } => {
+            Commands::Read(Read { key, lease, with_remaining }) => {
                 bytes.extend_from_slice(key);
                 let lease = lease.map(|(lease, ms)| {
                     bytes.extend_from_slice(lease);
@@ -216,11 +125,17 @@ impl Outbox {
             }
         };
         requests.push((spelled, caller));
+        waiting.busy = true;
         let courier = waiting.courier.take();
         if courier.is_some() {
             waiting.woken = Some(Instant::now());
         }
         courier
+    }
+
+    /// Whether something was left that is not answered yet.
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.lock().busy
     }
 }
 
@@ -239,9 +154,7 @@ impl Drop for Outbox {
 
 /// Sends what is left for one connection, and hands out the answers.
 struct Courier {
-    link: Weak<Link>,
-    generation: u64,
-    connection: MultiplexedConnection,
+    line: Line,
     room: usize,
     waiting: Arc<Mutex<Waiting>>,
     /// Empty, and kept for its memory.
@@ -303,9 +216,7 @@ impl Future for Courier {
 impl Drop for Courier {
     /// It ends when there is nothing left to do. Should it panic before, nobody may wait for it, and its connection is lost.
     fn drop(&mut self) {
-        if let Some(link) = self.link.upgrade() {
-            link.lose(self.generation);
-        }
+        self.line.lose();
         let left = std::mem::take(&mut self.waiting.lock().left);
         drop(left);
     }
@@ -320,7 +231,12 @@ impl Courier {
             && let Some(batch) = self.under_way.pop_front()
         {
             self.commands -= batch.commands;
-            self.hand_out(batch.waits, reply);
+            if self.held.is_empty() && self.under_way.is_empty() {
+                // Before they are woken, so that none of them finds what it left itself.
+                let mut waiting = self.waiting.lock();
+                waiting.busy = !waiting.left.requests.is_empty();
+            }
+            self.line.hand_out(batch.waits, reply);
             any = true;
         }
         any
@@ -334,6 +250,7 @@ impl Courier {
         let (closed, nothing) = (waiting.closed, self.taken.requests.is_empty());
         if nothing {
             waiting.courier = woken.map(|cx| cx.waker().clone());
+            waiting.busy = !(self.held.is_empty() && self.under_way.is_empty());
         }
         let woken = waiting.woken.take();
         drop(waiting);
@@ -344,21 +261,13 @@ impl Courier {
             self.lingering.iter_mut().for_each(|lingering| lingering.woken(since - woken));
         }
         for (spelled, caller) in self.taken.requests.drain(..) {
-            let wait = Wait { since, until: since.checked_add(caller.limit).unwrap_or(since + FOR_EVER), caller };
+            let wait = Wait::new(since, caller);
             self.alarm.go_off_by(wait.until);
             let commands = match spelled {
                 Spelled::Made(commands) => Made::Many(commands),
                 Spelled::Read { key, lease, with_remaining } => {
-                    let key = next(key);
-                    let read = match lease {
-                        None => about("GET", key, 0),
-                        Some((lease, ms)) => {
-                            let mut set = about("SET", key, lease + 32);
-                            set.arg(next(lease)).arg("NX").arg("GET").arg("PX").arg(ms);
-                            set
-                        }
-                    };
-                    Made::Read(with_remaining.then(|| about("PTTL", key, 0)), read)
+                    let (key, lease) = (next(key), lease.map(|(lease, ms)| (next(lease), ms)));
+                    Read { key, lease, with_remaining }.into()
                 }
             };
             self.held.push_back(Request { commands, wait });
@@ -375,7 +284,7 @@ impl Courier {
             any = true;
             // The first look at it is what sends it.
             match batch.reply.as_mut().poll(cx) {
-                Poll::Ready(reply) => self.hand_out(batch.waits, reply),
+                Poll::Ready(reply) => self.line.hand_out(batch.waits, reply),
                 Poll::Pending => {
                     self.commands += batch.commands;
                     self.under_way.push_back(batch);
@@ -395,7 +304,7 @@ impl Courier {
             let number = commands.len();
             if wait.caller.answer.is_closed() {
                 // Whoever went away before it was sent has no use for it.
-                self.give_up(&wait.caller);
+                self.line.give_up(&wait.caller);
                 continue;
             }
             // One that is larger than all the room there is goes alone.
@@ -414,25 +323,7 @@ impl Courier {
         if commands == 0 {
             return None;
         }
-        let mut connection = self.connection.clone();
-        let reply = async move { connection.send_packed_commands(&pipeline, 0, commands).await };
-        Some(Batch { waits, commands, reply: Box::pin(reply) })
-    }
-
-    fn hand_out(&self, waits: Vec<(usize, Option<Wait>)>, reply: RedisResult<Vec<Value>>) {
-        let Some(link) = self.link.upgrade() else { return };
-        let Ok(values) = reply else {
-            return waits.into_iter().filter_map(|(_, wait)| wait).for_each(|wait| self.fail(wait, true));
-        };
-        link.answered(self.generation);
-        let mut values = values.into_iter();
-        for (number, wait) in waits {
-            let mut said = values.by_ref().take(number).inspect(|value| link.note(self.generation, value));
-            match wait {
-                Some(wait) => wait.caller.answer.send(said),
-                None => said.by_ref().for_each(drop),
-            }
-        }
+        Some(Batch { waits, commands, reply: Box::pin(self.line.send(pipeline)) })
     }
 
     /// Ends the waits whose time is over.
@@ -451,40 +342,17 @@ impl Courier {
         if let Some(next) = held.chain(sent).map(|wait| wait.until).min() {
             self.alarm.go_off_by(next);
         }
-        over.into_iter().for_each(|wait| self.fail(wait, false));
+        over.into_iter().for_each(|wait| self.line.fail(wait, false));
     }
-
-    /// Nobody knows whether it was executed; `broken` if the connection said so.
-    fn fail(&self, Wait { since, caller, .. }: Wait, broken: bool) {
-        // Whoever went away says nothing of the server.
-        if caller.answer.is_closed() && !broken {
-            return self.give_up(&caller);
-        }
-        if let Some(link) = self.link.upgrade() {
-            link.unanswered(self.generation, caller.probe, since, broken);
-        }
-        caller.answer.fail();
-    }
-
-    fn give_up(&self, caller: &Caller) {
-        if let Some(link) = self.link.upgrade()
-            && caller.probe
-        {
-            link.give_up_probe();
-        }
-    }
-}
-
-/// A command about a key, with room for so many bytes of other arguments.
-fn about(name: &str, key: &[u8], bytes: usize) -> Cmd {
-    let mut command = Cmd::with_capacity(7, name.len() + key.len() + bytes);
-    command.arg(name).arg(key);
-    command
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::line::Answer;
     use super::*;
+    use crate::rt::io::oneshot;
 
     #[test]
     fn what_a_thread_has_read_goes_along_with_its_next_request() {
@@ -494,7 +362,7 @@ mod tests {
         let outbox = Outbox(Arc::default());
         let ask = || {
             let caller = Caller { limit: Duration::MAX, probe: false, answer: Answer::Found(oneshot::channel().0) };
-            outbox.leave(Commands::Read { key: b"key", lease: None, with_remaining: false }, caller);
+            outbox.leave(Commands::Read(Read { key: b"key", lease: None, with_remaining: false }), caller);
             outbox.0.lock().left.spent.len()
         };
         assert_eq!(ask(), most, "not more than it may keep, and none that is long");

@@ -13,12 +13,14 @@ use parking_lot::Mutex;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use super::breaker::Breaker;
-use super::courier::{Answer, Caller, Commands, Outbox};
+use super::commands::Commands;
+use super::courier::Outbox;
+use super::line::{Answer, Caller, Line};
 use super::options::RedisOptions;
 use super::reply;
 use super::subscriber::Subscriber;
 use crate::driver::Fault;
-use crate::rt::io::{self, oneshot};
+use crate::rt::io::{self, Home, oneshot};
 
 /// From the start of one attempt to connect to the start of the next, at least.
 const SPACING: Duration = Duration::from_millis(500);
@@ -52,6 +54,8 @@ pub(super) enum Trouble {
     TimedOut(Duration),
     /// It answered, and is not one that we can use.
     Unfit(String),
+    /// Nothing runs where it was to live.
+    Homeless,
 }
 
 impl std::fmt::Display for Trouble {
@@ -60,6 +64,9 @@ impl std::fmt::Display for Trouble {
             Self::Failed(error) => error.fmt(f),
             Self::TimedOut(limit) => write!(f, "no connection within {limit:?}"),
             Self::Unfit(reason) => f.write_str(reason),
+            Self::Homeless => {
+                f.write_str("the runtime in the options has ended, or has no I/O (`enable_all` of its builder)")
+            }
         }
     }
 }
@@ -69,27 +76,49 @@ pub(super) struct Link {
     name: &'static str,
     client: Client,
     options: RedisOptions,
-    /// How many commands may be under way; the others wait for their turn.
-    in_flight: usize,
-    /// The link of the bus has one.
-    subscriber: Option<Arc<Subscriber>>,
+    role: Role,
     state: Mutex<State>,
+    /// Whether the server answers: where there are two ways to it for the same calls, they have one. Locked after the state.
+    breaker: Arc<Mutex<Breaker>>,
     counts: Arc<Counts>,
     /// The connection was lost.
     lost: io::Signal,
+    /// A caller would use a connection where it lives, and there is none.
+    wanted: io::Signal,
+}
+
+/// What a link is for.
+#[derive(Debug, Default)]
+pub(super) struct Role {
+    /// How many commands may be under way; the others wait for their turn.
+    pub(super) in_flight: usize,
+    /// The link of the bus has one.
+    pub(super) subscriber: Option<Arc<Subscriber>>,
+    /// Where its connection lives. On a runtime of the application it has no courier, and one caller at a time.
+    pub(super) home: Home,
+    /// For callers that come alone and live where that one's connection does.
+    pub(super) near: Option<Arc<Link>>,
 }
 
 #[derive(Debug)]
 struct State {
-    connection: Option<Outbox>,
+    connection: Option<Way>,
     /// Connected, and not to be used before its subscription stands.
-    pending: Option<Outbox>,
+    pending: Option<Way>,
     /// Counts the connections; whatever speaks of an earlier one is not heard.
     generation: u64,
     silence: Option<Silence>,
-    breaker: Breaker,
     last_attempt: Option<Instant>,
     closed: bool,
+}
+
+/// How commands get to a connection.
+#[derive(Debug)]
+enum Way {
+    /// By a courier, with those of others.
+    Shared(Outbox),
+    /// By the caller; whoever does has a share in it meanwhile.
+    Alone(Arc<Line>),
 }
 
 /// Commands that went unanswered in a row.
@@ -104,26 +133,32 @@ impl Link {
         name: &'static str,
         client: Client,
         options: RedisOptions,
-        in_flight: usize,
-        subscriber: Option<Arc<Subscriber>>,
+        role: Role,
         counts: Arc<Counts>,
     ) -> Arc<Self> {
-        let state = State {
-            connection: None,
-            pending: None,
-            generation: 0,
-            silence: None,
-            breaker: Breaker::new(options.breaker_threshold, options.breaker_open),
-            last_attempt: None,
-            closed: false,
+        let state =
+            State { connection: None, pending: None, generation: 0, silence: None, last_attempt: None, closed: false };
+        let breaker = match &role.near {
+            Some(near) => Arc::clone(&near.breaker),
+            None => Arc::new(Mutex::new(Breaker::new(options.breaker_threshold, options.breaker_open))),
         };
-        let (state, lost) = (Mutex::new(state), io::Signal::default());
-        Arc::new(Self { name, client, options, in_flight, subscriber, state, counts, lost })
+        let [lost, wanted] = <[io::Signal; 2]>::default();
+        Arc::new(Self { name, client, options, role, state: Mutex::new(state), breaker, counts, lost, wanted })
+    }
+
+    /// The link for callers that come alone.
+    pub(super) fn near(&self) -> Option<&Arc<Self>> {
+        self.role.near.as_ref()
+    }
+
+    /// Its connection lives on a runtime of the application.
+    pub(super) fn is_lent(&self) -> bool {
+        matches!(self.role.home, Home::Runtime(_))
     }
 
     /// Sends one command, and waits for its answer until `limit`. On any executor, or none.
     pub(super) async fn ask(&self, command: Cmd, limit: Duration) -> Result<Value, Fault> {
-        let said = self.send(Commands::Made(vec![command]), limit, Answer::Values)?.await?;
+        let said = self.send(Commands::Made(vec![command]), limit, Answer::Values).await?;
         reply::accepted(said.into_iter().next().ok_or_else(reply::strange)?)
     }
 
@@ -133,29 +168,53 @@ impl Link {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.send(Commands::Made(commands), limit, Answer::Values)?.await
+        self.send(Commands::Made(commands), limit, Answer::Values).await
     }
 
-    /// Leaves commands to be sent on the connection of now, unless there is none or the breaker is open. What is returned waits for the
-    /// answer, until `limit`.
-    pub(super) fn send<T>(
+    /// Sends commands on the connection of now, unless there is none or the breaker is open, and waits for the answer until `limit`.
+    pub(super) async fn send<T>(
         &self,
         commands: Commands<'_>,
         limit: Duration,
         answer: fn(oneshot::Sender<Result<T, Fault>>) -> Answer,
-    ) -> Result<impl Future<Output = Result<T, Fault>> + use<T>, Fault> {
+    ) -> Result<T, Fault> {
         let (answered, waits) = oneshot::channel();
-        let courier = {
-            let mut state = self.state.lock();
-            let State { connection, breaker, .. } = &mut *state;
-            let connection = connection.as_ref().ok_or(Fault::Down)?;
-            let probe = breaker.admit(Instant::now).ok_or(Fault::Down)?;
-            connection.leave(commands, Caller { limit, probe, answer: answer(answered) })
-        };
-        if let Some(courier) = courier {
-            courier.wake();
+        let answer = answer(answered);
+        let admitted = || self.breaker.lock().admit(Instant::now).ok_or(Fault::Down);
+        if let Some(near) = self.near()
+            && near.role.home.is_here().await
+            && !self.is_busy()
+            && let Some(line) = near.alone()
+        {
+            let caller = Caller { limit, probe: admitted()?, answer };
+            // In a box, because it is larger than everything else here.
+            Box::pin(line.carry(commands.into(), caller)).await;
+        } else {
+            let courier = match &self.state.lock().connection {
+                Some(Way::Shared(outbox)) => outbox.leave(commands, Caller { limit, probe: admitted()?, answer }),
+                _ => return Err(Fault::Down),
+            };
+            if let Some(courier) = courier {
+                courier.wake();
+            }
         }
-        Ok(async { waits.await.unwrap_or(Err(Fault::Unanswered)) })
+        waits.await.unwrap_or(Err(Fault::Unanswered))
+    }
+
+    /// Whether callers wait for their answers: one more is sent together with others of them.
+    fn is_busy(&self) -> bool {
+        matches!(&self.state.lock().connection, Some(Way::Shared(outbox)) if outbox.is_busy())
+    }
+
+    /// Its connection, if there is one and nobody uses it.
+    fn alone(&self) -> Option<Arc<Line>> {
+        match &self.state.lock().connection {
+            Some(Way::Alone(line)) => return (Arc::strong_count(line) == 1).then(|| Arc::clone(line)),
+            Some(Way::Shared(_)) => return None,
+            None => {}
+        }
+        self.wanted.notify();
+        None
     }
 
     /// The generation of the connection; `None` if there is none.
@@ -164,14 +223,20 @@ impl Link {
         state.connection.is_some().then_some(state.generation)
     }
 
+    /// A caller uses its connection, alone.
+    #[cfg(test)]
+    pub(super) fn is_used(&self) -> bool {
+        matches!(&self.state.lock().connection, Some(Way::Alone(line)) if Arc::strong_count(line) > 1)
+    }
+
     pub(super) fn breaker_open(&self) -> bool {
-        self.state.lock().breaker.is_open()
+        self.breaker.lock().is_open()
     }
 
     /// The server answered on the connection of this generation.
     pub(super) fn answered(&self, generation: u64) {
+        self.breaker.lock().succeeded();
         let mut state = self.state.lock();
-        state.breaker.succeeded();
         if state.generation == generation {
             state.silence = None;
         }
@@ -189,12 +254,12 @@ impl Link {
                 let lasts = now.duration_since(silence.since);
                 lasts >= SILENT_AT_ALL || silence.calls >= SILENT_CALLS && lasts >= SILENT_FOR
             };
-        if of_now {
-            state.breaker.failed(probe, now);
-        } else if probe {
-            state.breaker.given_up();
-        }
         drop(state);
+        if of_now {
+            self.breaker.lock().failed(probe, now);
+        } else if probe {
+            self.breaker.lock().given_up();
+        }
         self.counts.unanswered.fetch_add(1, Relaxed);
         if replace {
             self.lose(generation);
@@ -203,7 +268,7 @@ impl Link {
 
     /// The caller that was to find out whether the server is back went away.
     pub(super) fn give_up_probe(&self) {
-        self.state.lock().breaker.given_up();
+        self.breaker.lock().given_up();
     }
 
     /// Draws conclusions from a refusal.
@@ -242,15 +307,19 @@ impl Link {
         };
         self.counts.attempts.fetch_add(1, Relaxed);
         let limit = self.options.connect_timeout;
-        let connected = io::within(limit, self.try_connect(generation)).await.unwrap_or(Err(Trouble::TimedOut(limit)));
+        let attempt = self.role.home.run(Arc::clone(self).try_connect(generation));
+        let connected = match io::within(limit, attempt).await {
+            Some(ended) => ended.unwrap_or(Err(Trouble::Homeless)),
+            None => Err(Trouble::TimedOut(limit)),
+        };
         if connected.is_err() {
             self.lose(generation);
         }
         connected
     }
 
-    async fn try_connect(self: &Arc<Self>, generation: u64) -> Result<(), Trouble> {
-        let link = Arc::downgrade(self);
+    async fn try_connect(self: Arc<Self>, generation: u64) -> Result<(), Trouble> {
+        let link = Arc::downgrade(&self);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -263,14 +332,18 @@ impl Link {
             self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(Trouble::Failed)?;
         let hello = connection.send_packed_command(&redis::cmd("HELLO")).await.map_err(Trouble::Failed)?;
         reply::greeting(hello).map_err(Trouble::Unfit)?;
-        if self.subscriber.is_none() {
+        if self.role.subscriber.is_none() {
             let long = vec![b'.'; READ_AT_ONCE * 3 / 4];
             connection.send_packed_command(redis::cmd("PING").arg(long)).await.map_err(Trouble::Failed)?;
         }
-        let outbox = Outbox::open(self, generation, connection.clone(), self.in_flight);
-        let before = self.state.lock().pending.replace(outbox);
+        let line = Line::new(&self, generation, connection.clone());
+        let way = match &self.role.home {
+            Home::Thread => Way::Shared(Outbox::open(line, self.role.in_flight)),
+            Home::Runtime(_) => Way::Alone(Arc::new(line)),
+        };
+        let before = self.state.lock().pending.replace(way);
         drop(before);
-        match &self.subscriber {
+        match &self.role.subscriber {
             None => self.confirm(generation),
             // Its confirmation comes in before the first message does, and it is there that the link is up.
             Some(subscriber) => connection.subscribe(&subscriber.channels[..]).await.map_err(Trouble::Failed)?,
@@ -286,14 +359,18 @@ impl Link {
         }
         state.connection = state.pending.take();
         // It has just been answered.
-        state.breaker.succeeded();
+        self.breaker.lock().succeeded();
         state.silence = None;
     }
 
-    /// Keeps the link connected, for ever.
+    /// Keeps the link connected, for as long as there is where its connection lives.
     pub(super) async fn keep(self: Arc<Self>) {
         loop {
             self.watch().await;
+            if self.is_lent() {
+                // Nobody may be driving it but callers.
+                self.wanted.notified().await;
+            }
             let last_attempt = self.state.lock().last_attempt;
             if let Some(wait) = last_attempt.and_then(|last| (last + SPACING).checked_duration_since(Instant::now())) {
                 // Nodes that lost the same server do not come back to it all at once.
@@ -301,6 +378,9 @@ impl Link {
             }
             if let Err(trouble) = self.connect().await {
                 tracing::debug!(link = self.name, %trouble, "could not connect");
+                if self.is_lent() && matches!(trouble, Trouble::Homeless) {
+                    return;
+                }
             }
         }
     }
@@ -308,7 +388,7 @@ impl Link {
     /// Returns when there is no connection.
     async fn watch(&self) {
         while let Some(generation) = self.generation() {
-            match &self.subscriber {
+            match &self.role.subscriber {
                 None => self.lost.notified().await,
                 Some(_) => {
                     let quiet = io::within(HEARTBEAT, self.lost.notified()).await.is_none();
@@ -318,7 +398,7 @@ impl Link {
                 }
             }
         }
-        if let Some(subscriber) = &self.subscriber {
+        if let Some(subscriber) = &self.role.subscriber {
             subscriber.down();
         }
     }
@@ -340,7 +420,7 @@ fn hear(link: &Weak<Link>, generation: u64, push: PushInfo) {
     if push.kind == PushKind::Disconnection {
         link.lose(generation);
     }
-    if let Some(subscriber) = &link.subscriber {
+    if let Some(subscriber) = &link.role.subscriber {
         subscriber.hear(generation, push, || {
             link.confirm(generation);
             link.generation() == Some(generation)

@@ -7,6 +7,8 @@
 //! * `large`: values of more than 256 KiB, and the log;
 //! * `bus`: subscribed, and asked where the partitions stand.
 //!
+//! With [`RedisOptions::runtime`] there is one more, on that runtime: `near`, for what is small and comes alone.
+//!
 //! # Names in Redis
 //!
 //! For a namespace `ns`, with the braces that keep together in a cluster what belongs together:
@@ -35,7 +37,9 @@
 //! and `+select` for a database other than 0. With `+info` too, the driver warns of an eviction policy that does not fit.
 
 mod breaker;
+mod commands;
 mod courier;
+mod line;
 mod link;
 mod operations;
 mod options;
@@ -53,8 +57,8 @@ pub use options::RedisOptions;
 
 use crate::coherence::node::Partition;
 use crate::error::Error;
-use crate::rt::io;
-use link::{Counts, Link};
+use crate::rt::io::{self, Home};
+use link::{Counts, Link, Role, Trouble};
 use subscriber::Subscriber;
 
 /// Values above this travel on a connection of their own: at 1 Gbit/s they hold up what comes behind them for 2 ms and more.
@@ -124,13 +128,13 @@ impl RedisDriver {
         let names = Names::new(namespace, database);
         let subscriber = Arc::new(Subscriber::new(names.channels.clone()));
         let counts = Arc::new(Counts::default());
-        let link = |name, in_flight, subscriber| {
-            Link::new(name, client.clone(), options.clone(), in_flight, subscriber, Arc::clone(&counts))
-        };
+        let link = |name, role| Link::new(name, client.clone(), options.clone(), role, Arc::clone(&counts));
+        let lent = options.runtime.clone().map(Home::Runtime);
+        let near = lent.map(|home| link("near", Role { home, ..Role::default() }));
         let driver = Arc::new(Self {
-            small: link("commands", 1024, None),
-            large: link("large", 16, None),
-            bus: link("bus", 256, Some(Arc::clone(&subscriber))),
+            small: link("commands", Role { in_flight: 1024, near, ..Role::default() }),
+            large: link("large", Role { in_flight: 16, ..Role::default() }),
+            bus: link("bus", Role { in_flight: 256, subscriber: Some(Arc::clone(&subscriber)), ..Role::default() }),
             options,
             names,
             subscriber,
@@ -139,7 +143,8 @@ impl RedisDriver {
             tasks: Mutex::new(Vec::new()),
         });
         let first = Arc::clone(&driver);
-        io::run(async move { first.start().await })
+        Home::Thread
+            .run(async move { first.start().await })
             .await
             .unwrap_or_else(|| Err(driver.options.error("there is no thread for connections")))?;
         Ok(driver)
@@ -147,11 +152,12 @@ impl RedisDriver {
 
     /// Connects what can be connected, tests it, and has it kept.
     async fn start(self: Arc<Self>) -> Result<(), Error> {
-        let links = [&self.small, &self.large, &self.bus];
         let mut reached = true;
-        for link in links {
+        for link in self.links() {
             match link.connect().await {
                 Ok(()) => {}
+                // The application may not run yet what it lent.
+                Err(Trouble::TimedOut(_)) if link.is_lent() => {}
                 Err(trouble) if self.options.lazily && probe::unreachable(&trouble) => {
                     tracing::warn!(server = %self.options.server(), %trouble, "the remote tier cannot be reached yet");
                     reached = false;
@@ -162,7 +168,7 @@ impl RedisDriver {
                 }
             }
         }
-        let mut tasks: Vec<_> = links.into_iter().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
+        let mut tasks: Vec<_> = self.links().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
         if !(reached && self.probe().await?) {
             if !self.options.lazily {
                 return Err(self.options.error("it is not ready: it loads its data, or runs a script without end"));
@@ -172,6 +178,10 @@ impl RedisDriver {
         }
         self.tasks.lock().append(&mut tasks);
         Ok(())
+    }
+
+    fn links(&self) -> impl Iterator<Item = &Arc<Link>> {
+        [&self.small, &self.large, &self.bus].into_iter().chain(self.small.near())
     }
 }
 

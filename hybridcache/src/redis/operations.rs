@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, Pipeline, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::courier::{self, Answer as Waits, Commands};
+use super::commands::{Commands, Read};
+use super::courier;
+use super::line::Answer as Waits;
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
 use super::{LARGE, RedisDriver, at, reply};
@@ -15,7 +17,7 @@ use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives, Put};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{Rule, is_broken};
-use crate::rt::io;
+use crate::rt::io::{self, Home};
 
 /// A script with its keys and arguments.
 struct Call<'a> {
@@ -123,7 +125,7 @@ impl RedisDriver {
             true => (&self.large, self.options.write_timeout),
             false => (&self.small, self.options.read_timeout),
         };
-        let found = link.send(Commands::Read { key, lease, with_remaining }, limit, Waits::Found)?.await?;
+        let found = link.send(Commands::Read(Read { key, lease, with_remaining }), limit, Waits::Found).await?;
         let is_large = found.record.as_ref().is_some_and(|record| record.len() > LARGE);
         if is_large != was_large {
             known.store(if is_large { hash } else { 0 }, Relaxed);
@@ -383,12 +385,10 @@ impl Driver for RedisDriver {
             for task in tasks {
                 task.stop().await;
             }
-            for link in [&self.small, &self.large, &self.bus] {
-                link.close();
-            }
+            self.links().for_each(|link| link.close());
             // The last event, where all of them happen.
             let subscriber = self.subscriber.clone();
-            io::run(async move { subscriber.down() }).await;
+            Home::Thread.run(async move { subscriber.down() }).await;
             Ok(())
         })
     }

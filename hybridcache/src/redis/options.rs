@@ -7,6 +7,7 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
 use crate::error::Error;
+use crate::rt::io::Handle;
 
 /// How to reach a Redis server, and how patient to be with it.
 ///
@@ -23,7 +24,8 @@ use crate::error::Error;
 /// The server is Redis 7.0 or newer, or Valkey, as one master (with any number of replicas), and not a cluster.
 ///
 /// Connections have a thread of the library's own. Where waking it takes 15 µs or more, and the server answers within 100 µs or so, it stays
-/// awake between calls that follow each other closely, and has a processor meanwhile; where there is only one it never does.
+/// awake between calls that follow each other closely, and has a processor meanwhile; where there is only one it never does. With
+/// [`runtime`](Self::runtime) calls that come alone do without it.
 #[derive(Clone)]
 pub struct RedisOptions {
     url: String,
@@ -35,6 +37,7 @@ pub struct RedisOptions {
     pub(super) breaker_open: Duration,
     pub(super) log_length: u32,
     pub(super) lazily: bool,
+    pub(super) runtime: Option<Handle>,
 }
 
 #[derive(Clone, Default)]
@@ -64,6 +67,7 @@ impl RedisOptions {
             breaker_open: Duration::from_millis(250),
             log_length: 4096,
             lazily: false,
+            runtime: None,
         }
     }
 
@@ -132,6 +136,26 @@ impl RedisOptions {
     #[must_use]
     pub fn connect_lazily(mut self) -> Self {
         self.lazily = true;
+        self
+    }
+
+    /// The runtime of the application: calls that come alone are sent and answered there, by one more connection, and need not wait for
+    /// another thread to wake twice. Calls that come together, plain functions, and callers on other runtimes go by the library's own
+    /// thread as they do by default, which takes less of the processor for many at once.
+    ///
+    /// ```
+    /// # use hybridcache::RedisOptions;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let options = RedisOptions::new("redis://localhost").runtime(tokio::runtime::Handle::current());
+    /// # }
+    /// ```
+    ///
+    /// It must have its I/O enabled, as that of `#[tokio::main]` has: `build()` says so if it has not (which with `panic = "abort"` ends
+    /// the process). When it ends, nothing but that connection ends with it. Default: none.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
         self
     }
 

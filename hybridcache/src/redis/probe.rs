@@ -145,7 +145,7 @@ pub(super) fn unreachable(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::TimedOut(_) => true,
         Trouble::Failed(error) => error.code().is_none() && error.is_io_error() && !tls(error),
-        Trouble::Unfit(_) => false,
+        Trouble::Unfit(_) | Trouble::Homeless => false,
     }
 }
 

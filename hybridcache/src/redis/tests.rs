@@ -1,5 +1,5 @@
 //! The driver against real servers. What the connections do when servers and networks fail is in `failing_tests`, what they refuse in `refused_tests`;
-//! what writers keep from one another in `writers_tests`.
+//! what writers keep from one another in `writers_tests`; the one on a runtime of the application in `near_tests`.
 
 #[path = "../../../tests/proxy.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -9,6 +9,7 @@ mod proxy;
 mod redis_server;
 
 mod failing_tests;
+mod near_tests;
 mod refused_tests;
 mod writers_tests;
 

@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
+pub(crate) use tokio::runtime::Handle;
 use tokio::sync::Notify;
 pub(crate) use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -53,11 +54,34 @@ pub(crate) fn detach(future: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-/// Runs `future` on the thread of connections, where it may connect, and waits for it on any executor, or none. Dropping the
-/// wait ends it. `None` if there is no such thread, or if the future panicked.
-pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    let mut task = spawn(future)?;
-    (&mut task.0).await.ok()
+/// Where a connection lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Home {
+    #[default]
+    Thread,
+    /// Of the application.
+    Runtime(Handle),
+}
+
+impl Home {
+    /// Runs `future` there, where it may connect, and waits for it on any executor, or none. Dropping the wait ends it. `None`
+    /// if nothing runs there any more, or if the future panicked.
+    pub(crate) async fn run<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let mut task = match self {
+            Self::Thread => spawn(future)?,
+            Self::Runtime(handle) => Task(handle.spawn(future)),
+        };
+        (&mut task.0).await.ok()
+    }
+
+    /// Whether it is the runtime of the application that polls this, and goes on while this waits.
+    pub(crate) async fn is_here(&self) -> bool {
+        let Self::Runtime(home) = self else { return false };
+        std::future::poll_fn(|cx| {
+            Poll::Ready(!super::parks(cx) && Handle::try_current().is_ok_and(|here| here.id() == home.id()))
+        })
+        .await
+    }
 }
 
 /// Runs `future` where the caller is, and gives up after `limit` of real time. On any executor, or none.
