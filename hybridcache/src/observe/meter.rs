@@ -61,7 +61,6 @@ const EVENTS: usize = Event::Degraded as usize + 1;
 
 /// What is counted beside hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-
 pub(crate) enum Event {
     Miss,
     Load,
