@@ -4,7 +4,7 @@ mod meter;
 
 use std::time::Duration;
 
-pub(crate) use meter::{Event, Meter};
+pub(crate) use meter::{Event, Meter, Tally};
 
 /// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
 const BUCKETS: usize = 65;

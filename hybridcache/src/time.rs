@@ -98,8 +98,9 @@ impl Clock {
         matches!(self.0, Source::Kernel)
     }
 
-    /// The clock's present without lag: what lifetimes and latencies are measured from.
-    #[inline]
+    /// The clock's present without lag: what latencies are measured by, and lifetimes where that matters.
+    // Out of line: it takes long by itself, and those who come by without it need not pay for its size.
+    #[inline(never)]
     pub(crate) fn now_precise(&self) -> u64 {
         match &self.0 {
             Source::Kernel => kernel::precise(),

@@ -5,6 +5,7 @@ use std::mem::needs_drop;
 use std::sync::atomic::Ordering;
 
 use super::{COLD, Inner};
+use crate::observe::Tally;
 
 impl<K, V> Inner<K, V>
 where
@@ -13,8 +14,8 @@ where
 {
     /// Counts a miss. After many in a row another is likely, for which the first look is in vain: with its lock and its clock it is a
     /// ninth of a miss (record 22). A hit that comes all the same finds its key made for a miss, so that must allocate nothing.
-    pub(super) fn count_miss(&self) {
-        if self.meter.miss() && !(self.rules.cache_err || self.is_elsewhere() || needs_drop::<K>()) {
+    pub(super) fn count_miss(&self, tally: Tally<'_>) {
+        if tally.miss() && !(self.rules.cache_err || self.is_elsewhere() || needs_drop::<K>()) {
             self.watched.fetch_or(COLD, Ordering::Relaxed);
         }
     }

@@ -75,10 +75,13 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
             },
             || Arc::clone(seat.insert(Arc::new(Seat(Mutex::new(State::Waiting(None)))))),
         );
+        if entered == Entered::Lead {
+            drop(shard);
+            return Entry::Lead(self.leader(own, id, Edge::add(parent, id)));
+        }
         drop(shard);
         match (entered, seat) {
             (Entered::Wait(id), Some(seat)) => Entry::Wait(Waiting { shards: self, key: Some(own), id, seat, edge }),
-            (Entered::Lead, _) => Entry::Lead(self.leader(own, id, Edge::add(parent, id))),
             _ => Entry::Alone,
         }
     }

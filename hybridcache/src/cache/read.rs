@@ -16,7 +16,7 @@ use crate::entry::Movement;
 use crate::entry::{Entry, Kept, Side, View};
 use crate::key::Stored;
 use crate::memory::{Removed, Shard};
-use crate::observe::Event;
+use crate::observe::{Event, Tally};
 use crate::returned::{Returned, Share};
 use crate::rt;
 
@@ -118,7 +118,7 @@ where
         let Self { inner, key, want } = self;
         // Not by whoever missed: a hit would have to keep the time until it knows that it is none.
         let asked = inner.now();
-        match inner.turn(key, want, false, Some(asked), share) {
+        match inner.turn(key, want, false, Some(asked), share, inner.meter.tally()) {
             // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
                 let start = inner.start(asked, context);
@@ -138,13 +138,14 @@ where
     ) -> Answered<R> {
         let Self { inner, key, want } = self;
         let asked = inner.now();
-        let mut turn = inner.turn(key, want, true, Some(asked), share);
+        let tally = inner.meter.tally();
+        let mut turn = inner.turn(key, want, true, Some(asked), share, tally);
         match turn {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
             Turn::Lead(ref mut leader) if !inner.is_elsewhere() => {
-                let load = inner.begin_load(inner.start(asked, context));
+                let load = inner.begin_load(inner.start(asked, context), tally);
                 let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
-                inner.end_load(load, returned.failed());
+                inner.end_load(load, returned.failed(), tally);
                 let loaded = (load.start, returned);
                 Answered::here(inner.settle(leader, loaded, want, share, context, Keep::ByRules), Outcome::Loaded)
             }
@@ -189,11 +190,12 @@ where
         blocking: bool,
         asked: Option<u64>,
         share: Share<R::Error>,
+        tally: Tally<'_>,
     ) -> Turn<'_, K, V, R> {
         let again = asked.is_none();
         let count = |event| {
             if !again {
-                self.meter.count(event);
+                tally.count(event);
             }
         };
         if want == Want::Reloaded {
@@ -226,7 +228,7 @@ where
             match self.shards.enter(key, self.generation(), self.began(), self.horizon(), blocking, look) {
                 Entered::Lead(leader) => {
                     if !again {
-                        self.count_miss();
+                        self.count_miss(tally);
                     }
                     return Turn::Lead(leader);
                 }
@@ -288,7 +290,7 @@ where
                     }
                 }
                 Some(Called::Lead(leader)) => Turn::Lead(leader),
-                Some(Called::Again(key)) => self.turn(key, want, blocking, None, share),
+                Some(Called::Again(key)) => self.turn(key, want, blocking, None, share, self.meter.tally()),
                 None => {
                     let key = waiting.leave();
                     self.meter.count(Event::WaitTimeout);
@@ -363,9 +365,9 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = R> + Unpin,
     {
-        let load = self.begin_load(start);
+        let load = self.begin_load(start, self.meter.tally());
         let returned = Led::new(flight, body).instrument(self.load_span()).await;
-        self.end_load(load, failed(&returned));
+        self.end_load(load, failed(&returned), self.meter.tally());
         (load.start, returned)
     }
 
@@ -377,8 +379,9 @@ where
     }
 
     /// Before the body runs.
-    fn begin_load(&self, start: Option<u64>) -> Load {
-        let timed = self.meter.times_next_load();
+    #[inline]
+    fn begin_load(&self, start: Option<u64>, tally: Tally<'_>) -> Load {
+        let timed = tally.times_next_load();
         let start = match start {
             _ if timed => self.clock.now_precise(),
             Some(start) => start,
@@ -392,10 +395,11 @@ where
     }
 
     /// After the body ran.
-    fn end_load(&self, Load { start, timed }: Load, failed: bool) {
-        self.meter.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
+    #[inline]
+    fn end_load(&self, Load { start, timed }: Load, failed: bool, tally: Tally<'_>) {
+        tally.loaded(timed.then(|| self.clock.now_precise().saturating_sub(start)));
         if failed {
-            self.meter.count(Event::LoadFailure);
+            tally.count(Event::LoadFailure);
         }
     }
 

@@ -75,12 +75,18 @@ impl<K: Eq + Hash, W> Attached<K, W> {
     }
 
     /// Only if it is this flight.
-    #[inline]
+    // Within its caller: what is returned is larger than what is wanted of it.
+    #[inline(always)]
     pub(super) fn remove_if(&mut self, key: &Stored<K>, id: FlightId) -> Option<(Stored<K>, Flight<W>)> {
         // Numbers are unique: of the key nothing need be compared.
-        if let Some(lone) = self.lone.take_if(|(_, flight)| flight.start.id == id) {
-            return Some(lone);
+        match self.lone.take_if(|(_, flight)| flight.start.id == id) {
+            Some(lone) => Some(lone),
+            None => self.remove_beside(key, id),
         }
+    }
+
+    #[inline(never)]
+    fn remove_beside(&mut self, key: &Stored<K>, id: FlightId) -> Option<(Stored<K>, Flight<W>)> {
         match self.others.get(key) {
             Some(flight) if flight.start.id == id => self.others.remove_entry(key),
             _ => None,

@@ -1,6 +1,7 @@
 //! Counting what happens, at the price of next to nothing on a hit.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,7 +52,7 @@ impl Default for Rest {
     }
 }
 
-/// See [`Meter::times_next_load`].
+/// See [`Tally::times_next_load`].
 const TIMED: u64 = 1_024;
 const TIMED_OF: u64 = 64;
 const SLOW: u64 = 10_000;
@@ -107,48 +108,16 @@ impl Meter {
     }
 
     pub(crate) fn count(&self, event: Event) {
-        let (rest, stripe) = self.rest();
-        add(&rest.events[event as usize], 1, stripe);
+        self.tally().count(event);
     }
 
-    /// Counts a miss: whether it is the last of each [`ROW`] that came in a row.
-    pub(crate) fn miss(&self) -> bool {
-        let (rest, stripe) = self.rest();
-        let misses = &rest.events[Event::Miss as usize];
-        let [hits_then, misses_then] = &rest.row;
-        let hits = self.stripes[stripe].hits.load(Ordering::Relaxed);
-        if hits_then.load(Ordering::Relaxed) != hits {
-            hits_then.store(hits, Ordering::Relaxed);
-            misses_then.store(misses.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        add(misses, 1, stripe);
-        let in_a_row = misses.load(Ordering::Relaxed).wrapping_sub(misses_then.load(Ordering::Relaxed));
-        in_a_row.is_multiple_of(ROW)
-    }
-
-    /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], each after one of at least [`SLOW`]
-    /// nanoseconds, and of the others one in [`TIMED_OF`]. Reading the precise clock twice would be a good part of a quick one. How
-    /// long a load takes has no part in whether it is timed itself.
-    pub(crate) fn times_next_load(&self) -> bool {
-        let rest = self.rest().0;
-        let loads = rest.events[Event::Load as usize].load(Ordering::Relaxed);
-        loads < TIMED || loads.is_multiple_of(TIMED_OF) || rest.latest.load(Ordering::Relaxed) >= SLOW
-    }
-
-    /// A load returned, after so long if it was timed.
-    pub(crate) fn loaded(&self, nanos: Option<u64>) {
-        let (rest, stripe) = self.rest();
-        add(&rest.events[Event::Load as usize], 1, stripe);
-        if let Some(nanos) = nanos {
-            add(&rest.latency[64 - nanos.leading_zeros() as usize], 1, stripe);
-            add(&rest.latency_sum, nanos, stripe);
-            rest.latest.store(nanos, Ordering::Relaxed);
-        }
-    }
-
-    fn rest(&self) -> (&Rest, usize) {
-        let stripe = stripe();
-        (self.stripes[stripe].rest.get_or_init(Box::default), stripe)
+    /// This thread's part of it. To get there is to follow three pointers, which takes as long as to count: whoever counts several
+    /// things does it once, and before a lock, which would have it wait.
+    #[inline]
+    pub(crate) fn tally(&self) -> Tally<'_> {
+        let at = stripe();
+        let stripe = &self.stripes[at];
+        Tally { hits: &stripe.hits, rest: stripe.rest.get_or_init(Box::default), stripe: at, of_this_thread: PhantomData }
     }
 
     pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
@@ -200,6 +169,57 @@ impl Meter {
     /// How many hits there were.
     pub(crate) fn hits(&self) -> u64 {
         self.stripes.iter().map(|stripe| stripe.hits.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+    }
+}
+
+/// Where a thread counts in a meter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally<'m> {
+    hits: &'m AtomicU64,
+    rest: &'m Rest,
+    stripe: usize,
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl Tally<'_> {
+    #[inline]
+    pub(crate) fn count(self, event: Event) {
+        add(&self.rest.events[event as usize], 1, self.stripe);
+    }
+
+    /// Counts a miss: whether it is the last of each [`ROW`] that came in a row.
+    #[inline]
+    pub(crate) fn miss(self) -> bool {
+        let misses = &self.rest.events[Event::Miss as usize];
+        let [hits_then, misses_then] = &self.rest.row;
+        let hits = self.hits.load(Ordering::Relaxed);
+        if hits_then.load(Ordering::Relaxed) != hits {
+            hits_then.store(hits, Ordering::Relaxed);
+            misses_then.store(misses.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        add(misses, 1, self.stripe);
+        let in_a_row = misses.load(Ordering::Relaxed).wrapping_sub(misses_then.load(Ordering::Relaxed));
+        in_a_row.is_multiple_of(ROW)
+    }
+
+    /// Whether the load that begins now is to be timed: each of a thread's first [`TIMED`], each after one of at least [`SLOW`]
+    /// nanoseconds, and of the others one in [`TIMED_OF`]. Reading the precise clock twice would be a good part of a quick one. How
+    /// long a load takes has no part in whether it is timed itself.
+    #[inline]
+    pub(crate) fn times_next_load(self) -> bool {
+        let loads = self.rest.events[Event::Load as usize].load(Ordering::Relaxed);
+        loads < TIMED || loads.is_multiple_of(TIMED_OF) || self.rest.latest.load(Ordering::Relaxed) >= SLOW
+    }
+
+    /// A load returned, after so long if it was timed.
+    #[inline]
+    pub(crate) fn loaded(self, nanos: Option<u64>) {
+        self.count(Event::Load);
+        if let Some(nanos) = nanos {
+            add(&self.rest.latency[64 - nanos.leading_zeros() as usize], 1, self.stripe);
+            add(&self.rest.latency_sum, nanos, self.stripe);
+            self.rest.latest.store(nanos, Ordering::Relaxed);
+        }
     }
 }
 
@@ -280,7 +300,7 @@ mod tests {
                         (0..1_000).for_each(|i| {
                             meter.hit();
                             meter.count(Event::Miss);
-                            meter.loaded(Some(i));
+                            meter.tally().loaded(Some(i));
                         });
                     });
                 }
@@ -294,7 +314,7 @@ mod tests {
     #[test]
     fn misses_in_a_row_are_told_each_time_there_are_so_many() {
         let meter = Meter::default();
-        let told = |misses: u64| (0..misses).filter(|_| meter.miss()).count();
+        let told = |misses: u64| (0..misses).filter(|_| meter.tally().miss()).count();
         assert_eq!((told(ROW - 1), told(1), told(ROW - 1), told(1)), (0, 1, 0, 1));
         told(ROW - 1);
         meter.hit();
@@ -308,15 +328,15 @@ mod tests {
         let latency = || meter.read(0, 0).load_latency;
         assert_eq!(latency().quantile(0.5), Duration::ZERO);
         for micros in 1..=1_000_u64 {
-            meter.loaded(Some(micros * 1_000));
+            meter.tally().loaded(Some(micros * 1_000));
         }
         assert_eq!(latency().count(), 1_000);
         assert_eq!(latency().mean(), Duration::from_nanos(500_500));
         let p50 = latency().quantile(0.5).as_nanos();
         assert!((500_000..1_000_000).contains(&p50), "{p50}");
         assert!(latency().quantile(1.0) >= Duration::from_millis(1));
-        meter.loaded(Some(u64::MAX));
-        meter.loaded(Some(0));
+        meter.tally().loaded(Some(u64::MAX));
+        meter.tally().loaded(Some(0));
         assert_eq!(latency().quantile(1.0), Duration::from_nanos(u64::MAX));
         assert_eq!(latency().quantile(0.0), Duration::from_nanos(0));
     }
@@ -324,7 +344,7 @@ mod tests {
     #[test]
     fn of_many_quick_loads_some_are_timed_of_slow_ones_all_and_all_are_counted() {
         let meter = Meter::default();
-        let load = |times: u64, nanos| (0..times).for_each(|_| meter.loaded(meter.times_next_load().then_some(nanos)));
+        let load = |times: u64, nanos| (0..times).for_each(|_| meter.tally().loaded(meter.tally().times_next_load().then_some(nanos)));
         let counts = || {
             let stats = meter.read(0, 0);
             (stats.loads, stats.load_latency.count())
