@@ -295,6 +295,7 @@ where
             cache_none: cache_none || none_ttl.is_some(),
             cache_err: cache_err || err_ttl.is_some(),
             jitter: self.jitter,
+            is_fixed: self.jitter <= 0.0 && sliding.is_none() && self.refresh_ahead.is_none(),
             refresh_ahead: self.refresh_ahead,
             single_flight: self.single_flight != SingleFlight::Off,
             wait_timeout: self.wait_timeout,

@@ -20,6 +20,8 @@ pub(crate) struct Rules<K, V> {
     pub(crate) cache_none: bool,
     pub(crate) cache_err: bool,
     pub(crate) jitter: f64,
+    /// Whether all of an entry's life is known when it begins: there is no jitter, and no part of it moves.
+    pub(crate) is_fixed: bool,
     pub(crate) refresh_ahead: Option<f64>,
     pub(crate) single_flight: bool,
     pub(crate) wait_timeout: Duration,
@@ -70,7 +72,7 @@ impl<K, V> Rules<K, V> {
             View::Nothing => self.none_ttl,
             View::Failed => self.err_ttl,
         };
-        if self.jitter <= 0.0 && self.idle == NEVER && self.refresh_ahead.is_none() {
+        if self.is_fixed {
             return (deadline(start, lifetime, lag), None);
         }
         let random = if self.jitter > 0.0 { random() } else { 0 };

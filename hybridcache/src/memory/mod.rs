@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::entry::{Entry, Kept, Side};
 use crate::key::{Key, Stored};
-use crate::observe::{Event, Meter, RemovalReason};
+use crate::observe::{Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
 use filed::{Any, Closer, Expired, Filed, Going, Live};
@@ -118,14 +118,19 @@ where
     }
 
     /// Takes the places back of those that have left.
-    #[inline]
+    #[inline(always)]
     fn give_back(&mut self, removed: &mut Removed<K, V>) {
         if let Some(first) = &mut removed.first {
             self.wheel.forget(first.filed.life.take_place());
-            for left in removed.rest.as_deref_mut().into_iter().flatten() {
-                self.wheel.forget(left.filed.life.take_place());
+            if let Some(rest) = &mut removed.rest {
+                self.give_back_all(rest);
             }
         }
+    }
+
+    #[inline(never)]
+    fn give_back_all(&mut self, rest: &mut [Left<K, V>]) {
+        rest.iter_mut().for_each(|left| self.wheel.forget(left.filed.life.take_place()));
     }
 
     /// Removes what is there, dead or alive: another might have had its place.
@@ -251,12 +256,7 @@ impl<K, V> Memory<K, V> {
     #[inline(always)]
     fn count(&self, left: &Left<K, V>, present: impl Fn() -> (u32, u64)) -> RemovalReason {
         let reason = left.reason(present);
-        self.meter.count(match reason {
-            RemovalReason::Expired => Event::Expired,
-            RemovalReason::Capacity => Event::Capacity,
-            RemovalReason::Explicit => Event::Explicit,
-            RemovalReason::Replaced => Event::Replaced,
-        });
+        self.meter.tally().left(reason);
         reason
     }
 

@@ -84,7 +84,7 @@ impl Wheel {
     }
 
     /// Takes a place back from an entry that leaves, if it has one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget(&mut self, place: Place) {
         if place == NOWHERE {
             return;
@@ -92,6 +92,14 @@ impl Wheel {
         self.unlink(place);
         self.set_free(place);
         self.taken -= 1;
+        if self.taken == 0 || self.buckets.len() > 2 * self.taken + FEW {
+            self.give_memory_back();
+        }
+    }
+
+    /// What few entries do not need.
+    #[inline(never)]
+    fn give_memory_back(&mut self) {
         if self.taken == 0 && self.places.len() > FEW {
             *self = self.anew();
         }

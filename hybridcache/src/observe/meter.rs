@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{BUCKETS, Evictions, Latency, Remote, Stats};
+use super::{BUCKETS, Evictions, Latency, Remote, RemovalReason, Stats};
 
 /// How many threads own a stripe of each meter; those beyond share one.
 const OWNED: usize = 16;
@@ -185,6 +185,13 @@ impl Tally<'_> {
     #[inline]
     pub(crate) fn count(self, event: Event) {
         add(&self.rest.events[event as usize], 1, self.stripe);
+    }
+
+    /// Counts an entry that left.
+    #[inline]
+    pub(crate) fn left(self, reason: RemovalReason) {
+        // They stand in the same order: to look each up is a jump.
+        add(&self.rest.events[Event::Expired as usize + reason as usize], 1, self.stripe);
     }
 
     /// Counts a miss: whether it is the last of each [`ROW`] that came in a row.
