@@ -1,6 +1,6 @@
 //! Installing a manager for the process: a test binary of its own, because a process does it once.
 
-use hybridcache::{Cache, CacheManager, Error, cached};
+use hybridcache::{Cache, CacheManager, ErrorKind, cached};
 use hybridcache_tests::{Runs, block_on};
 
 #[cached(name = "function", skip(runs))]
@@ -23,16 +23,14 @@ fn one_manager_is_installed_for_the_process() {
     assert_eq!(CacheManager::current().namespace(), Some("installed"));
     let after: Cache<u64, u64> = Cache::builder("after").build().unwrap();
     assert!(manager.cache::<u64, u64>("after").is_ok());
-    assert!(
-        matches!(manager.cache::<u64, u64>("before"), Err(Error::UnknownCache { .. })),
-        "it is the other manager's"
-    );
+    let elsewhere = manager.cache::<u64, u64>("before").unwrap_err();
+    assert!(matches!(elsewhere.kind(), ErrorKind::UnknownCache { .. }), "it is the other manager's: {elsewhere}");
     let elsewhere = std::thread::spawn(|| CacheManager::current().namespace().map(str::to_owned)).join().unwrap();
     assert_eq!(elsewhere.as_deref(), Some("installed"));
 
     let second = block_on(CacheManager::builder().namespace("second").build()).unwrap();
-    assert_eq!(second.clone().install().unwrap_err(), Error::AlreadyInstalled);
-    assert_eq!(manager.clone().install().unwrap_err(), Error::AlreadyInstalled, "not even the same one");
+    assert_eq!(*second.clone().install().unwrap_err().kind(), ErrorKind::AlreadyInstalled);
+    assert_eq!(*manager.clone().install().unwrap_err().kind(), ErrorKind::AlreadyInstalled, "not even the same one");
     assert_eq!(CacheManager::current().namespace(), Some("installed"));
     second.scope_blocking(|| assert_eq!(CacheManager::current().namespace(), Some("second"), "a scope goes before"));
     assert_eq!(CacheManager::current().namespace(), Some("installed"));

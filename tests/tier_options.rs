@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hybridcache::codec::{Compression, Json, MsgPack};
-use hybridcache::{Builder, Cache, CacheManager, Clock, Consistency, Error, ManagerBuilder, OnOutage, SingleFlight};
+use hybridcache::{
+    Builder, Cache, CacheManager, Clock, Consistency, ErrorKind, ManagerBuilder, OnOutage, SingleFlight,
+};
 use hybridcache_tests::on_tokio;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,8 +21,9 @@ fn hybrid() -> Builder<u64, String> {
 /// The option that is at fault, and what is said about it.
 #[track_caller]
 fn refused(builder: Builder<u64, String>) -> (&'static str, String) {
-    match builder.build().err() {
-        Some(Error::Option { option, reason, .. }) => (option, reason),
+    let error = builder.build().expect_err("an option is refused");
+    match error.kind() {
+        ErrorKind::Option { option, reason, .. } => (option, reason.clone()),
         other => panic!("expected an option to be refused, got {other:?}"),
     }
 }
@@ -99,8 +102,8 @@ fn a_name_is_part_of_each_key() {
 #[test]
 fn a_manager_fits_three_heartbeats_into_its_bound() {
     async fn refused(manager: ManagerBuilder) -> Option<&'static str> {
-        match manager.build().await.err() {
-            Some(Error::Option { option, .. }) => Some(option),
+        match manager.build().await.err()?.kind() {
+            ErrorKind::Option { option, .. } => Some(option),
             _ => None,
         }
     }

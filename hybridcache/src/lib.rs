@@ -88,7 +88,7 @@ pub use cache::{Consistency, OnOutage};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use coherence::token::{ConsistencyToken, InvalidToken};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use fleet::RemoteHealth;

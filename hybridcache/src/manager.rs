@@ -11,7 +11,7 @@ use crate::cache::registry::{Registry, Scope};
 use crate::cache::{Builder, Cache};
 #[cfg(feature = "redis")]
 use crate::coherence::token::ConsistencyToken;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 #[cfg(feature = "redis")]
 use crate::fleet::{Fleet, FleetOptions, RemoteHealth};
 use crate::observe::Stats;
@@ -55,9 +55,9 @@ impl CacheManager {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyInstalled`] the second time.
+    /// [`ErrorKind::AlreadyInstalled`](crate::ErrorKind::AlreadyInstalled) the second time.
     pub fn install(self) -> Result<Self, Error> {
-        if self.registry.install() { Ok(self) } else { Err(Error::AlreadyInstalled) }
+        if self.registry.install() { Ok(self) } else { Err(ErrorKind::AlreadyInstalled.into()) }
     }
 
     /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests
@@ -85,7 +85,7 @@ impl CacheManager {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownCache`], [`Error::OtherTypes`].
+    /// [`ErrorKind::UnknownCache`](crate::ErrorKind::UnknownCache), [`ErrorKind::OtherTypes`](crate::ErrorKind::OtherTypes).
     pub fn cache<K, V>(&self, name: &str) -> Result<Cache<K, V>, Error>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -96,9 +96,10 @@ impl CacheManager {
         let found = named.into_iter().rev().find_map(|cache| cache.into_any().downcast().ok());
         match (found, actual) {
             (Some(inner), _) => Ok(Cache { inner }),
-            (None, None) => Err(Error::UnknownCache { name: name.to_owned() }),
+            (None, None) => Err(ErrorKind::UnknownCache { name: name.to_owned() }.into()),
             (None, Some(actual)) => {
-                Err(Error::OtherTypes { name: name.to_owned(), asked: std::any::type_name::<(K, V)>(), actual })
+                let (name, asked) = (name.to_owned(), std::any::type_name::<(K, V)>());
+                Err(ErrorKind::OtherTypes { name, asked, actual }.into())
             }
         }
     }
@@ -242,8 +243,8 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for a namespace with other characters, or for durations that do not go together; [`Error::Remote`] for a
-    /// server that cannot be used, which says why.
+    /// [`ErrorKind::Option`](crate::ErrorKind::Option) for a namespace with other characters, or for durations that do not go
+    /// together; [`ErrorKind::Remote`](crate::ErrorKind::Remote) for a server that cannot be used, which says why.
     pub async fn build(self) -> Result<CacheManager, Error> {
         if let Some(namespace) = &self.namespace {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

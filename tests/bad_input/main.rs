@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::time::Duration;
 
-use hybridcache::{Builder, Cache, Clock, Error, Outcome, Share};
+use hybridcache::{Builder, Cache, Clock, ErrorKind, Outcome, Share};
 use hybridcache_tests::{Gate, SECOND, block_on, in_time, poll_once, until_blocking};
 
 fn builder() -> Builder<u64, u64> {
@@ -16,7 +16,7 @@ fn builder() -> Builder<u64, u64> {
 /// The option that the error names.
 fn refused(builder: Builder<u64, u64>) -> &'static str {
     let error = builder.build().unwrap_err();
-    let Error::Option { cache, option, reason } = &error else { panic!("{error}") };
+    let ErrorKind::Option { cache, option, reason } = error.kind() else { panic!("{error}") };
     assert_eq!(cache, "bad");
     assert!(!reason.is_empty());
     let text = error.to_string();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, Consistency, Error, Evicted, OnOutage, Tier};
+use hybridcache::{Cache, Consistency, ErrorKind, Evicted, OnOutage, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -90,7 +90,8 @@ async fn an_evict_that_must_not_wait_fails() {
     let cache: Cache<u64, u64> =
         Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).on_outage(OnOutage::Fail).manager(&node).build().unwrap();
     server.pause();
-    assert!(matches!(cache.evict(&7).await, Err(Error::Outage { .. })));
+    let error = cache.evict(&7).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Outage { .. }), "{error}");
     server.resume();
     node.shutdown().await;
 }

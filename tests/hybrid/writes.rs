@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::{Json, MsgPack};
-use hybridcache::{Builder, Cache, CacheManager, Error, Evicted, RedisOptions, Tier};
+use hybridcache::{Builder, Cache, CacheManager, ErrorKind, Evicted, RedisOptions, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -139,13 +139,10 @@ async fn two_types_in_one_place_of_the_remote_tier_are_refused() {
     let server = RedisServer::start();
     let node = node(&server).await;
     let numbers = of::<u64>(&node, 1).hybrid(MsgPack).build().unwrap();
-    match of::<String>(&node, 1).redis(Json).build() {
-        Err(Error::OtherTypes { name, asked, actual }) => {
-            assert_eq!(name, "numbers");
-            assert!(asked.contains("String") && actual.contains("(u64, u64)"), "{asked}, {actual}");
-        }
-        other => panic!("{other:?}"),
-    }
+    let error = of::<String>(&node, 1).redis(Json).build().unwrap_err();
+    let ErrorKind::OtherTypes { name, asked, actual } = error.kind() else { panic!("{error}") };
+    assert_eq!(name, "numbers");
+    assert!(asked.contains("String") && actual.contains("(u64, u64)"), "{asked}, {actual}");
     // The same types, another version, or memory alone: none of them is in its way.
     assert!(of::<u64>(&node, 1).redis(MsgPack).build().is_ok());
     assert!(of::<String>(&node, 2).hybrid(MsgPack).build().is_ok());

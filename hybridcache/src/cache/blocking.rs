@@ -66,7 +66,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
         // Straight on where there is nothing to wait for: what a future is carried about in is a fifth of a put.
         if self.inner.is_elsewhere() {
@@ -80,7 +81,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
         rt::block_on(self.cache.write(key))
     }
@@ -89,7 +91,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
         if self.inner.is_elsewhere() {
             return rt::block_on(self.cache.evict(key));
@@ -102,7 +105,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
         rt::block_on(self.cache.evict_many(keys))
     }
@@ -111,7 +115,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn clear(&self) -> Result<Evicted, Error> {
         rt::block_on(self.cache.clear())
     }

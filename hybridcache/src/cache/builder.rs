@@ -270,9 +270,10 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Option`], which names the option: a duration, capacity or weight of zero, an option without the one it
-    /// needs, two that exclude each other, a fraction out of range. [`Error::OtherTypes`] for a remote tier in which a cache of
-    /// this manager has the same name and version, and other types.
+    /// [`ErrorKind::Option`](crate::ErrorKind::Option), which names the option: a duration, capacity or weight of zero, an
+    /// option without the one it needs, two that exclude each other, a fraction out of range.
+    /// [`ErrorKind::OtherTypes`](crate::ErrorKind::OtherTypes) for a remote tier in which a cache of this manager has the
+    /// same name and version, and other types.
     pub fn build(self) -> Result<Cache<K, V>, Error> {
         self.check()?;
         let max_age = self.cap();

@@ -252,7 +252,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
         self.inner.insert_everywhere(&key, value, Said::default()).await
     }
@@ -277,7 +278,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
         Write::begin(self.clone(), self.inner.stored(&key)).await
     }
@@ -312,7 +314,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
         self.inner.evict(&key);
         self.inner.evict_elsewhere(|| vec![self.inner.stored(&key)]).await
@@ -333,7 +336,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn clear(&self) -> Result<Evicted, Error> {
         self.inner.begin_clear();
         let cleared = self.inner.clear_elsewhere().await;

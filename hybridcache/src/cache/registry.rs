@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::{Mutex, RwLock};
 
 use super::Inner;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 #[cfg(feature = "redis")]
 use crate::fleet::Fleet;
 use crate::observe::Stats;
@@ -99,7 +99,7 @@ impl Registry {
             let is_other = |other: &&Arc<dyn Erased>| !Arc::clone(other).into_any().is::<Inner<K, V>>();
             if let Some(other) = same_place.into_iter().find(is_other) {
                 let (name, asked, actual) = (cache.name.clone(), cache.types(), other.types());
-                return Err(Error::OtherTypes { name, asked, actual });
+                return Err(ErrorKind::OtherTypes { name, asked, actual }.into());
             }
         }
         same_name.push(Arc::downgrade(cache) as Weak<dyn Erased>);

@@ -282,7 +282,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn put(mut self, value: V) -> Result<(), Error> {
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
@@ -313,7 +314,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn put_blocking(self, value: V) -> Result<(), Error> {
         rt::block_on(self.put(value))
     }

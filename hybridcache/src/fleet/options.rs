@@ -52,10 +52,11 @@ impl FleetOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn refused(options: &FleetOptions) -> Option<&'static str> {
-        match options.check("shop") {
-            Err(Error::Option { option, .. }) => Some(option),
+        match options.check("shop").err()?.kind() {
+            ErrorKind::Option { option, .. } => Some(option),
             _ => None,
         }
     }

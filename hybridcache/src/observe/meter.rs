@@ -117,7 +117,12 @@ impl Meter {
     pub(crate) fn tally(&self) -> Tally<'_> {
         let at = stripe();
         let stripe = &self.stripes[at];
-        Tally { hits: &stripe.hits, rest: stripe.rest.get_or_init(Box::default), stripe: at, of_this_thread: PhantomData }
+        Tally {
+            hits: &stripe.hits,
+            rest: stripe.rest.get_or_init(Box::default),
+            stripe: at,
+            of_this_thread: PhantomData,
+        }
     }
 
     pub(crate) fn read(&self, entries: u64, weight: u64) -> Stats {
@@ -351,7 +356,9 @@ mod tests {
     #[test]
     fn of_many_quick_loads_some_are_timed_of_slow_ones_all_and_all_are_counted() {
         let meter = Meter::default();
-        let load = |times: u64, nanos| (0..times).for_each(|_| meter.tally().loaded(meter.tally().times_next_load().then_some(nanos)));
+        let load = |times: u64, nanos| {
+            (0..times).for_each(|_| meter.tally().loaded(meter.tally().times_next_load().then_some(nanos)))
+        };
         let counts = || {
             let stats = meter.read(0, 0);
             (stats.loads, stats.load_latency.count())

@@ -116,9 +116,9 @@ impl RedisDriver {
     ///
     /// # Errors
     ///
-    /// [`Error::Remote`], which says what is wrong and what would be right: a bad URL, wrong credentials, a certificate that is
-    /// not trusted, a server that cannot be reached (unless [`RedisOptions::connect_lazily`]), is too old or a replica, a missing right, a
-    /// bus that does not deliver.
+    /// [`ErrorKind::Remote`](crate::ErrorKind::Remote), which says what is wrong and what would be right: a bad URL, wrong
+    /// credentials, a certificate that is not trusted, a server that cannot be reached (unless
+    /// [`RedisOptions::connect_lazily`]), is too old or a replica, a missing right, a bus that does not deliver.
     pub(crate) async fn connect(namespace: &str, options: RedisOptions) -> Result<Arc<Self>, Error> {
         if namespace.is_empty() || !namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
         {

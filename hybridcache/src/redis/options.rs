@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::rt::io::Handle;
 
 /// How to reach a Redis server, and how patient to be with it.
@@ -170,7 +170,7 @@ impl RedisOptions {
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Remote { server: self.server(), reason: reason.into() }
+        ErrorKind::Remote { server: self.server(), reason: reason.into() }.into()
     }
 
     /// Checks what can be checked without a server. Returns the client, and the number of the database.
@@ -261,7 +261,8 @@ mod tests {
             options().breaker_open(Duration::from_secs(1)),
             options().ca("-----BEGIN CERTIFICATE-----"),
         ] {
-            assert!(matches!(wrong.client(), Err(Error::Remote { .. })), "{wrong:?}");
+            let refused = wrong.client().map_err(|error| error.kind().clone());
+            assert!(matches!(refused, Err(ErrorKind::Remote { .. })), "{wrong:?}");
         }
     }
 }

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::coherence::node::Mark;
 use crate::driver::{Awaited, Bump, BusEvent, Driver, Fault, Filled, Found, Lives, Put};
+use crate::error::ErrorKind;
 use crate::record::{Record, SETTLING};
 use crate::rt::block_on;
 use proxy::Proxy;

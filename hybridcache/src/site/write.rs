@@ -258,7 +258,8 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub async fn put<K, V>(self, at: At<K, V>, value: V) -> Result<(), Error>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -280,7 +281,8 @@ impl Ticket {
     ///
     /// # Errors
     ///
-    /// [`Error::Outage`] if a remote tier did not acknowledge it and the cache is told to fail then; none in memory alone.
+    /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
+    /// then; none in memory alone.
     pub fn put_blocking<K, V>(self, at: At<K, V>, value: V) -> Result<(), Error>
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,

@@ -15,7 +15,7 @@ use crate::coherence::deferred::{Body, Text};
 use crate::coherence::node::Partition;
 use crate::driver::{Bump, Fault, Put};
 use crate::entry::View;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::fleet::{Doomed, INTENT};
 use crate::key::Stored;
 use crate::key::text::KeyText;
@@ -178,7 +178,9 @@ where
                 cache.meter.count(Event::RemoteFault);
                 match self.options.on_outage {
                     OnOutage::Queue => Ok(Evicted::Deferred),
-                    OnOutage::Fail => Err(Error::Outage { cache: cache.name.clone(), reason: fault.to_string() }),
+                    OnOutage::Fail => {
+                        Err(ErrorKind::Outage { cache: cache.name.clone(), reason: fault.to_string() }.into())
+                    }
                 }
             }
         }

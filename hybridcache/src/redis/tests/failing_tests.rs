@@ -249,8 +249,8 @@ fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
     server.restart();
     let loading = Err(Fault::Refused { code: "LOADING".to_owned() });
     until("it loads", || block_on(driver.get(KEY, false)) == loading);
-    let early = block_on(RedisDriver::connect("app", RedisOptions::new(server.url())));
-    assert!(matches!(early, Err(Error::Remote { reason, .. }) if reason.contains("loads its data")));
+    let early = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()))).err().unwrap();
+    assert!(matches!(early.kind(), ErrorKind::Remote { reason, .. } if reason.contains("loads its data")), "{early}");
     let patient = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).connect_lazily())).unwrap();
     until("it has loaded", || block_on(driver.get(KEY, false)).is_ok());
     // The bus has a connection of its own, whose heartbeats were refused too.
