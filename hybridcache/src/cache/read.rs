@@ -118,7 +118,7 @@ where
         let Self { inner, key, want } = self;
         // Not by whoever missed: a hit would have to keep the time until it knows that it is none.
         let asked = inner.now();
-        match inner.turn(key, want, false, Some(asked), share, inner.meter.tally()) {
+        match inner.turn(key, want, false, Some(asked), share) {
             // Here and not two futures further in: each is another place to be moved to.
             Turn::Lead(leader) if !inner.is_elsewhere() => {
                 let start = inner.start(asked, context);
@@ -138,11 +138,11 @@ where
     ) -> Answered<R> {
         let Self { inner, key, want } = self;
         let asked = inner.now();
-        let tally = inner.meter.tally();
-        let mut turn = inner.turn(key, want, true, Some(asked), share, tally);
+        let mut turn = inner.turn(key, want, true, Some(asked), share);
         match turn {
             // Straight on where there is nothing to wait for: to carry it about in a future is a sixth of a miss.
             Turn::Lead(ref mut leader) if !inner.is_elsewhere() => {
+                let tally = inner.meter.tally();
                 let load = inner.begin_load(inner.start(asked, context), tally);
                 let returned = inner.load_span().in_scope(|| led(Some(leader.id), body));
                 inner.end_load(load, returned.failed(), tally);
@@ -190,8 +190,8 @@ where
         blocking: bool,
         asked: Option<u64>,
         share: Share<R::Error>,
-        tally: Tally<'_>,
     ) -> Turn<'_, K, V, R> {
+        let tally = self.meter.tally();
         let again = asked.is_none();
         let count = |event| {
             if !again {
@@ -290,7 +290,7 @@ where
                     }
                 }
                 Some(Called::Lead(leader)) => Turn::Lead(leader),
-                Some(Called::Again(key)) => self.turn(key, want, blocking, None, share, self.meter.tally()),
+                Some(Called::Again(key)) => self.turn(key, want, blocking, None, share),
                 None => {
                     let key = waiting.leave();
                     self.meter.count(Event::WaitTimeout);

@@ -5,7 +5,7 @@ use super::*;
 
 /// Why there is no driver.
 fn reason(options: RedisOptions) -> String {
-    let error = block_on(RedisDriver::connect("app", options)).err().expect("it connects");
+    let Err(error) = block_on(RedisDriver::connect("app", options)) else { panic!("it connects") };
     match error.kind() {
         ErrorKind::Remote { reason, .. } => reason.clone(),
         _ => panic!("{error}"),
