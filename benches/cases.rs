@@ -225,10 +225,10 @@ pub fn hit<T: 'static>(threads: u64, get: impl Fn(u64) -> T + Sync + 'static) ->
     timed(threads, plain(move |i| get(warm(i))))
 }
 
-/// Hits of an async function, whose cache its own calls have filled.
-pub fn async_hit<T: 'static>(threads: u64, get: impl AsyncFn(u64) -> T + Sync + 'static) -> Work {
-    let mut work = timed(threads, awaited(async move |i| get(warm(i)).await));
-    // All warm keys come up in the first so many.
-    work(KEYS);
-    work
+/// Hits of an async function, whose cache its own calls have filled, in the order of [`hit`].
+pub fn async_hit<T: 'static>(threads: u64, get: impl AsyncFn(u64) -> T + Send + Sync + 'static) -> Work {
+    let get = Arc::new(get);
+    let fill = Arc::clone(&get);
+    timed(1, awaited(async move |i| fill(i % KEYS).await))(KEYS);
+    timed(threads, awaited(async move |i| get(warm(i)).await))
 }

@@ -119,7 +119,7 @@ impl Measured {
             } else {
                 "unclear"
             };
-            format!("≤ {bar}: {kept}")
+            format!("≤ {}: {kept}", (bar * 100.0).round() / 100.0)
         });
         format!(
             "| {} | {ours:.1} | {peer:.1} | **{ratio:.2}** | {low:.2} – {high:.2} | {} | {bar} |",
