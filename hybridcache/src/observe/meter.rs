@@ -196,6 +196,12 @@ impl Tally<'_> {
     #[inline]
     pub(crate) fn left(self, reason: RemovalReason) {
         // They stand in the same order: to look each up is a jump.
+        const {
+            let first = Event::Expired as usize - RemovalReason::Expired as usize;
+            assert!(first + RemovalReason::Capacity as usize == Event::Capacity as usize);
+            assert!(first + RemovalReason::Explicit as usize == Event::Explicit as usize);
+            assert!(first + RemovalReason::Replaced as usize == Event::Replaced as usize);
+        }
         add(&self.rest.events[Event::Expired as usize + reason as usize], 1, self.stripe);
     }
 
