@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// A caller of a `#[cached]` function does not meet it: when the cache cannot do its part the body runs instead and the
 /// fault is counted. It is what `build()` returns for a bad option, and what an explicit verb returns.
-// One word, so that a verb that succeeds returns in registers: to hand 64 bytes through memory was a tenth of a put.
+// One word, so that a verb that succeeds returns in registers: to hand 64 bytes through memory was a twelfth of a put.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<ErrorKind>);
