@@ -17,7 +17,7 @@ pub struct Contender {
 
 /// All of them. The first is what a cache uses unless told otherwise.
 pub const CONTENDERS: [Contender; 7] = [
-    Contender { name: "s3fifo", overhead: 327, policy: Policy::S3Fifo },
+    Contender { name: "s3fifo", overhead: 159, policy: Policy::S3Fifo },
     Contender { name: "adaptive", overhead: 87, policy: Policy::Adaptive },
     Contender { name: "lru", overhead: 68, policy: Policy::Lru },
     Contender { name: "lfu", overhead: 71, policy: Policy::Lfu },

@@ -29,6 +29,12 @@ const MOST_IN_A_SHARD: u64 = 16_384;
 /// And there are no more shards than that for it: each takes a kilobyte, though nothing may ever be in it.
 const MOST_SHARDS: u64 = 256;
 
+/// quick_cache remembers so many of those that it gave up lately, as a part of those that it holds; its own default. Each takes a slot.
+const GHOSTS: f64 = 0.5;
+
+/// A store of quick_cache begins with so many slots at most, and with more than half as many if it may become larger.
+const FIRST: u64 = 32;
+
 /// A store of quick_cache with at most so many entries may be built anew to give memory back: that is done under a lock.
 const FEW: usize = 1_024;
 
@@ -43,6 +49,8 @@ pub(super) enum Store<K, V> {
 pub(super) struct Quick<K, V> {
     cache: Cache<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>,
     options: Options,
+    /// How many entries it holds when it is full, if that is known.
+    full: Option<u64>,
 }
 
 impl<K: Eq, V> Store<K, V> {
@@ -70,9 +78,13 @@ impl<K: Eq, V> Store<K, V> {
         if capacity / 10 * 9 < max_entry_weight {
             options.hot_allocation(1.0);
         }
-        options.estimated_items_capacity(usize::try_from(items.min(1 << 32).div_ceil(shards)).unwrap_or(usize::MAX));
+        let estimated = items.min(1 << 32).div_ceil(shards);
+        options.estimated_items_capacity(usize::try_from(estimated).unwrap_or(usize::MAX));
+        options.ghost_allocation(GHOSTS);
         let options = options.weight_capacity(each).build().expect("both capacities are given");
-        (0..shards).map(|_| Self::Quick(Quick::new(options.clone()))).collect()
+        // Of what is weighed nobody knows how many it will be.
+        let full = matches!(bound, Bound::Entries(_)).then_some(each);
+        (0..shards).map(|_| Self::Quick(Quick::new(options.clone(), full))).collect()
     }
 
     /// A hit of what may be served. Sets `unsettled` if [`settle`](Self::settle) is to be called soon. For each `S` it is
@@ -138,7 +150,12 @@ impl<K: Eq, V> Store<K, V> {
     /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`.
     pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
         match self {
-            Self::Quick(quick) => quick.cache.insert_with_lifecycle(filed, value, removed),
+            Self::Quick(quick) => {
+                if quick.cache.is_empty() {
+                    quick.begin();
+                }
+                quick.cache.insert_with_lifecycle(filed, value, removed);
+            }
             Self::Ranked(ranked) => {
                 ranked.insert(filed, value, |filed, value, why| removed.push(filed, value, why));
             }
@@ -148,7 +165,7 @@ impl<K: Eq, V> Store<K, V> {
     /// Puts an empty store in the place of this one.
     pub(super) fn take_all(&mut self) -> Self {
         let empty = match self {
-            Self::Quick(quick) => Self::Quick(Quick::new(quick.options.clone())),
+            Self::Quick(quick) => Self::Quick(Quick::new(quick.options.clone(), quick.full)),
             Self::Ranked(ranked) => Self::Ranked(ranked.anew()),
         };
         std::mem::replace(self, empty)
@@ -189,8 +206,23 @@ impl<K: Eq, V> Store<K, V> {
 }
 
 impl<K: Eq, V> Quick<K, V> {
-    fn new(options: Options) -> Self {
-        Self { cache: Cache::with_options(options.clone(), ByWeight, Prehashed, Outgoing), options }
+    fn new(options: Options, full: Option<u64>) -> Self {
+        Self { cache: Cache::with_options(options.clone(), ByWeight, Prehashed, Outgoing), options, full }
+    }
+
+    /// Before the first entry. Slots are in a vector, which doubles whenever it is full: it begins with such a part of all that
+    /// they will be that it ends with hardly more. From anywhere else it could end with almost twice as many.
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self) {
+        let Some(full) = self.full.filter(|_| self.cache.memory_used().entries == 0) else { return };
+        let slots = full + (full as f64 * GHOSTS) as u64 + 1;
+        let mut first = slots;
+        while first > FIRST {
+            first = first.div_ceil(2);
+        }
+        // quick_cache reserves as many again for those it will have given up, unless it remembers fewer.
+        self.cache.reserve(if first == slots { full } else { first.div_ceil(2) } as usize);
     }
 
     #[cfg(test)]
