@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use hybridcache::cached;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache as Quick;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::work::{Work, awaited, plain, timed, timed_after};
 
@@ -195,6 +196,25 @@ pub const QUICK: Subject = Subject {
         let filled = Arc::clone(&cache);
         timed_after(plain(move |i| filled.insert(i, ready(i))), threads, plain(move |i| cache.remove(&i)))
     },
+};
+
+/// A hit by hand where entries have a lifetime: the clock that ours reads, and a deadline beside the value.
+pub const QUICK_HIT_WITH_LIFETIME: fn(u64) -> Work = |threads| {
+    fn now() -> u64 {
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    }
+
+    let cache = Quick::new(WARM);
+    let deadline = now() + 3_600_000_000_000;
+    (0..KEYS).for_each(|id| cache.insert(id, (deadline, row(id))));
+    timed(threads, plain(move |i| cache.get(&warm(i)).and_then(|(deadline, row)| (now() < deadline).then_some(row))))
+};
+
+/// A miss of a plain function by hand, with an eviction: one caller loads, others would wait for it.
+pub const QUICK_PLAIN_MISS: fn(u64) -> Work = |threads| {
+    let cache = Quick::new(COLD);
+    timed(threads, plain(move |id| cache.get_or_insert_with(&id, || Ok::<_, Infallible>(ready(id)))))
 };
 
 /// [`COMPOSITE_HIT`] by hand: looked up by what is borrowed, too.

@@ -7,7 +7,8 @@ mod peers;
 use std::error::Error;
 
 use hybridcache_benches::cases::{
-    ASYNC, BATCH, COMPOSITE_HIT, NAMED, PLAIN, QUICK, QUICK_COMPOSITE_HIT, SLIDING_HIT, Subject,
+    ASYNC, BATCH, COMPOSITE_HIT, NAMED, PLAIN, QUICK, QUICK_COMPOSITE_HIT, QUICK_HIT_WITH_LIFETIME, QUICK_PLAIN_MISS,
+    SLIDING_HIT, Subject,
 };
 use hybridcache_benches::pairs::Row;
 use hybridcache_benches::processes::compare;
@@ -20,13 +21,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn rows() -> Vec<Row> {
-    let by_hand: [(&str, u64, Side, Side, Option<f64>); 8] = [
+    let by_hand: [(&str, u64, Side, Side, Option<f64>); 9] = [
         ("hit", 1, PLAIN.hit, QUICK.hit, Some(1.25)),
         ("hit, key `(&str, u64)`", 1, COMPOSITE_HIT, QUICK_COMPOSITE_HIT, Some(1.3)),
         ("async hit", 1, ASYNC.hit, QUICK.hit, Some(1.5)),
         ("sliding hit", 1, SLIDING_HIT, QUICK.hit, Some(1.9)),
         ("hit", 2, PLAIN.hit, QUICK.hit, Some(1.18)),
         ("async miss", 1, ASYNC.miss, QUICK.miss, Some(3.0)),
+        ("miss", 1, PLAIN.miss, QUICK_PLAIN_MISS, None),
         ("put", 1, PLAIN.put, QUICK.put, None),
         ("evict", 1, PLAIN.evict, QUICK.evict, None),
     ];
@@ -34,6 +36,9 @@ fn rows() -> Vec<Row> {
         .into_iter()
         .map(|(what, threads, ours, peer, bar)| row(what, "quick_cache by hand", threads, ours, peer, bar))
         .collect();
+    let with_lifetime = "quick_cache by hand with a lifetime";
+    rows.push(row("hit", with_lifetime, 1, PLAIN.hit, QUICK_HIT_WITH_LIFETIME, None));
+    rows.push(row("sliding hit", with_lifetime, 1, SLIDING_HIT, QUICK_HIT_WITH_LIFETIME, None));
     let peers: [(&str, Subject, Subject); 5] = [
         ("cached `#[cached]`", PLAIN, peers::CACHED),
         ("cached `#[concurrent_cached]`", PLAIN, peers::CONCURRENT_CACHED),

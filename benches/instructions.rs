@@ -4,13 +4,16 @@ use std::env;
 use std::process::ExitCode;
 
 use hybridcache::{Cache, Policy};
-use hybridcache_benches::cases::{ASYNC, COMPOSITE_HIT, PLAIN, QUICK, QUICK_COMPOSITE_HIT, SLIDING_HIT};
+use hybridcache_benches::cases::{
+    ASYNC, COMPOSITE_HIT, PLAIN, QUICK, QUICK_COMPOSITE_HIT, QUICK_HIT_WITH_LIFETIME, QUICK_PLAIN_MISS, SLIDING_HIT,
+};
 use hybridcache_benches::work::{Work, plain, timed};
 
 type Case = (&'static str, fn(u64) -> Work);
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 22] = [
     ("quick", QUICK.hit),
+    ("quick-lifetime", QUICK_HIT_WITH_LIFETIME),
     ("plain", PLAIN.hit),
     ("async", ASYNC.hit),
     ("sliding", SLIDING_HIT),
@@ -18,6 +21,7 @@ const CASES: [Case; 20] = [
     ("composite", COMPOSITE_HIT),
     ("quick-miss", QUICK.miss),
     ("miss", ASYNC.miss),
+    ("quick-plain-miss", QUICK_PLAIN_MISS),
     ("plain-miss", PLAIN.miss),
     ("quick-put", QUICK.put),
     ("put", PLAIN.put),
