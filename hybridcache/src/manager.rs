@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::hash::Hash;
-use std::pin::pin;
 use std::sync::Arc;
 #[cfg(feature = "redis")]
 use std::time::Duration;
@@ -61,16 +60,10 @@ impl CacheManager {
     }
 
     /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests
-    /// that run side by side share nothing. What it spawns is outside, unless that enters the scope again. While any
+    /// that run side by side share nothing. What it spawns is outside, unless that enters the scope again; reloads ahead are inside. While any
     /// scope is open in the process, hits of annotated functions cost a lookup more.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        let scope = Scope::open(Arc::clone(&self.registry));
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| {
-            let _inside = scope.enter();
-            future.as_mut().poll(cx)
-        })
-        .await
+        Scope::open(Arc::clone(&self.registry)).run(future).await
     }
 
     /// [`scope`](Self::scope) for plain code.

@@ -383,3 +383,82 @@ async fn a_reload_through_the_attribute_is_one_and_behind() {
     until("it has failed", || own::stats().load_failures == 1).await;
     assert_eq!((own(7, &runs, &gate).await, own::stats().misses), (Ok(701), 1), "what was there stays");
 }
+
+/// [`value`] of a plain function.
+fn plain_value(Clocked { cache, .. }: &Clocked, id: u64, runs: &Runs, gate: &Gate) -> u64 {
+    let (runs, gate) = (runs.clone(), gate.clone());
+    let body = move || {
+        let run = runs.run();
+        if run > 1 {
+            gate.pass_blocking();
+        }
+        id * 100 + run
+    };
+    match Resolved::of(cache).__lookup_ahead(&id) {
+        Ahead::Hit(hit) => hit,
+        Ahead::Due(hit, due) => {
+            due.spawn_blocking(body);
+            hit
+        }
+        Ahead::Miss(miss) => miss.load_blocking(Share::none(), body),
+    }
+}
+
+/// A reload of a plain function holds a thread of its own: plain callers may wait for it.
+#[test]
+fn plain_callers_who_miss_during_a_reload_wait_for_it() {
+    in_time(|| {
+        let clocked = Clocked::new();
+        let (runs, gate) = (Runs::default(), Gate::default());
+        assert_eq!(plain_value(&clocked, 7, &runs, &gate), 701);
+        clocked.clock.advance(SECOND * 80);
+        assert_eq!(plain_value(&clocked, 7, &runs, &gate), 701);
+        until_blocking("it reloads", || gate.arrived() == 1);
+        clocked.clock.advance(SECOND * 20);
+        std::thread::scope(|scope| {
+            let callers: Vec<_> = (0..20).map(|_| scope.spawn(|| plain_value(&clocked, 7, &runs, &gate))).collect();
+            until_blocking("all wait, or run on their own", || clocked.cache.stats().misses == 21);
+            gate.open();
+            callers.into_iter().for_each(|caller| assert_eq!(caller.join().unwrap(), 702));
+        });
+        let stats = clocked.cache.stats();
+        assert_eq!((runs.count(), stats.waits, stats.uncached), (2, 20, 0));
+    });
+}
+
+#[tokio::test]
+async fn a_reload_belongs_to_the_scope_of_the_call_that_it_is_for() {
+    #[cached]
+    fn inner(id: u64) -> u64 {
+        id
+    }
+    // Due a hundredth of a millisecond after it was loaded.
+    #[cached(ttl = "1h", refresh_ahead = 0.000_000_003, skip(runs))]
+    async fn outer(id: u64, runs: &Runs) -> u64 {
+        runs.run();
+        inner(id + runs.count())
+    }
+    #[cached(ttl = "1h", refresh_ahead = 0.000_000_003, skip(runs))]
+    fn plain_outer(id: u64, runs: &Runs) -> u64 {
+        runs.run();
+        inner(id + runs.count())
+    }
+
+    let manager = CacheManager::builder().build().await.unwrap();
+    let (runs, plain_runs) = (Runs::default(), Runs::default());
+    let held = manager
+        .scope(async {
+            let start = Instant::now();
+            while runs.count() < 3 || plain_runs.count() < 3 {
+                outer(100, &runs).await;
+                plain_outer(200, &plain_runs);
+                assert!(start.elapsed() < LIMIT);
+                tokio::task::yield_now().await;
+            }
+            manager.shutdown().await;
+            inner::cache().len()
+        })
+        .await;
+    assert!(held >= 6, "what each run asked for: {held}");
+    assert_eq!(inner::cache().len(), 0, "nothing of it is outside");
+}

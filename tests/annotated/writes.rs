@@ -339,6 +339,28 @@ async fn evictions_by_name_belong_to_the_manager_of_the_call() {
     assert_eq!(outside.len(), 0);
 }
 
+/// Whoever gives up a scope drops what it ran outside of it.
+#[tokio::test]
+async fn a_scope_that_is_dropped_midway_has_evicted_by_name_in_its_own_manager() {
+    #[cache_evict(named("of a dropped scope", id), named("all of a dropped scope", ..))]
+    async fn write(id: u64) {
+        std::future::pending::<()>().await;
+    }
+
+    let manager = CacheManager::builder().build().await.unwrap();
+    let build = |name: &'static str| Cache::<u64, u64>::builder(name).manager(&manager).build().unwrap();
+    let (one, all) = (build("of a dropped scope"), build("all of a dropped scope"));
+    for cache in [&one, &all] {
+        cache.insert(&1, 1).await.unwrap();
+        cache.insert(&2, 2).await.unwrap();
+    }
+    let mut scope = Box::pin(manager.scope(write(1)));
+    assert!(hybridcache_tests::poll_once(&mut scope).is_pending());
+    assert_eq!((one.len(), all.len()), (2, 2));
+    drop(scope);
+    assert_eq!((one.len(), one.peek(&2).await, all.len()), (1, Some(2), 0));
+}
+
 #[tokio::test]
 async fn a_load_that_began_before_the_write_is_not_kept() {
     static DB: AtomicU64 = AtomicU64::new(1);

@@ -335,3 +335,63 @@ fn a_share_that_panics_hangs_nobody() {
         assert_eq!(cache.blocking().get_or_load(&1, || 1), 1);
     });
 }
+
+/// The functions of [`a_drop_that_panics_keeps_no_other_key_from_being_evicted`].
+mod evicting {
+    use super::Value;
+    use hybridcache::{cache_evict, cached};
+
+    #[cached]
+    pub(super) fn first(id: u64) -> Value {
+        Value::new(id)
+    }
+
+    #[cached]
+    pub(super) fn second(id: u64) -> Value {
+        Value::new(id)
+    }
+
+    #[cache_evict(first(id), named("third", id), second(id))]
+    pub(super) fn write(id: u64, fails: bool) -> u64 {
+        assert!(!fails, "the body panics");
+        id
+    }
+}
+
+#[test]
+fn a_drop_that_panics_keeps_no_other_key_from_being_evicted() {
+    in_time(|| {
+        let third: Cache<u64, Value> = Cache::builder("third").build().unwrap();
+        for fails in [false, true] {
+            let values = [evicting::first(1), evicting::second(1)];
+            let value = Value::new(1);
+            let third_drop = Arc::clone(&value.on_drop);
+            third.blocking().insert(&1, value).unwrap();
+            values.iter().map(|value| &value.on_drop).chain([&third_drop]).for_each(|drop| {
+                drop.store(true, Ordering::SeqCst);
+            });
+            // Those of this test are not to be the ones that panic.
+            values.into_iter().for_each(std::mem::forget);
+            assert_eq!(panics(|| evicting::write(1, fails)), fails, "what was written is returned");
+            assert_eq!((evicting::first::cache().len(), evicting::second::cache().len(), third.len()), (0, 0, 0));
+        }
+
+        let cache: Cache<u64, Value> = Cache::builder("many").build().unwrap();
+        let plain = cache.blocking();
+        let fill = || {
+            for key in 0..10 {
+                let value = Value::new(key);
+                value.on_drop.store(key % 3 == 0, Ordering::SeqCst);
+                plain.insert(&key, value).unwrap();
+            }
+        };
+        fill();
+        plain.evict_many(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]).unwrap();
+        assert!(cache.is_empty());
+        fill();
+        let keys: Vec<u64> = (0..10).collect();
+        assert_eq!(block_on(cache.guarded_write(&keys, async || 7)), Ok(7));
+        assert!(cache.is_empty());
+        still_works(&cache);
+    });
+}

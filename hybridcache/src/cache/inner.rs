@@ -370,7 +370,7 @@ where
     fn evict_any(&self, key: &dyn Any) -> bool {
         let key = key.downcast_ref::<K>();
         if let Some(key) = key {
-            self.evict(&key);
+            self.evict_guarded(&key);
         }
         key.is_some()
     }

@@ -317,18 +317,21 @@ where
     /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
     /// then; none in memory alone.
     pub async fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
+        if self.inner.is_elsewhere() {
+            return self.inner.evict_everywhere(&[key]).await;
+        }
         self.inner.evict(&key);
-        self.inner.evict_elsewhere(|| vec![self.inner.stored(&key)]).await
+        Ok(Evicted::Acknowledged)
     }
 
-    /// Removes several keys.
+    /// Removes several keys. A value whose `Drop` panics keeps none of the others: that is reported and goes no further.
     ///
     /// # Errors
     ///
     /// As [`evict`](Self::evict).
     pub async fn evict_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Result<Evicted, Error> {
-        let keys: Vec<Q> = keys.into_iter().inspect(|key| self.inner.evict(key)).collect();
-        self.inner.evict_elsewhere(|| keys.iter().map(|key| self.inner.stored(key)).collect()).await
+        let keys: Vec<Q> = keys.into_iter().collect();
+        self.inner.evict_everywhere(&keys).await
     }
 
     /// Removes everything: at once for readers, whose next look finds an older generation; the entries leave in slices, so

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Cache;
 use super::read::Want;
+use super::registry::Scope;
 use crate::entry::Side;
 use crate::key::Stored;
 use crate::observe::Event;
@@ -44,7 +45,13 @@ where
         Fut: Future<Output = R> + Send + 'static,
     {
         let tasks = Arc::clone(&self.cache.inner.tasks);
-        tasks.spawn(self.run(body));
+        let scope = Scope::here();
+        tasks.spawn(async move {
+            match scope {
+                Some(scope) => scope.run(self.run(false, body)).await,
+                None => self.run(false, body).await,
+            }
+        });
     }
 
     /// Reloads on a thread that may block.
@@ -53,13 +60,18 @@ where
         R: Returned<V> + 'static,
     {
         let tasks = Arc::clone(&self.cache.inner.tasks);
-        tasks.spawn_blocking(move || rt::block_on(self.run(async { body() })));
+        let scope = Scope::here();
+        tasks.spawn_blocking(move || {
+            let _inside = scope.as_ref().map(Scope::enter);
+            rt::block_on(self.run(true, async { body() }));
+        });
     }
 
-    async fn run<R: Returned<V>>(self, body: impl Future<Output = R>) {
+    /// With `blocking` it holds a thread of its own, so that plain functions may wait for it.
+    async fn run<R: Returned<V>>(self, blocking: bool, body: impl Future<Output = R>) {
         let inner = &*self.cache.inner;
         // Somebody who missed, or asked for a reload, is at it already.
-        let Some(leader) = inner.shards.enter_if_free(self.key.clone(), inner.generation(), inner.began(), false)
+        let Some(leader) = inner.shards.enter_if_free(self.key.clone(), inner.generation(), inner.began(), blocking)
         else {
             return;
         };

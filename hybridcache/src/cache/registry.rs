@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -26,12 +26,35 @@ pub(crate) struct Registry {
     fleet: Option<Arc<Fleet>>,
     #[cfg(feature = "redis")]
     requires_remote: bool,
-    /// By name; several of one name are one function in several instances, or two functions that were given one name.
-    caches: Mutex<HashMap<String, Vec<Weak<dyn Erased>>>>,
+    caches: Mutex<Known>,
     /// The caches of annotated functions, by the type that stands for the instance.
     sites: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Shared with the caches, which must not hold their manager: it holds those of sites.
     pub(crate) tasks: Arc<Tasks>,
+}
+
+/// The caches there are, and some that are gone.
+#[derive(Default)]
+struct Known {
+    /// Several of one name are one function in several instances, or two functions that were given one name.
+    by_name: HashMap<String, Vec<Weak<dyn Erased>>>,
+    /// How many may be added before those that are gone are forgotten: each holds its memory until then.
+    until_sweep: usize,
+}
+
+impl Known {
+    fn add(&mut self, name: String, cache: Weak<dyn Erased>) {
+        if self.until_sweep == 0 {
+            self.by_name.retain(|_, caches| {
+                caches.retain(|cache| cache.strong_count() > 0);
+                !caches.is_empty()
+            });
+            // As many as there are: so each that is added pays for a look at two.
+            self.until_sweep = self.by_name.values().map(Vec::len).sum::<usize>().max(64);
+        }
+        self.until_sweep -= 1;
+        self.by_name.entry(name).or_default().push(cache);
+    }
 }
 
 /// Work on the remote tier that is on its way.
@@ -91,9 +114,7 @@ impl Registry {
         // is the user's.
         let others: Vec<Arc<dyn Erased>>;
         let mut caches = self.caches.lock();
-        let same_name = caches.entry(cache.name.clone()).or_default();
-        same_name.retain(|cache| cache.strong_count() > 0);
-        others = same_name.iter().filter_map(Weak::upgrade).collect();
+        others = caches.by_name.get(&cache.name).into_iter().flatten().filter_map(Weak::upgrade).collect();
         if let Some(version) = cache.version_elsewhere() {
             let same_place = others.iter().filter(|other| other.version_elsewhere() == Some(version));
             let is_other = |other: &&Arc<dyn Erased>| !Arc::clone(other).into_any().is::<Inner<K, V>>();
@@ -102,19 +123,20 @@ impl Registry {
                 return Err(ErrorKind::OtherTypes { name, asked, actual }.into());
             }
         }
-        same_name.push(Arc::downgrade(cache) as Weak<dyn Erased>);
+        caches.add(cache.name.clone(), Arc::downgrade(cache) as Weak<dyn Erased>);
         Ok(())
     }
 
     /// The living caches of this name, the newest last.
     pub(crate) fn named(&self, name: &str) -> Vec<Arc<dyn Erased>> {
-        self.caches.lock().get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.caches.lock().by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
     /// All living caches with their names.
     pub(crate) fn all(&self) -> Vec<(String, Arc<dyn Erased>)> {
         let caches = self.caches.lock();
         let mut all: Vec<_> = caches
+            .by_name
             .iter()
             .flat_map(|(name, caches)| caches.iter().filter_map(|cache| Some((name.clone(), cache.upgrade()?))))
             .collect();
@@ -205,6 +227,24 @@ impl Scope {
         Self(registry)
     }
 
+    /// The one that a call made now is in, for what it leaves behind.
+    pub(crate) fn here() -> Option<Self> {
+        match Registry::mode() {
+            Mode::Process(_) => None,
+            Mode::Scoped => SCOPE.with_borrow(|scope| scope.last().cloned()).map(Self::open),
+        }
+    }
+
+    /// Runs a future inside.
+    pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let _inside = self.enter();
+            future.as_mut().poll(cx)
+        })
+        .await
+    }
+
     /// Calls made on this thread belong to the scope until what is returned is dropped.
     pub(crate) fn enter(&self) -> impl Drop + use<> {
         struct Leave;
@@ -221,5 +261,27 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         MODE.fetch_sub(SCOPE_STEP, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+
+    #[test]
+    fn caches_that_are_gone_are_forgotten() {
+        let registry = Arc::new(Registry::new(None));
+        let build = |tenant: u64| {
+            let mut builder = Cache::<u64, u64>::builder(format!("tenant-{tenant}"));
+            builder.registry = Some(Arc::clone(&registry));
+            builder.build().unwrap()
+        };
+        let kept: Vec<_> = (0..100).map(build).collect();
+        (100..10_000).for_each(|tenant| drop(build(tenant)));
+        let known = registry.caches.lock().by_name.len();
+        assert!((100..=300).contains(&known), "{known}");
+        assert_eq!(registry.all().len(), 100);
+        assert!(kept.iter().all(|cache| registry.named(cache.name()).len() == 1));
     }
 }

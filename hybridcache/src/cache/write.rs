@@ -51,6 +51,18 @@ where
         }
     }
 
+    /// [`evict`](Self::evict), where more is to be done whatever becomes of this: a `Drop` that panics is reported and goes no
+    /// further.
+    pub(crate) fn evict_guarded<Q: Key<Owned = K>>(&self, key: &Q) {
+        rt::guarded("drop of a value", || self.evict(key));
+    }
+
+    /// Evicts these keys here and in the remote tier.
+    pub(crate) async fn evict_everywhere<Q: Key<Owned = K>>(&self, keys: &[Q]) -> Result<Evicted, Error> {
+        keys.iter().for_each(|key| self.evict_guarded(key));
+        self.evict_elsewhere(|| keys.iter().map(|key| self.stored(key)).collect()).await
+    }
+
     /// Evicts in the remote tier, if there is one, what memory is rid of already.
     pub(crate) async fn evict_elsewhere(&self, keys: impl FnOnce() -> Vec<Stored<K>>) -> Result<Evicted, Error> {
         #[cfg(feature = "redis")]
@@ -103,7 +115,7 @@ where
             && let Some(me) = self.me.upgrade()
         {
             // Memory takes it from the remote tier at the next read: what is put there last is what stays.
-            self.evict(key);
+            self.evict_guarded(key);
             return Box::pin(remote.put(&me, self.stored(key), &value, said, None)).await.map(drop);
         }
         self.insert(key, value, said);
@@ -199,7 +211,7 @@ where
         let mut write = Self::begin_here(cache, key);
         #[cfg(feature = "redis")]
         if let (Some(remote), Some(key)) = (&write.cache.inner.remote, &write.key) {
-            write.cache.inner.evict(&&key.key);
+            write.cache.inner.evict_guarded(&&key.key);
             let nonce = nonce();
             // Known before it is sent: dropped meanwhile, the write takes it away.
             write.intent = Some(Intent { nonce, planted: false });
@@ -224,7 +236,7 @@ where
         let mut guarded = false;
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
-            keys.iter().for_each(|key| inner.evict(&&key.key));
+            keys.iter().for_each(|key| inner.evict_guarded(&&key.key));
             // Dropped before it began, or not begun, the guards take it away.
             guards.iter_mut().for_each(|guard| guard.intent = Some(Intent { nonce: intent, planted: false }));
             guarded = Box::pin(remote.intend(inner, keys.clone(), intent)).await?;
@@ -233,7 +245,7 @@ where
             guards.iter_mut().for_each(|guard| guard.intent = None);
         }
         let returned = write().await;
-        keys.iter().for_each(|key| inner.evict(&&key.key));
+        keys.iter().for_each(|key| inner.evict_guarded(&&key.key));
         #[cfg(feature = "redis")]
         if let Some(remote) = &inner.remote {
             if guarded {
@@ -289,7 +301,7 @@ where
         if let (Some(remote), Some(key)) = (&self.cache.inner.remote, &self.key) {
             // Whether it is the newest is for the remote tier to say, where writers of other processes are seen too.
             self.cache.inner.shards.lock(key.hash).table.end_write(key, self.number);
-            self.cache.inner.evict(&&key.key);
+            self.cache.inner.evict_guarded(&&key.key);
             let (key, cache) = (self.key.take().expect("it was there"), &self.cache.inner);
             // Without an intent that stood before the write nobody knows who is newest.
             return match self.intent {
@@ -345,7 +357,7 @@ where
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.cache.inner.shards.lock(key.hash).table.end_write(&key, self.number);
-            self.cache.inner.evict(&&key.key);
+            self.cache.inner.evict_guarded(&&key.key);
             self.cache.inner.evict_later(&key.key);
             #[cfg(feature = "redis")]
             self.withdraw(key);

@@ -61,12 +61,12 @@ where
     V: Clone + Send + Sync + 'static,
 {
     fn evict(&self) -> Option<Going> {
-        self.cache.inner.evict(&&self.key);
+        self.cache.inner.evict_guarded(&&self.key);
         self.cache.inner.evicting(&self.key)
     }
 
     fn evict_later(&self) {
-        self.cache.inner.evict(&&self.key);
+        self.cache.inner.evict_guarded(&&self.key);
         self.cache.inner.evict_later(&self.key);
     }
 }
@@ -100,6 +100,8 @@ where
 
 /// A cache by its name, and a key of it or all.
 pub struct Named {
+    /// Where it was named: it may be evicted where the scope of the call is left already.
+    registry: Arc<Registry>,
     name: Cow<'static, str>,
     key: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -113,13 +115,13 @@ impl std::fmt::Debug for Named {
 impl Named {
     /// This key of the caches with this name.
     pub fn one<K: Any + Send + Sync>(name: impl Into<Cow<'static, str>>, key: K) -> Self {
-        Self { name: name.into(), key: Some(Box::new(key)) }
+        Self { registry: Registry::current(), name: name.into(), key: Some(Box::new(key)) }
     }
 
     /// All of the caches with this name.
     #[must_use]
     pub fn all(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), key: None }
+        Self { registry: Registry::current(), name: name.into(), key: None }
     }
 }
 
@@ -170,7 +172,7 @@ impl Named {
     /// The caches it means. A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be
     /// told from one.
     fn caches(&self) -> Vec<Arc<dyn Erased>> {
-        let mut caches = Registry::current().named(&self.name);
+        let mut caches = self.registry.named(&self.name);
         caches.retain(|cache| match &self.key {
             Some(key) if !cache.evict_any(&**key) => {
                 let types = cache.types();
@@ -270,8 +272,7 @@ impl Ticket {
         #[cfg(feature = "redis")]
         if at.cache.inner.remote.is_some() {
             // Nobody in the fleet knows whether this write is the newest of its key.
-            at.cache.inner.evict(&&key.key);
-            return at.cache.inner.evict_elsewhere(|| vec![key]).await.map(drop);
+            return at.cache.inner.evict_everywhere(&[&key.key]).await.map(drop);
         }
         at.cache.put_with(key, value, self.0);
         Ok(())
