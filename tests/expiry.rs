@@ -265,6 +265,22 @@ async fn a_sweep_frees_what_expired_and_nothing_else() {
     assert_eq!((cache.len(), Arc::strong_count(&value)), (0, 1));
 }
 
+/// A sweep by hand frees what ended, however seldom the background would.
+#[tokio::test]
+async fn however_long_the_interval_a_sweep_frees_what_expired() {
+    for interval in [Duration::MAX, SECOND * 86_400 * 365] {
+        let clock = Clock::manual();
+        let cache: Cache<u64, u64> =
+            Cache::builder("seldom").ttl(SECOND).sweep_interval(interval).clock(clock.clone()).build().unwrap();
+        for key in 0..100 {
+            cache.insert(&key, key).await.unwrap();
+        }
+        clock.advance(SECOND * 3);
+        cache.sweep();
+        assert_eq!(cache.len(), 0, "{interval:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_sweep_leaves_what_was_renewed_and_finds_it_later() {
     let clock = Clock::manual();

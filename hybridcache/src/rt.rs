@@ -51,7 +51,7 @@ pub(crate) async fn within<F: Future + Unpin>(clock: &Clock, limit: Duration, mu
     }
     let timer = if limit == Duration::MAX {
         None
-    } else if clock.follows_tokio() {
+    } else if clock.follows_tokio() && Handle::try_current().is_ok() {
         Some(tokio::time::sleep(limit))
     } else {
         background().map(|handle| {
@@ -243,6 +243,12 @@ mod tests {
     fn a_wait_is_limited_without_any_runtime() {
         assert_eq!(block_on(within(&Clock::kernel(), Duration::from_millis(5), std::future::pending::<()>())), None);
         assert_eq!(block_on(within(&Clock::kernel(), Duration::ZERO, std::future::ready(7))), Some(7));
+    }
+
+    #[cfg(feature = "test-util")]
+    #[test]
+    fn a_wait_by_the_clock_of_tokio_is_limited_without_a_runtime_too() {
+        assert_eq!(block_on(within(&Clock::tokio(), Duration::from_millis(5), std::future::pending::<()>())), None);
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) struct CachedArgs {
     pub(crate) wait_timeout: Option<Written<Value<Duration>>>,
     pub(crate) capacity: Option<Written<Value<u64>>>,
     pub(crate) max_weight: Option<Written<Value<u64>>>,
+    pub(crate) max_entry_weight: Option<Written<Value<u64>>>,
     pub(crate) weigh: Option<Written<Expr>>,
     pub(crate) policy: Option<Written<Ident>>,
     pub(crate) jitter: Option<Written<Value<f64>>>,
@@ -73,7 +74,7 @@ pub(crate) enum Handle {
     Without,
 }
 
-const OPTIONS: [&str; 28] = [
+const OPTIONS: [&str; 29] = [
     "cache",
     "cache_err",
     "cache_none",
@@ -84,6 +85,7 @@ const OPTIONS: [&str; 28] = [
     "jitter",
     "key",
     "max_age",
+    "max_entry_weight",
     "max_weight",
     "name",
     "none_ttl",
@@ -133,6 +135,10 @@ impl CachedArgs {
             "capacity" => set(&mut self.capacity, name, assigned(input, name, "capacity = 10_000", value::count)?),
             "max_weight" => {
                 set(&mut self.max_weight, name, assigned(input, name, "max_weight = \"64MiB\"", value::size)?)
+            }
+            "max_entry_weight" => {
+                let weight = assigned(input, name, "max_entry_weight = \"8MiB\"", value::size)?;
+                set(&mut self.max_entry_weight, name, weight)
             }
             "weigh" => {
                 set(&mut self.weigh, name, assigned(input, name, &example("|_key, value| value.len() as u64"), expr)?)
@@ -329,7 +335,7 @@ mod tests {
     #[test]
     fn every_option_of_this_version_is_read() {
         let (args, errors) = parse(quote! {
-            ttl = "60s", sliding = LIFE / 2, max_age = "1h", tier = memory, capacity = 10_000, max_weight = "64MiB",
+            ttl = "60s", sliding = LIFE / 2, max_age = "1h", tier = memory, capacity = 10_000, max_weight = "64MiB", max_entry_weight = "8MiB",
             weigh = |_, value| value.len() as u64, policy = s3fifo, key(id, lang: String = lang.to_lowercase()), skip(self, pool),
             name = "users", version = 2, value = User, returns = result, when = id > 0, store_if = |v| v.ok, cache_err,
             cache_none = true, none_ttl = "10s", err_ttl = "1s", share_err = |e| e.copy(), jitter = "10%", refresh_ahead = 0.8,

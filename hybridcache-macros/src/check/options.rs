@@ -98,6 +98,9 @@ fn capacity_is_not_zero(args: &CachedArgs, errors: &Errors) {
     if let Some(weight) = value(&args.max_weight).filter(|weight| weight.known() == Some(0)) {
         errors.at(weight.span(), "a max_weight of zero keeps nothing: remove #[cached], or allow some, e.g. \"64MiB\"");
     }
+    if let Some(weight) = value(&args.max_entry_weight).filter(|weight| weight.known() == Some(0)) {
+        errors.at(weight.span(), "a max_entry_weight of zero keeps nothing: remove it, or allow some, e.g. \"8MiB\"");
+    }
 }
 
 fn one_bound(args: &CachedArgs, errors: &Errors) {
@@ -117,6 +120,17 @@ fn weights_are_complete(args: &CachedArgs, errors: &Errors) {
         ),
         (None, Some(weigh)) if !args.left_unread("max_weight") => {
             errors.at(weigh.span(), "`weigh` needs a bound to weigh against: add e.g. `max_weight = \"64MiB\"`")
+        }
+        _ => {}
+    }
+    let Some(most) = &args.max_entry_weight else { return };
+    match &args.max_weight {
+        None if !args.left_unread("max_weight") => errors.at(
+            most.span(),
+            "`max_entry_weight` is a part of `max_weight`, and there is none: add e.g. `max_weight = \"64MiB\"` and `weigh`",
+        ),
+        Some(max) if most.value.known() > max.value.known() && max.value.known().is_some() => {
+            errors.at(most.span(), "no entry can be heavier than all may be together: `max_entry_weight` is more than `max_weight`");
         }
         _ => {}
     }
@@ -145,6 +159,11 @@ fn ahead_is_a_part_of_a_ttl(args: &CachedArgs, errors: &Errors) {
     }
     if !has_ttl(args) && args.cache.is_none() {
         errors.at(ahead.span(), "`refresh_ahead` is a part of the ttl, and there is none: add e.g. `ttl = \"5m\"`");
+    } else if has_ttl(args) && args.sliding.as_ref().is_some_and(|sliding| sliding.value.is_none()) {
+        errors.at(
+            ahead.span(),
+            "`refresh_ahead` is a part of the ttl, and with `sliding` alone the ttl is what hits renew: say how long one of them does, as in `sliding = \"5m\"`",
+        );
     }
 }
 
@@ -189,6 +208,7 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
         name(&args.wait_timeout),
         name(&args.capacity),
         name(&args.max_weight),
+        name(&args.max_entry_weight),
         name(&args.weigh),
         name(&args.policy),
         name(&args.jitter),

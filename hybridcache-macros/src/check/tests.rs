@@ -74,6 +74,7 @@ fn lifetimes_have_to_make_sense() {
     says(option(quote!(max_age = "1h", ttl = "1m")), &["caps a sliding lifetime", "add `sliding`"]);
     says(option(quote!(refresh_ahead = 0.8)), &["there is none", "add e.g. `ttl"]);
     says(option(quote!(refresh_ahead = 1.5, ttl = "1m")), &["between 0 and 1"]);
+    says(option(quote!(refresh_ahead = 0.8, ttl = "1m", sliding)), &["what hits renew", "sliding = \"5m\""]);
     says(option(quote!(jitter = "100%")), &["below \"100%\""]);
     says(option(quote!(wait_timeout = "0s")), &["single_flight = off"]);
 }
@@ -84,6 +85,9 @@ fn bounds_have_to_be_complete() {
     says(option(quote!(max_weight = "1MiB")), &["add e.g. `weigh"]);
     says(option(quote!(weigh = |_, v| v.len())), &["add e.g. `max_weight"]);
     says(option(quote!(capacity = 5, max_weight = 5, weigh = |_, _| 1)), &["keep one of them"]);
+    says(option(quote!(max_entry_weight = 5)), &["there is none", "max_weight = \"64MiB\""]);
+    says(option(quote!(max_entry_weight = 0, max_weight = 5, weigh = |_, _| 1)), &["keeps nothing"]);
+    says(option(quote!(max_entry_weight = "2KiB", max_weight = "1KiB", weigh = |_, _| 1)), &["more than `max_weight`"]);
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
     each("max_age", written(&args.max_age));
     each("capacity", written(&args.capacity));
     each("max_weight", written(&args.max_weight));
+    each("max_entry_weight", written(&args.max_entry_weight));
     each("weigher", written(&args.weigh));
     let variant = |policy: &Ident| {
         let name = match policy.to_string().as_str() {

@@ -156,7 +156,8 @@ where
         self
     }
 
-    /// How much weight is held, as [`weigher`](Self::weigher) measures it.
+    /// How much weight is held, as [`weigher`](Self::weigher) measures it. One entry may have a sixteenth of it, unless
+    /// [`max_entry_weight`](Self::max_entry_weight) says more.
     pub fn max_weight(mut self, weight: u64) -> Self {
         self.max_weight = Some(weight);
         self
@@ -170,7 +171,7 @@ where
     }
 
     /// A value heavier than this is returned and not kept, and counted as rejected. Default: a sixteenth of
-    /// [`max_weight`](Self::max_weight). A larger share means fewer shards, down to one lock.
+    /// [`max_weight`](Self::max_weight), rounded up. A larger share means fewer shards, down to one lock.
     pub fn max_entry_weight(mut self, weight: u64) -> Self {
         self.max_entry_weight = Some(weight);
         self
@@ -281,7 +282,7 @@ where
         let shortest = [ttl, sliding, max_age, none_ttl, err_ttl].into_iter().flatten().min();
         let clock = self.clock.fit_for(shortest.unwrap_or(Duration::MAX));
         let bound = match self.max_weight {
-            Some(max) => Bound::Weight { max, max_entry: self.max_entry_weight.unwrap_or((max / 16).max(1)) },
+            Some(max) => Bound::Weight { max, max_entry: self.max_entry_weight.unwrap_or(max.div_ceil(16)) },
             None => Bound::Entries(self.capacity.unwrap_or(CAPACITY)),
         };
         let life = |duration: Option<Duration>| duration.map_or(NEVER, nanos);
@@ -318,7 +319,8 @@ where
             sweep_interval: self.sweep_interval,
             lag: clock.lag(),
             generation: AtomicU32::new(0),
-            shards: Shards::new(Shard::all(self.policy, bound, nanos(self.sweep_interval))),
+            // No coarser than by default: who sweeps by hand, or seldom, wants all gone that is over then.
+            shards: Shards::new(Shard::all(self.policy, bound, nanos(self.sweep_interval.min(SWEEP_INTERVAL)))),
             memory: Memory::new(bound, self.listener, Arc::clone(&meter)),
             meter,
             rules,
