@@ -39,7 +39,7 @@ struct Flags {
     #[arg(required = true, value_name = "TRACE")]
     paths: Vec<PathBuf>,
     /// The column of a table that has the keys: its name in the first row, or its number in a table without names
-    /// [default: 1]
+    /// [default: 1]; with it, all streams have to be tables
     #[arg(long, value_name = "NAME|NUMBER")]
     column: Option<String>,
     /// The capacities to try, in entries [default: twelve, from a thousandth of the keys to all of them]

@@ -47,14 +47,17 @@ fn a_stream_of_one_key_and_one_of_none_twice_have_results() {
 
 #[test]
 fn bad_streams_are_refused_by_name() {
-    for (name, content, said) in [
-        ("empty.trace", &b""[..], "the stream is empty"),
-        ("cut.bin", b"abcde", "the stream ends inside a key"),
-        ("junk.txt", b"1\nfoo\n", "line 2: `foo` is not a key"),
-        ("keys.csv", b"a,b\n1,2\n", "there is no column `page`"),
-        ("fake.txt.zst", b"1\n", "it does not begin like such a file"),
+    let column = &["--column", "page"][..];
+    for (name, content, flags, said) in [
+        ("empty.trace", &b""[..], &[][..], "the stream is empty"),
+        ("cut.bin", b"abcde", &[], "the stream ends inside a key"),
+        ("junk.txt", b"1\nfoo\n", &[], "line 2: `foo` is not a key"),
+        ("long.lis", b"1 1 0 0\n0 18446744073709551000 0 0\n", &[], "a count up to 1000000000"),
+        ("keys.csv", b"a,b\n1,2\n", column, "there is no column `page`"),
+        ("keys.txt", b"1\n2\n", column, "`--column` is for tables"),
+        ("fake.txt.zst", b"1\n", &[], "it does not begin like such a file"),
     ] {
-        let complaint = plan_for(name, content, &["--column", "page"]).unwrap_err();
+        let complaint = plan_for(name, content, flags).unwrap_err();
         assert!(complaint.contains(name) && complaint.contains(said), "{complaint}");
     }
     let folder = tempfile::tempdir().unwrap();

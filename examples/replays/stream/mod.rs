@@ -50,9 +50,11 @@ pub enum StreamError {
     /// A key that the reader has no room for.
     #[error("the key {0} is too large: here they go up to {most}", most = u32::MAX)]
     TooLarge(u64),
-    /// A line of an ARC trace that does not begin with two numbers.
+    /// A line of an ARC trace that does not begin with two numbers, or whose range is too long or ends beyond the keys.
     #[error(
-        "line {line}: `{text}` is not a range of an ARC trace, which is a first key, a count, and two numbers more"
+        "line {line}: `{text}` is not a range of an ARC trace, which is a first key, a count up to {most}, and two \
+         numbers more",
+        most = formats::LONGEST_RANGE
     )]
     NotARange {
         /// Counted from 1.
@@ -60,6 +62,9 @@ pub enum StreamError {
         /// What stands there.
         text: String,
     },
+    /// A column was asked for, of what is no table.
+    #[error("`--column` is for tables (.csv), and this is none")]
+    NotATable,
     /// A table without the column that was asked for.
     #[error("there is no column `{0}`: give the name of one in the first row, or its number, from 1")]
     NoColumn(String),
@@ -90,7 +95,7 @@ pub enum Source {
         /// Where it is.
         path: PathBuf,
         /// In a table, the column with the keys: its name in the first row, or its number, from 1, in a table without
-        /// names. `None` is the first, without names.
+        /// names. `None` is the first, without names. What is no table has no column.
         column: Option<String>,
     },
     /// Drawn with a fixed seed: the same stream each time it is opened.
@@ -120,8 +125,8 @@ impl fmt::Display for Source {
 
 impl Source {
     /// A stream in a file: big-endian `u32` keys (`.trace`, `.bin`), one decimal key a line (`.txt`), ranges of keys as
-    /// ARC traces have them (`.lis`), or a table (`.csv`), each as it is or packed (`.xz`, `.zst`). Where the name says
-    /// nothing, the content tells binary keys from text.
+    /// ARC traces have them (`.lis`, at most 1,000,000,000 keys a line), or a table (`.csv`), each as it is or packed
+    /// (`.xz`, `.zst`). Where the name says nothing, the content tells binary keys from text.
     #[must_use]
     pub fn recorded(path: PathBuf) -> Self {
         Self::Recorded { path, column: None }

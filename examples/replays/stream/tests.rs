@@ -35,7 +35,13 @@ fn text_keys_stand_one_a_line() {
 #[test]
 fn lines_of_an_arc_trace_are_ranges() {
     assert_eq!(read("P1.lis", b"10 3 0 0\n\n7 1 0 1\n4 0 0 2\n").unwrap(), [10, 11, 12, 7]);
-    for bytes in [b"10 3 0 0\n11 x 0 1\n" as &[u8], b"1 1 0 0\n5\n", b"1 1 0 0\n18446744073709551615 2 0 0\n"] {
+    for bytes in [
+        b"10 3 0 0\n11 x 0 1\n" as &[u8],
+        b"1 1 0 0\n5\n",
+        b"1 1 0 0\n18446744073709551615 2 0 0\n",
+        b"1 1 0 0\n0 1000000001 0 0\n",
+        b"1 1 0 0\n0 18446744073709551000 0 0\n",
+    ] {
         assert!(complaint("P1.lis", bytes).starts_with("line 2: "));
     }
 }
@@ -58,6 +64,14 @@ fn a_table_without_the_column_says_so() {
     assert_eq!(short, "row 2: it has no column 2");
     static ENDLESS: &[u8] = &[b'x'; 2 << 20];
     assert!(matches!(read("a.csv", ENDLESS), Err(StreamError::Row { row: 1, .. })));
+}
+
+#[test]
+fn only_a_table_has_columns() {
+    for (name, bytes) in [("a.txt", b"7\n" as &[u8]), ("a.lis", b"7 1 0 0\n"), ("a.trace", b"1234"), ("a", b"x,7\n")] {
+        assert!(matches!(table(name, Some("1"), bytes), Err(StreamError::NotATable)), "{name}");
+    }
+    assert_eq!(table("a.csv.xz", Some("1"), PACKED_TEXT).unwrap().len(), 3);
 }
 
 #[test]
