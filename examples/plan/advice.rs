@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indicatif::{HumanBytes, HumanCount};
-use replays::policies::CONTENDERS;
+use replays::policies::{CONTENDERS, Contender, EXPIRY, EntryBytes};
 
 use crate::curves::{Curve, Curves};
 
@@ -20,43 +20,39 @@ pub(crate) struct Advice {
     pub(crate) hit_ratio: f64,
     pub(crate) reachable: f64,
     bytes: u64,
-    entry_bytes: u64,
+    entry: EntryBytes,
 }
 
 impl Advice {
     /// The policy that needs the least memory for nine tenths of what is reachable. `None` if no key came twice.
-    pub(crate) fn of(curves: &Curves, entry_bytes: u64) -> Option<Self> {
+    pub(crate) fn of(curves: &Curves, entry: EntryBytes) -> Option<Self> {
         let (optimum, policies) = curves.curves.split_first()?;
         let reachable = *optimum.ratios.last()?;
         if reachable <= 0.0 {
             return None;
         }
         let wanted = WORTHWHILE * reachable;
-        let bytes = |curve: &Curve, capacity: u64| {
-            let overhead = CONTENDERS.iter().find(|it| it.name == curve.name).map_or(0, |it| it.overhead);
-            capacity.saturating_mul(entry_bytes.saturating_add(overhead))
-        };
-        let enough: Vec<_> = policies
-            .iter()
-            .filter_map(|curve| Some((curve, room_for(wanted, &curves.capacities, &curve.ratios)?)))
+        let policies = || CONTENDERS.iter().zip(policies);
+        let bytes = |policy: &Contender, capacity| policy.bytes(capacity, entry);
+        let enough: Vec<_> = policies()
+            .filter_map(|(policy, curve)| Some((policy, room_for(wanted, &curves.capacities, &curve.ratios)?)))
             .collect();
-        let least = enough.iter().map(|(curve, (capacity, _))| bytes(curve, *capacity)).min();
-        let (curve, (capacity, hit_ratio)) = match least {
+        let least = enough.iter().map(|(policy, (capacity, _))| bytes(policy, *capacity)).min();
+        let (policy, (capacity, hit_ratio)) = match least {
             // Of those that need about the same the first of the table is the one to take.
-            Some(least) => {
-                *enough.iter().find(|(curve, (capacity, _))| bytes(curve, *capacity) as f64 <= ABOUT * least as f64)?
-            }
+            Some(least) => *enough
+                .iter()
+                .find(|(policy, (capacity, _))| bytes(policy, *capacity) as f64 <= ABOUT * least as f64)?,
             // Capacities that the caller named may all be too small.
             None => {
                 let last = |curve: &Curve| Some((*curves.capacities.last()?, *curve.ratios.last()?));
-                policies
-                    .iter()
-                    .filter_map(|curve| Some((curve, last(curve)?)))
+                policies()
+                    .filter_map(|(policy, curve)| Some((policy, last(curve)?)))
                     .reduce(|best, it| if it.1.1 > best.1.1 { it } else { best })?
             }
         };
-        let (policy, bytes) = (curve.name, bytes(curve, capacity));
-        Some(Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes })
+        let bytes = bytes(policy, capacity);
+        Some(Self { policy: policy.name, capacity, hit_ratio, reachable, bytes, entry })
     }
 }
 
@@ -72,15 +68,17 @@ fn room_for(wanted: f64, capacities: &[u64], ratios: &[f64]) -> Option<(u64, f64
 
 impl fmt::Display for Advice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { policy, capacity, hit_ratio, reachable, bytes, entry_bytes } = self;
+        let Self { policy, capacity, hit_ratio, reachable, bytes, entry } = self;
         write!(
             out,
-            "policy = {policy}, capacity = {capacity}: {:.1} % hits, of {:.1} % that are reachable; {} for {} entries \
-             of {entry_bytes} bytes (--entry-bytes)",
+            "policy = {policy}, capacity = {capacity}: {:.1} % hits, of {:.1} % that are reachable; at most {} for {} \
+             entries of {} bytes (--entry-bytes, --inline-bytes) without a lifetime, and {EXPIRY} bytes more for each \
+             that has one",
             100.0 * hit_ratio,
             100.0 * reachable,
             HumanBytes(*bytes),
             HumanCount(*capacity),
+            entry.all,
         )?;
         if *reachable < POOR {
             write!(out, ". Few keys are asked for twice: a cache will hardly help")?;
@@ -92,6 +90,38 @@ impl fmt::Display for Advice {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
+
+    /// Which policy is recommended if `adaptive` needs this capacity, `s3fifo` twice as much, `lru` a tenth more than that,
+    /// and no other gets there.
+    fn recommended(capacity: u64, entry: EntryBytes) -> &'static str {
+        let curve = |name| {
+            let ratios = match name {
+                "optimum" => [1.0; 3],
+                "adaptive" => [WORTHWHILE; 3],
+                "s3fifo" => [0.0, WORTHWHILE, WORTHWHILE],
+                "lru" => [0.0, 0.0, WORTHWHILE],
+                _ => [0.0; 3],
+            };
+            Curve { name, ratios: ratios.to_vec() }
+        };
+        let names = std::iter::once("optimum").chain(CONTENDERS.iter().map(|it| it.name));
+        let curves = Curves {
+            title: String::new(),
+            sample: Sample { requests: Vec::new(), distinct: 0, of: 0, rate: 1.0, beginning: false },
+            capacities: vec![capacity, 2 * capacity, 22 * capacity / 10],
+            curves: names.map(curve).collect(),
+        };
+        Advice::of(&curves, entry).unwrap().policy
+    }
+
+    #[test]
+    fn what_a_policy_takes_by_itself_decides_too() {
+        let (by_reference, inline) = (EntryBytes { all: 1_000, inline: 16 }, EntryBytes { all: 1_000, inline: 1_000 });
+        assert_eq!(recommended(50, by_reference), "s3fifo");
+        assert_eq!(recommended(50, inline), "lru", "slots of what s3fifo remembers are as large");
+        assert_eq!(recommended(5_000, by_reference), "adaptive", "its trials cost the same whatever the capacity");
+    }
 
     #[test]
     fn room_is_found_between_the_steps() {

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use clap::Parser;
+use replays::policies::EntryBytes;
 use replays::stream::Source;
-use tempfile::NamedTempFile;
 
 use advice::Advice;
 use curves::{Curves, STOP, ladder, replay};
@@ -48,6 +48,10 @@ struct Flags {
     /// How many bytes an entry has: key, value, and what they refer to
     #[arg(long, value_name = "N", default_value_t = 256)]
     entry_bytes: u64,
+    /// How many of these are the key and the value themselves, not what they refer to: `s3fifo` takes half as many
+    /// besides [default: all]
+    #[arg(long, value_name = "N")]
+    inline_bytes: Option<u64>,
     /// The share of keys that the streams were recorded with (`Cache::record`), above 0 and up to 1
     #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
     recorded_share: f64,
@@ -90,18 +94,26 @@ fn main() -> ExitCode {
 
 /// `false` if Ctrl-C came before the end.
 fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
+    let entry = EntryBytes { all: flags.entry_bytes, inline: flags.inline_bytes.unwrap_or(flags.entry_bytes) };
+    if entry.inline > entry.all {
+        return Err(format!("--inline-bytes are a part of --entry-bytes, which are {}", entry.all).into());
+    }
     // Before the work, so that it is not done in vain; and not at its place before it is whole.
     let folder = flags.page.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let named = |error: io::Error| format!("{}: {}", flags.page.display(), error.kind());
     if flags.page.is_dir() {
         return Err(named(io::ErrorKind::IsADirectory.into()).into());
     }
-    let mut page = NamedTempFile::new_in(folder).map_err(named)?;
+    let mut page = tempfile::Builder::new();
+    // A page is not for its owner alone, as what is temporary would be.
+    #[cfg(unix)]
+    page.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut page = page.tempfile_in(folder).map_err(named)?;
 
     let mut all = Vec::new();
     for path in &flags.paths {
         let Some(curves) = plan(path, flags)? else { return Ok(false) };
-        let advice = Advice::of(&curves, flags.entry_bytes);
+        let advice = Advice::of(&curves, entry);
         let mut out = io::stdout().lock();
         writeln!(out, "{curves}\n")?;
         match &advice {

@@ -23,6 +23,8 @@ fn plan_in(folder: &TempDir, name: &str, flags: &[&str]) -> Result<String, Strin
     let files = fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(files, 1 + usize::from(whole.is_ok()), "nothing is left behind");
     assert!(whole?);
+    let permissions = |path: &Path| fs::metadata(path).unwrap().permissions();
+    assert_eq!(permissions(&page), permissions(&path), "as of any file");
     Ok(fs::read_to_string(page).unwrap())
 }
 
@@ -30,7 +32,9 @@ fn plan_in(folder: &TempDir, name: &str, flags: &[&str]) -> Result<String, Strin
 fn a_stream_gets_a_page_with_a_recommendation() {
     let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
     let page = plan_for("keys.txt", text.as_bytes(), &[]).unwrap();
-    for part in ["<svg", "optimum", "adaptive", "policy = ", "entries held", "3,000 requests", "</html>"] {
+    for part in
+        ["<svg", "optimum", "adaptive", "policy = ", "without a lifetime", "entries held", "3,000 requests", "</html>"]
+    {
         assert!(page.contains(part), "{part}");
     }
     assert!(!page.contains("http"), "the page needs nothing else");
@@ -67,7 +71,13 @@ fn bad_streams_are_refused_by_name() {
 
 #[test]
 fn bad_flags_are_refused() {
-    for flags in [["--capacity", "0"], ["--recorded-share", "0"], ["--recorded-share", "2"], ["--most", "5"]] {
+    for flags in [
+        ["--capacity", "0"],
+        ["--recorded-share", "0"],
+        ["--recorded-share", "2"],
+        ["--most", "5"],
+        ["--inline-bytes", "257"],
+    ] {
         assert!(plan_for("keys.txt", b"1\n", &flags).unwrap_err().contains(flags[0]));
     }
     assert!(plan_for("keys.txt", b"1\n", &["--page", "/no/such/folder/plan.html"]).is_err());

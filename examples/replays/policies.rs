@@ -9,24 +9,44 @@ use hybridcache::{Cache, Policy};
 pub struct Contender {
     /// As it is written in the attribute.
     pub name: &'static str,
-    /// What an entry takes at most beside its key and value and what these refer to, in bytes: see `benches/README.md`,
-    /// Memory.
-    pub overhead: u64,
     policy: Policy,
 }
 
 /// All of them. The first is what a cache uses unless told otherwise.
 pub const CONTENDERS: [Contender; 7] = [
-    Contender { name: "s3fifo", overhead: 159, policy: Policy::S3Fifo },
-    Contender { name: "adaptive", overhead: 87, policy: Policy::Adaptive },
-    Contender { name: "lru", overhead: 68, policy: Policy::Lru },
-    Contender { name: "lfu", overhead: 71, policy: Policy::Lfu },
-    Contender { name: "fifo", overhead: 68, policy: Policy::Fifo },
-    Contender { name: "mru", overhead: 66, policy: Policy::Mru },
-    Contender { name: "clock", overhead: 69, policy: Policy::Clock },
+    Contender { name: "s3fifo", policy: Policy::S3Fifo },
+    Contender { name: "adaptive", policy: Policy::Adaptive },
+    Contender { name: "lru", policy: Policy::Lru },
+    Contender { name: "lfu", policy: Policy::Lfu },
+    Contender { name: "fifo", policy: Policy::Fifo },
+    Contender { name: "mru", policy: Policy::Mru },
+    Contender { name: "clock", policy: Policy::Clock },
 ];
 
+/// What an entry has, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct EntryBytes {
+    /// The key, the value, and what they refer to.
+    pub all: u64,
+    /// The key and the value themselves.
+    pub inline: u64,
+}
+
+/// How many bytes more an entry takes at most if it expires, with each policy.
+pub const EXPIRY: u64 = 35;
+
 impl Contender {
+    /// How many bytes so many entries without a lifetime take at most, by what is written at [`Policy`].
+    #[must_use]
+    pub fn bytes(&self, capacity: u64, entry: EntryBytes) -> u64 {
+        let (trials, overhead) = match self.policy {
+            Policy::S3Fifo => (0, 125 + entry.inline / 2),
+            Policy::Adaptive => (200_000, 95),
+            _ => (0, 75),
+        };
+        capacity.saturating_mul(entry.all.saturating_add(overhead)).saturating_add(trials)
+    }
+
     /// How many of the requests are hits. `None` if `go_on`, asked now and then, said no.
     #[must_use]
     pub fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut() -> bool) -> Option<u64> {
@@ -88,6 +108,19 @@ mod tests {
         let requests: Vec<u32> = (0..20_000).map(|i| i % 1_000).collect();
         assert!(hits("mru", &requests, 500) > 8_000);
         assert_eq!(hits("lru", &requests, 500), 0);
+    }
+
+    #[test]
+    fn memory_is_counted_as_it_is_written_at_policy() {
+        let bytes = |name: &str, all, inline| {
+            let contender = CONTENDERS.iter().find(|it| it.name == name).unwrap();
+            contender.bytes(1_000, EntryBytes { all, inline })
+        };
+        assert_eq!(bytes("s3fifo", 72, 72), 1_000 * (72 + 125 + 36));
+        assert_eq!(bytes("s3fifo", 2_000, 32), 1_000 * (2_000 + 125 + 16));
+        assert_eq!(bytes("adaptive", 72, 72), 1_000 * (72 + 95) + 200_000);
+        assert_eq!(bytes("lru", 72, 72), 1_000 * (72 + 75));
+        assert_eq!(bytes("lru", u64::MAX, 0), u64::MAX);
     }
 
     #[test]
