@@ -94,7 +94,7 @@ pub use error::{Error, ErrorKind};
 pub use fleet::RemoteHealth;
 pub use key::Key;
 pub use manager::{CacheManager, ManagerBuilder};
-pub use memory::Policy;
+pub use memory::{Policy, UnknownPolicy};
 pub use observe::{Evictions, Latency, Remote, RemovalReason, Stats};
 pub use returned::{Returned, Share, SharedError};
 pub use time::Clock;

@@ -17,7 +17,7 @@ use crate::observe::{Meter, RemovalReason};
 use crate::rt;
 use crate::time::NEVER;
 use filed::{Any, Closer, Expired, Filed, Going, Live};
-pub use policy::Policy;
+pub use policy::{Policy, UnknownPolicy};
 use store::Store;
 use wheel::{NOWHERE, Wheel};
 

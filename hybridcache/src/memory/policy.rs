@@ -1,5 +1,8 @@
 //! Which entry makes room for a new one.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// Which entry makes room for a new one.
 ///
 /// | policy | who leaves | good for | a hit | source |
@@ -10,7 +13,6 @@
 /// | `fifo` | what has been there longest | streams in which age is all that counts | read lock, nothing else | Belady, IBM Systems Journal 5(2), 1966 |
 /// | `clock` | as `fifo`, but a hit earns another round | nearly the hits of `lru`, at nearly the cost of `fifo` | read lock, bit | Corbató, *A paging experiment with the Multics system*, 1968 |
 /// | `mru` | what was used last | loops over more than fits: a part of it stays | read lock, note | Chou, DeWitt, VLDB 1985 |
-///
 /// | `adaptive` | what that one of five policies gives up that would have hit most lately, tried out on a sample of the keys | streams nobody knows, or that change | read lock, note; a sample of the hits is tried out | Waldspurger et al., ATC 2017, over LRU, segmented LRU, 2Q and W-TinyLFU |
 ///
 /// No hit waits for another, and none allocates: `lru`, `lfu`, `mru` and `adaptive` note it, and the shard's order is
@@ -27,6 +29,17 @@
 /// cache, and with `s3fifo` 125 and half the size of key and value themselves, because it remembers half as many as it holds of
 /// those that it gave up, in slots of the same size; where the bound is a weight, 330. All that is 35 more if it expires.
 /// When entries leave they give their memory back; `s3fifo` does at the next sweep, if of many only few are left in a shard.
+///
+/// A configuration names a policy as the attribute does:
+///
+/// ```
+/// use hybridcache::Policy;
+///
+/// let policy: Policy = "lfu".parse()?;
+/// assert_eq!(policy, Policy::Lfu);
+/// assert_eq!(policy.to_string(), "lfu");
+/// # Ok::<(), hybridcache::UnknownPolicy>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Policy {
@@ -45,4 +58,73 @@ pub enum Policy {
     Clock,
     /// Whichever of five other policies would have hit most lately says who leaves.
     Adaptive,
+}
+
+impl Policy {
+    const ALL: [Self; 7] = [Self::S3Fifo, Self::Lru, Self::Lfu, Self::Fifo, Self::Mru, Self::Clock, Self::Adaptive];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::S3Fifo => "s3fifo",
+            Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::Fifo => "fifo",
+            Self::Mru => "mru",
+            Self::Clock => "clock",
+            Self::Adaptive => "adaptive",
+        }
+    }
+}
+
+/// Its name, as it is written in the attribute.
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// From its name, exactly as it is written in the attribute.
+impl FromStr for Policy {
+    type Err = UnknownPolicy;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name).ok_or_else(|| UnknownPolicy(name.to_owned()))
+    }
+}
+
+/// What was given for the name of a [`Policy`] is none. The message says which there are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no policy `{0}`: write one of {names}", names = Policy::ALL.map(Policy::name).join(", "))]
+pub struct UnknownPolicy(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_reads_back_from_its_name() {
+        for (name, policy) in [
+            ("s3fifo", Policy::S3Fifo),
+            ("lru", Policy::Lru),
+            ("lfu", Policy::Lfu),
+            ("fifo", Policy::Fifo),
+            ("mru", Policy::Mru),
+            ("clock", Policy::Clock),
+            ("adaptive", Policy::Adaptive),
+        ] {
+            assert_eq!(policy.to_string(), name);
+            assert_eq!(name.parse(), Ok(policy));
+        }
+        assert_eq!(format!("{:>5}", Policy::Lru), "  lru");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused_with_all_that_are() {
+        for name in ["", "LRU", " lru", "s4fifo"] {
+            let error = name.parse::<Policy>().unwrap_err();
+            let said =
+                format!("there is no policy `{name}`: write one of s3fifo, lru, lfu, fifo, mru, clock, adaptive");
+            assert_eq!(error.to_string(), said);
+        }
+    }
 }
