@@ -2,14 +2,17 @@
 
 use std::ops::{Index, IndexMut};
 
-/// How many items a page has.
+/// How many items a full page has.
 const PAGE: usize = 64;
 
-/// Like a `Vec`, but nothing is moved when it grows, so no lock is held for long; at most a page is allocated and not
-/// used; and a page goes back to the allocator as soon as it is empty.
+/// The last page grows by so many items at least: to grow it for each would move the others each time.
+const STEP: usize = 4;
+
+/// Like a `Vec`, but no more than a page is moved when it grows, so no lock is held for long; of what is allocated next
+/// to nothing is unused, however large the items are; and memory goes back to the allocator as items leave.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
-    /// All full, but for the last, which is not empty.
+    /// All full, but for the last, which is not empty and has not the memory of a full one yet.
     pages: Vec<Vec<T>>,
 }
 
@@ -24,26 +27,34 @@ impl<T> Pages<T> {
         self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len())
     }
 
+    /// By how many items the last page grows: one of each page of them, which is next to nothing.
+    fn step(&self) -> usize {
+        self.pages.len().max(STEP)
+    }
+
     pub(super) fn push(&mut self, item: T) {
-        match self.pages.last_mut() {
-            Some(last) if last.len() < PAGE => last.push(item),
-            Some(_) => {
-                let mut page = Vec::with_capacity(PAGE);
-                page.push(item);
-                self.pages.push(page);
-            }
-            // The first grows by itself: a small cache takes little.
-            None => self.pages.push(vec![item]),
+        if self.pages.last().is_none_or(|last| last.len() == PAGE) {
+            self.pages.push(Vec::new());
         }
+        let step = self.step();
+        let last = self.pages.last_mut().expect("there is a page");
+        if last.len() == last.capacity() {
+            last.reserve_exact(step.min(PAGE - last.len()));
+        }
+        last.push(item);
     }
 
     /// Takes an item out; the last one takes its place.
     pub(super) fn swap_remove(&mut self, i: usize) -> T {
+        let step = self.step();
         let page = self.pages.last_mut().expect("there is an item");
         let last = page.pop().expect("no page is empty");
         if page.is_empty() {
             self.pages.pop();
             give_back(&mut self.pages);
+        } else if page.capacity() - page.len() > 2 * step {
+            // One step stays: those who come and go do not ask for memory each time.
+            page.shrink_to(page.len() + step);
         }
         if i == self.len() { last } else { std::mem::replace(&mut self[i], last) }
     }
@@ -107,5 +118,37 @@ mod tests {
             assert!((0..model.len()).all(|i| pages[i] == model[i]));
         }
         assert_eq!(pages.pages.len(), 0, "all of it has been given back");
+    }
+
+    #[test]
+    fn what_is_allocated_is_what_is_needed() {
+        const MOST: usize = 10_000;
+        let mut pages = Pages::default();
+        let unused = |pages: &Pages<usize>| pages.capacity() - pages.len();
+        for i in 0..MOST {
+            pages.push(i);
+            assert!(unused(&pages) < STEP.max(pages.len().div_ceil(PAGE)), "{} of {}", unused(&pages), pages.len());
+        }
+        for _ in 0..MOST {
+            pages.swap_remove(pages.len() / 2);
+            let most = 2 * STEP.max(pages.len().div_ceil(PAGE));
+            assert!(unused(&pages) <= most, "{} of {}", unused(&pages), pages.len());
+        }
+    }
+
+    #[test]
+    fn one_who_comes_and_goes_asks_for_no_memory() {
+        for len in (1..3 * PAGE).filter(|len| len % PAGE != 0) {
+            let mut pages = Pages::default();
+            (0..=len).for_each(|i| pages.push(i));
+            pages.swap_remove(0);
+            let capacity = pages.capacity();
+            for i in 0..10 {
+                pages.push(i);
+                assert_eq!(pages.capacity(), capacity, "with {len}");
+                pages.swap_remove(0);
+                assert_eq!(pages.capacity(), capacity, "with {len}");
+            }
+        }
     }
 }
