@@ -43,7 +43,7 @@ pub(super) struct Ranked<K, V> {
 impl<K, V> Ranked<K, V> {
     /// So many stores, each with room for this weight.
     pub(super) fn all(policy: Policy, max_weight: u64, stores: usize) -> impl Iterator<Item = Self> {
-        let order = orders(policy, stores);
+        let order = orders(policy);
         (0..stores).map(move |_| Self::new(order(), max_weight))
     }
 
@@ -199,8 +199,8 @@ impl<K, V> Ranked<K, V> {
     }
 }
 
-/// Makes the order of each of so many shards.
-fn orders(policy: Policy, shards: usize) -> impl Fn() -> Box<dyn Order> {
+/// Makes the order of each shard.
+fn orders(policy: Policy) -> impl Fn() -> Box<dyn Order> {
     let chooser = Arc::<Chooser>::default();
     move || match policy {
         Policy::Lru => Box::new(Line::lru()),
@@ -208,7 +208,7 @@ fn orders(policy: Policy, shards: usize) -> impl Fn() -> Box<dyn Order> {
         Policy::Fifo => Box::new(Line::fifo()),
         Policy::Lfu => Box::<Frequency>::default(),
         Policy::Clock => Box::<Clock>::default(),
-        Policy::Adaptive => Box::new(Adaptive::new(Arc::clone(&chooser), shards)),
+        Policy::Adaptive => Box::new(Adaptive::new(Arc::clone(&chooser))),
         Policy::S3Fifo => unreachable!("quick_cache is its store"),
     }
 }

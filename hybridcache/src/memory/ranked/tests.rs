@@ -327,6 +327,30 @@ fn adaptive_is_near_the_best_of_the_others_or_above() {
     }
 }
 
+/// Where a heavy entry leaves room for few others in its shard, for as long as it stays.
+#[test]
+fn what_adaptive_has_learned_outlives_the_weights_of_a_shard() {
+    let chooser = Arc::<Chooser>::default();
+    let order = || Box::new(Adaptive::new(Arc::clone(&chooser)));
+    let mut stores: Vec<Store> = (0..4).map(|_| Store::new(order(), 1_000)).collect();
+    let (mut trials, mut tried, mut apart) = (0, 0, 0);
+    for key in 0..100_000 {
+        let weight = if key % 500 == 0 { 950 } else { 1 };
+        put(&mut stores[(hash(key * 2) >> 32) as usize % 4], key * 2, weight);
+        let lens = || stores.iter().map(Store::len);
+        let (entries, now) = chooser.counts();
+        assert_eq!(entries, lens().sum());
+        trials += u32::from(now != tried);
+        tried = now;
+        apart += u32::from(lens().max() > lens().min().map(|least| 4 * least));
+    }
+    assert!(apart > 10_000, "{apart}");
+    assert!((1..=5).contains(&trials), "the trial was made {trials} times");
+    stores[0].drain().for_each(drop);
+    stores.pop();
+    assert_eq!(chooser.counts().0, stores.iter().map(Store::len).sum());
+}
+
 #[test]
 fn many_hits_in_a_row_are_all_taken_into_account() {
     for policy in MODELLED {

@@ -1,7 +1,5 @@
 //! Which expert to follow: each has a small cache of its own, without values, and the best of late is followed.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -26,8 +24,10 @@ pub(in crate::memory::ranked) struct Chooser {
     /// Keys whose spread hash has none of these bits are in the sample.
     mask: AtomicU64,
     followed: AtomicU8,
-    /// For how many entries the shadows were made.
+    /// How many entries all shards have. What a shard has says little of the others where entries differ in weight.
     entries: AtomicUsize,
+    /// For how many the shadows were made.
+    tried: AtomicUsize,
     /// None before an entry had to leave: until then all experts do the same.
     trial: Mutex<Option<Trial>>,
 }
@@ -48,16 +48,28 @@ impl Default for Chooser {
             mask: AtomicU64::new(u64::MAX),
             followed: AtomicU8::new(0),
             entries: AtomicUsize::new(0),
+            tried: AtomicUsize::new(0),
             trial: Mutex::new(None),
         }
     }
 }
 
 impl Chooser {
+    /// A shard has an entry more.
+    pub(super) fn came(&self) {
+        self.entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A shard has so many entries less.
+    pub(super) fn left(&self, entries: usize) {
+        self.entries.fetch_sub(entries, Ordering::Relaxed);
+    }
+
     /// Sees to it that the shadows fit the number of entries in the cache.
     #[inline]
-    pub(super) fn fit(&self, entries: usize) {
-        if !serves(self.entries.load(Ordering::Relaxed), entries) {
+    pub(super) fn fit(&self) {
+        let entries = self.entries.load(Ordering::Relaxed);
+        if !serves(self.tried.load(Ordering::Relaxed), entries) {
             self.resize(entries);
         }
     }
@@ -65,7 +77,7 @@ impl Chooser {
     #[cold]
     fn resize(&self, entries: usize) {
         let mut trial = self.trial.lock();
-        if serves(self.entries.load(Ordering::Relaxed), entries) {
+        if serves(self.tried.load(Ordering::Relaxed), entries) {
             return;
         }
         let fits = |sample: usize, least: usize| entries / sample >= least;
@@ -76,7 +88,7 @@ impl Chooser {
         let followed = usize::from(self.followed.load(Ordering::Relaxed));
         *trial = Some(Trial::new((entries / sample).max(1), followed));
         self.mask.store((sample as u64 - 1) << 32, Ordering::Relaxed);
-        self.entries.store(entries, Ordering::Relaxed);
+        self.tried.store(entries, Ordering::Relaxed);
     }
 
     /// The expert to follow now.
@@ -103,6 +115,12 @@ impl Chooser {
             let followed = trial.request(hash);
             self.followed.store(followed as u8, Ordering::Relaxed);
         }
+    }
+
+    /// How many entries all shards have, and for how many the shadows were made.
+    #[cfg(test)]
+    pub(in crate::memory::ranked) fn counts(&self) -> (usize, usize) {
+        (self.entries.load(Ordering::Relaxed), self.tried.load(Ordering::Relaxed))
     }
 }
 

@@ -30,18 +30,17 @@ pub(super) struct Adaptive {
     hits: Hits,
     /// One for all shards.
     chooser: Arc<Chooser>,
-    shards: usize,
 }
 
 impl Adaptive {
-    pub(super) fn new(chooser: Arc<Chooser>, shards: usize) -> Self {
-        Self { segments: Segments::default(), hits: Hits::default(), chooser, shards }
+    pub(super) fn new(chooser: Arc<Chooser>) -> Self {
+        Self { segments: Segments::default(), hits: Hits::default(), chooser }
     }
 }
 
 impl Order for Adaptive {
     fn anew(&self) -> Box<dyn Order> {
-        Box::new(Self::new(Arc::clone(&self.chooser), self.shards))
+        Box::new(Self::new(Arc::clone(&self.chooser)))
     }
 
     #[inline]
@@ -63,11 +62,15 @@ impl Order for Adaptive {
 
     fn victim(&mut self, hash_of: &dyn Fn(u32) -> u64) -> u32 {
         self.segments.fit();
-        self.chooser.fit(self.segments.len() * self.shards);
+        self.chooser.fit();
         self.segments.victim(hash_of)
     }
 
     fn insert(&mut self, slot: u32, hash: u64) {
+        // One that takes the place of another changes no number, and does not touch what all shards share.
+        if slot as usize == self.segments.len() {
+            self.chooser.came();
+        }
         self.segments.insert(slot, hash);
     }
 
@@ -77,11 +80,19 @@ impl Order for Adaptive {
 
     fn swap_remove(&mut self, slot: u32) {
         self.segments.swap_remove(slot);
+        self.chooser.left(1);
     }
 
     #[cfg(test)]
     fn validate(&self, len: usize) {
         self.segments.validate(len);
+    }
+}
+
+impl Drop for Adaptive {
+    /// The entries of a shard leave with its order when all of them are taken out at once.
+    fn drop(&mut self) {
+        self.chooser.left(self.segments.len());
     }
 }
 
