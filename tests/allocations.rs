@@ -139,6 +139,30 @@ fn a_hit_allocates_nothing() {
     );
 }
 
+/// A policy may have more to do with a hit once it has had to choose: at first, when few have left, and later.
+#[test]
+fn a_hit_allocates_nothing_after_others_have_left() {
+    for policy in POLICIES {
+        for capacity in [1, 10, 100, 1_000, 5_000] {
+            let cache: Cache<u64, u64> = Cache::builder("full").capacity(capacity).policy(policy).build().unwrap();
+            let plain = cache.blocking();
+            let mut keys = 0;
+            for round in 1..=5 {
+                while keys < round * capacity || cache.stats().evictions.capacity == 0 {
+                    plain.insert(&keys, keys).unwrap();
+                    keys += 1;
+                }
+                let held: Vec<u64> = (0..keys).filter(|key| plain.contains(key)).collect();
+                let before = ALLOCATIONS.get();
+                for key in held.iter().cycle().take(20_000) {
+                    assert!(plain.get(key).is_some());
+                }
+                assert_eq!(ALLOCATIONS.get() - before, 0, "{policy:?}, {round} times {capacity} keys");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_hit_of_nothing_allocates_nothing() {
     let cache: Cache<String, Value> = Cache::builder("nothing").cache_none(true).build().unwrap();

@@ -23,6 +23,11 @@ impl Lists {
         Self { nodes: (0..lists).map(|list| Node { prev: list, next: list }).collect(), lists }
     }
 
+    /// Asks for the memory of so many slots.
+    pub(super) fn reserve(&mut self, slots: usize) {
+        self.nodes.reserve_exact(slots);
+    }
+
     /// Puts a slot at the front of a list. It is in none: it is new, or [`unlink`](Self::unlink)ed.
     pub(super) fn push_front(&mut self, list: u32, slot: u32) {
         let node = self.lists + slot;

@@ -339,7 +339,7 @@ fn what_adaptive_has_learned_outlives_the_weights_of_a_shard() {
         put(&mut stores[(hash(key * 2) >> 32) as usize % 4], key * 2, weight);
         let lens = || stores.iter().map(Store::len);
         let (entries, now) = chooser.counts();
-        assert_eq!(entries, lens().sum());
+        assert_eq!(entries, lens().sum::<usize>());
         trials += u32::from(now != tried);
         tried = now;
         apart += u32::from(lens().max() > lens().min().map(|least| 4 * least));
@@ -348,7 +348,7 @@ fn what_adaptive_has_learned_outlives_the_weights_of_a_shard() {
     assert!((1..=5).contains(&trials), "the trial was made {trials} times");
     stores[0].drain().for_each(drop);
     stores.pop();
-    assert_eq!(chooser.counts().0, stores.iter().map(Store::len).sum());
+    assert_eq!(chooser.counts().0, stores.iter().map(Store::len).sum::<usize>());
 }
 
 #[test]

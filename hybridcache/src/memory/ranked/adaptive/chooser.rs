@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use super::expert::Expert;
+use super::ghosts::Ghosts;
 use super::segments::Segments;
+use super::sketch::Sketch;
 use super::{serves, spread};
 
 /// Shadows have at least so many entries if the cache has. Fewer would tell the experts apart too slowly.
@@ -151,60 +154,57 @@ impl Trial {
     }
 }
 
-/// A cache of hashes.
+/// A cache of hashes. Hits fill it, which allocate nothing: it has all its memory from the start.
 #[derive(Debug)]
 struct Shadow {
     segments: Segments,
-    slots: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    slots: HashTable<u32>,
     hashes: Vec<u64>,
+    /// From when on the first has to leave.
+    tables: Option<(Sketch, Ghosts)>,
     capacity: usize,
 }
 
 impl Shadow {
     fn new(capacity: usize, expert: Expert) -> Self {
-        let mut segments = Segments::default();
-        segments.follow(expert);
-        Self { segments, slots: HashMap::default(), hashes: Vec::new(), capacity }
+        Self {
+            segments: Segments::with_capacity(capacity, expert),
+            // A table that is at most half full never grows for the traces of those that left, but cleans up where it is.
+            slots: HashTable::with_capacity(2 * capacity),
+            hashes: Vec::with_capacity(capacity),
+            tables: Some((Sketch::new(capacity, 0), Ghosts::new(capacity))),
+            capacity,
+        }
     }
 
     /// Whether it was a hit.
     fn request(&mut self, hash: u64) -> bool {
-        if let Some(&slot) = self.slots.get(&hash) {
-            self.segments.hit(slot);
+        let Self { segments, slots, hashes, tables, capacity } = self;
+        if let Some(&slot) = slots.find(place(hash), |&slot| hashes[slot as usize] == hash) {
+            segments.hit(slot);
             return true;
         }
-        self.segments.expect(hash);
-        let slot = if self.hashes.len() < self.capacity {
-            self.hashes.push(hash);
-            self.hashes.len() as u32 - 1
+        segments.expect(hash);
+        let slot = if hashes.len() < *capacity {
+            hashes.push(hash);
+            hashes.len() as u32 - 1
         } else {
-            self.segments.fit();
-            let victim = self.segments.victim(&|slot| self.hashes[slot as usize]);
-            self.segments.remove(victim);
-            let left = std::mem::replace(&mut self.hashes[victim as usize], hash);
-            self.slots.remove(&left);
+            if let Some((sketch, ghosts)) = tables.take() {
+                segments.equip(sketch, ghosts);
+            }
+            let victim = segments.victim(&|slot| hashes[slot as usize]);
+            segments.remove(victim);
+            let left = std::mem::replace(&mut hashes[victim as usize], hash);
+            slots.find_entry(place(left), |&slot| slot == victim).expect("every slot is found").remove();
             victim
         };
-        self.slots.insert(hash, slot);
-        self.segments.insert(slot, hash);
+        slots.insert_unique(place(hash), slot, |&slot| place(hashes[slot as usize]));
+        segments.insert(slot, hash);
         false
     }
 }
 
-/// Keys of the shadows are hashes already; those of a sample have bits in common, so they are spread once more.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("a hash is written as one number")
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = spread(hash, 0xC2B2_AE3D_27D4_EB4F).rotate_left(32);
-    }
+/// Where a shadow has a hash: those of a sample have bits in common, so they are spread once more.
+fn place(hash: u64) -> u64 {
+    spread(hash, 0xC2B2_AE3D_27D4_EB4F).rotate_left(32)
 }

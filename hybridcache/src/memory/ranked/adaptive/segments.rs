@@ -81,6 +81,13 @@ impl Default for Segments {
 }
 
 impl Segments {
+    /// For at most so many entries: it asks for no memory later, but for the tables.
+    pub(super) fn with_capacity(entries: usize, expert: Expert) -> Self {
+        let mut segments = Self { expert, marks: Vec::with_capacity(entries), ..Self::default() };
+        segments.lists.reserve(entries);
+        segments
+    }
+
     /// From here on decides as `expert` does. The lists take its shape little by little, with each insert.
     pub(super) fn follow(&mut self, expert: Expert) {
         self.expert = expert;
@@ -93,10 +100,15 @@ impl Segments {
     /// Sees to it that the tables fit the number of entries.
     pub(super) fn fit(&mut self) {
         if !serves(self.tables, self.len()) {
-            self.tables = self.len();
-            self.sketch = Sketch::new(self.tables, self.sketch.era());
-            self.ghosts = Ghosts::new(self.tables);
+            self.equip(Sketch::new(self.len(), self.sketch.era()), Ghosts::new(self.len()));
         }
+    }
+
+    /// Goes on with tables that were made for as many entries as there are.
+    pub(super) fn equip(&mut self, sketch: Sketch, ghosts: Ghosts) {
+        self.tables = self.len();
+        self.sketch = sketch;
+        self.ghosts = ghosts;
     }
 
     /// Somebody asked for the entry and got it.
