@@ -12,7 +12,7 @@ const STEP: usize = 4;
 /// to nothing is unused, however large the items are; and memory goes back to the allocator as items leave.
 #[derive(Debug)]
 pub(super) struct Pages<T> {
-    /// All full, but for the last, which is not empty and has not the memory of a full one yet.
+    /// All full, but for the last, which is not empty and has about the memory that it needs.
     pages: Vec<Vec<T>>,
 }
 
