@@ -12,67 +12,120 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// One test at a time: they count the same bytes.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// What an entry takes beside its key and value and whatever these have on the heap, as the documentation of
-/// [`Policy`] says, where the bound is a weight: without a lifetime, and with one.
-fn overhead(policy: Policy) -> (u64, u64) {
-    match policy {
-        Policy::S3Fifo => (330, 365),
-        Policy::Adaptive => (95, 130),
-        _ => (75, 110),
-    }
-}
-
-/// The same where the bound is a number of entries, of a key and a value that take so many bytes.
-fn overhead_counted(policy: Policy, bytes: usize) -> (u64, u64) {
-    match policy {
-        Policy::S3Fifo => (125 + bytes as u64 / 2, 160 + bytes as u64 / 2),
-        _ => overhead(policy),
-    }
+/// What an entry takes beside its key and value, which themselves take so many bytes, and whatever these have on the heap, as the
+/// documentation of [`Policy`] says: without a lifetime, and with one.
+fn overhead(policy: Policy, bytes: usize, ttl: bool) -> u64 {
+    let plain = match policy {
+        Policy::S3Fifo => 130 + bytes as u64 * 6 / 10,
+        Policy::Adaptive => 95,
+        _ => 75,
+    };
+    plain + if ttl { 35 } else { 0 }
 }
 
 /// What `adaptive` takes for its trials, however much it holds.
 const TRIED_OUT: u64 = 200_000;
 
+/// A cache whose weigher says what a key and a value take, of which `heap` bytes are elsewhere.
+fn exactly_weighed<V>(policy: Policy, ttl: bool, max: u64, heap: fn(&V) -> usize) -> Cache<u64, V>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    let exactly = move |_: &u64, value: &V| (size_of::<u64>() + size_of::<V>() + heap(value)) as u64;
+    let mut builder = Cache::builder("weighed").policy(policy).max_weight(max).weigher(exactly);
+    if ttl {
+        builder = builder.ttl(MINUTE).clock(Clock::manual());
+    }
+    builder.build().unwrap()
+}
+
+/// What a cache of this weight and so many entries may take.
+fn allowed<V>(policy: Policy, ttl: bool, weight: u64, entries: u64) -> f64 {
+    let beside = if policy == Policy::Adaptive { TRIED_OUT } else { 0 };
+    (weight + entries * overhead(policy, size_of::<u64>() + size_of::<V>(), ttl) + beside) as f64 * 1.05
+}
+
+/// Fills caches, and goes on until all is replaced.
+fn weighed<V>(policies: &[Policy], sizes: &[u64], of: impl Fn(u64) -> V, heap: fn(&V) -> usize)
+where
+    V: Clone + Send + Sync + 'static,
+{
+    for (&policy, ttl, max) in each(policies, sizes) {
+        let before = ALLOCATOR.current_usage();
+        let cache = exactly_weighed(policy, ttl, max, heap);
+        let mut key = 0;
+        while key < 2 * cache.len() + 100 {
+            for _ in 0..100 {
+                cache.blocking().insert(&key, of(key)).unwrap();
+                key += 1;
+            }
+            let live = ALLOCATOR.current_usage() - before;
+            let allowed = allowed::<V>(policy, ttl, max, cache.len());
+            assert!(
+                live as f64 <= allowed,
+                "{policy:?}: {live} bytes for {} entries in {max} bytes; {allowed} are allowed",
+                cache.len()
+            );
+        }
+        assert!(cache.weight() <= max && cache.weight() > max / 10 * 9, "{policy:?}: {} of {max}", cache.weight());
+    }
+}
+
+fn each<'a>(policies: &'a [Policy], sizes: &'a [u64]) -> impl Iterator<Item = (&'a Policy, bool, u64)> {
+    policies
+        .iter()
+        .flat_map(move |policy| sizes.iter().flat_map(move |&max| [(policy, false, max), (policy, true, max)]))
+}
+
+/// Of a length between these, which the key says.
+fn bytes(key: u64, shortest: u64, longest: u64) -> Vec<u8> {
+    vec![0; (shortest + key.wrapping_mul(2_654_435_761) % (longest + 1 - shortest)) as usize]
+}
+
 #[test]
 fn live_bytes_are_what_is_weighed_and_the_overhead() {
+    const SMALL: [u64; 2] = [1 << 20, 2 << 20];
+    const ALL: [u64; 4] = [1 << 20, 2 << 20, 8 << 20, 32 << 20];
     let _alone = ALONE.lock().unwrap();
-    let exactly = |_: &u64, value: &Vec<u8>| (size_of::<u64>() + size_of::<Vec<u8>>() + value.len()) as u64;
-    for policy in POLICIES {
-        for (ttl, sizes) in [(false, 1..100), (true, 1..100), (false, 100..2_000), (true, 100..2_000)] {
-            let (plain, with_ttl) = overhead(policy);
-            let overhead = if ttl { with_ttl } else { plain };
-            let before = ALLOCATOR.current_usage();
-            let mut builder = Cache::builder("weighed").policy(policy).max_weight(2 << 20).weigher(exactly);
-            if ttl {
-                builder = builder.ttl(MINUTE).clock(Clock::manual());
-            }
-            let cache: Cache<u64, Vec<u8>> = builder.build().unwrap();
-            for key in 0..60_000_u64 {
-                let size = sizes.start + key.wrapping_mul(2_654_435_761) % (sizes.end - sizes.start);
-                cache.blocking().insert(&key, vec![0; size as usize]).unwrap();
-                if key % 5_000 == 4_999 {
-                    let live = (ALLOCATOR.current_usage() - before) as f64;
-                    let beside = if policy == Policy::Adaptive { TRIED_OUT } else { 0 };
-                    let most = (cache.weight() + cache.len() * overhead + beside) as f64 * 1.05;
-                    assert!(
-                        live <= most,
-                        "{policy:?}: {live} bytes for {} entries that weigh {}; {most} are allowed",
-                        cache.len(),
-                        cache.weight()
-                    );
-                }
-            }
-            assert!(cache.weight() <= 2 << 20);
+    let default = [Policy::S3Fifo];
+    weighed(&default, &SMALL[..1], |_| 7_u64, |_| 0);
+    weighed(&default, &SMALL, |_| [7_u64; 9], |_| 0);
+    weighed(&default, &ALL[..3], |_| [7_u64; 32], |_| 0);
+    weighed(&default, &ALL, |_| [7_u64; 128], |_| 0);
+    weighed(&default, &SMALL[..1], |key| bytes(key, 1, 100), Vec::len);
+    for (shortest, longest) in [(100, 2_000), (4_000, 4_000), (10_000, 10_000)] {
+        weighed(&default, &ALL, |key| bytes(key, shortest, longest), Vec::len);
+    }
+    weighed(&POLICIES, &SMALL[1..], |key| bytes(key, 1, 100), Vec::len);
+    weighed(&POLICIES, &SMALL[1..], |key| bytes(key, 100, 2_000), Vec::len);
+}
+
+#[test]
+fn the_overhead_is_the_same_when_what_comes_gets_heavier_or_lighter() {
+    const MAX: u64 = 2 << 20;
+    let _alone = ALONE.lock().unwrap();
+    let before = ALLOCATOR.current_usage();
+    let cache = exactly_weighed(Policy::S3Fifo, true, MAX, Vec::len);
+    let mut keys = 0..;
+    for (shortest, longest) in [(400, 400), (2_000, 2_000), (200, 600), (5_000, 10_000), (1, 2_000)] {
+        // More than ten times as many as it ever holds: it does not notice at once.
+        for key in keys.by_ref().take(60_000) {
+            cache.blocking().insert(&key, bytes(key, shortest, longest)).unwrap();
         }
+        let live = ALLOCATOR.current_usage() - before;
+        let allowed = allowed::<Vec<u8>>(Policy::S3Fifo, true, MAX, cache.len());
+        assert!(
+            live as f64 <= allowed,
+            "{live} bytes for {} entries of {shortest} to {longest}; {allowed} are allowed",
+            cache.len()
+        );
     }
 }
 
 fn counted<V: Clone + Send + Sync + 'static>(value: &V) {
-    let bytes = size_of::<u64>() + size_of::<V>();
+    let bytes = (size_of::<u64>() + size_of::<V>()) as u64;
     for policy in POLICIES {
         for (ttl, capacity) in [(false, 5_000), (false, 10_000), (false, 16_385), (true, 8_200), (true, 40_000)] {
-            let (plain, with_ttl) = overhead_counted(policy, bytes);
-            let overhead = if ttl { with_ttl } else { plain };
             let before = ALLOCATOR.current_usage();
             let mut builder = Cache::builder("counted").policy(policy).capacity(capacity);
             if ttl {
@@ -84,8 +137,7 @@ fn counted<V: Clone + Send + Sync + 'static>(value: &V) {
             let empty = ALLOCATOR.current_usage() - before;
             (1..4 * capacity).for_each(|key| cache.blocking().insert(&key, value.clone()).unwrap());
             let live = ALLOCATOR.current_usage() - before - empty;
-            let beside = if policy == Policy::Adaptive { TRIED_OUT } else { 0 };
-            let most = (cache.len() * (bytes as u64 + overhead) + beside) as f64 * 1.05;
+            let most = allowed::<V>(policy, ttl, cache.len() * bytes, cache.len());
             assert!(cache.len() > capacity * 9 / 10, "{policy:?}: {} of {capacity}", cache.len());
             assert!(
                 live as f64 <= most,

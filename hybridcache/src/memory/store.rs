@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 
 use quick_cache::unsync::Cache;
-use quick_cache::{Equivalent, Lifecycle, Options, OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use super::filed::{Any, Filed, Live};
 use super::ranked::Ranked;
@@ -38,6 +38,12 @@ const FIRST: u64 = 32;
 /// A store of quick_cache with at most so many entries may be built anew to give memory back: that is done under a lock.
 const FEW: usize = 1_024;
 
+/// Where entries are weighed chance makes so few of them more or fewer, though their weights are of one kind.
+const CHANCE: u64 = 8;
+
+/// Where entries are weighed the number that a store holds is an average of about so many times that it was asked.
+const LATELY: u64 = 8;
+
 /// What a shard asks of its store. Everything is asked by probes that are equal to the keys they look for: a lookup judges
 /// the entry where it finds it.
 pub(super) enum Store<K, V> {
@@ -45,12 +51,20 @@ pub(super) enum Store<K, V> {
     Ranked(Ranked<K, V>),
 }
 
+type Slots<K, V> = Cache<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>;
+
 /// The part of quick_cache that has no lock of its own: the shard's lock guards more than the store.
 pub(super) struct Quick<K, V> {
-    cache: Cache<Filed<K>, Option<V>, ByWeight, Prehashed, Outgoing>,
-    options: Options,
-    /// How many entries it holds when it is full, if that is known.
-    full: Option<u64>,
+    cache: Slots<K, V>,
+    options: OptionsBuilder,
+    /// Where entries are weighed nobody knows how many they will be.
+    weighed: bool,
+    /// How many entries it is made for.
+    full: u64,
+    /// How many they will be when it is full, as far as it can be told.
+    guess: u64,
+    /// The last of so many insertions asks whether it is made for the right number.
+    due: u64,
 }
 
 impl<K: Eq, V> Store<K, V> {
@@ -78,13 +92,9 @@ impl<K: Eq, V> Store<K, V> {
         if capacity / 10 * 9 < max_entry_weight {
             options.hot_allocation(1.0);
         }
-        let estimated = items.min(1 << 32).div_ceil(shards);
-        options.estimated_items_capacity(usize::try_from(estimated).unwrap_or(usize::MAX));
-        options.ghost_allocation(GHOSTS);
-        let options = options.weight_capacity(each).build().expect("both capacities are given");
-        // Of what is weighed nobody knows how many it will be.
-        let full = matches!(bound, Bound::Entries(_)).then_some(each);
-        (0..shards).map(|_| Self::Quick(Quick::new(options.clone(), full))).collect()
+        options.ghost_allocation(GHOSTS).weight_capacity(each);
+        let weighed = matches!(bound, Bound::Weight { .. });
+        (0..shards).map(|_| Self::Quick(Quick::new(options.clone(), weighed, each))).collect()
     }
 
     /// A hit of what may be served. Sets `unsettled` if [`settle`](Self::settle) is to be called soon. For each `S` it is
@@ -151,8 +161,9 @@ impl<K: Eq, V> Store<K, V> {
     pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
         match self {
             Self::Quick(quick) => {
-                if quick.cache.is_empty() {
-                    quick.begin();
+                quick.due -= 1;
+                if quick.due == 0 {
+                    quick.plan(filed.life.weight(), removed);
                 }
                 quick.cache.insert_with_lifecycle(filed, value, removed);
             }
@@ -165,7 +176,7 @@ impl<K: Eq, V> Store<K, V> {
     /// Puts an empty store in the place of this one.
     pub(super) fn take_all(&mut self) -> Self {
         let empty = match self {
-            Self::Quick(quick) => Self::Quick(Quick::new(quick.options.clone(), quick.full)),
+            Self::Quick(quick) => Self::Quick(Quick::new(quick.options.clone(), quick.weighed, quick.full)),
             Self::Ranked(ranked) => Self::Ranked(ranked.anew()),
         };
         std::mem::replace(self, empty)
@@ -206,29 +217,66 @@ impl<K: Eq, V> Store<K, V> {
 }
 
 impl<K: Eq, V> Quick<K, V> {
-    fn new(options: Options, full: Option<u64>) -> Self {
-        Self { cache: Cache::with_options(options.clone(), ByWeight, Prehashed, Outgoing), options, full }
+    fn new(options: OptionsBuilder, weighed: bool, full: u64) -> Self {
+        Self { cache: made_for(full, &options), options, weighed, full, guess: full, due: 1 }
     }
 
-    /// Before the first entry. Slots are in a vector, which doubles whenever it is full: it begins with such a part of all that
-    /// they will be that it ends with hardly more. From anywhere else it could end with almost twice as many.
+    /// Before the first entry, of this weight, and where entries are weighed also later: makes it for as many as it will hold.
     #[cold]
     #[inline(never)]
-    fn begin(&mut self) {
-        let Some(full) = self.full.filter(|_| self.cache.memory_used().entries == 0) else { return };
-        let slots = full + (full as f64 * GHOSTS) as u64 + 1;
+    fn plan(&mut self, weight: u32, removed: &mut Removed<K, V>) {
+        if !self.weighed {
+            self.due = u64::MAX;
+            return self.reserve(0);
+        }
+        let (capacity, held) = (self.cache.capacity(), self.cache.len() as u64);
+        let (entries, weight) = if held == 0 { (1, weight.into()) } else { (held, self.cache.weight()) };
+        let full = (u128::from(capacity) * u128::from(entries) / u128::from(weight.max(1))) as u64;
+        // Asked again when it may hold twice as many, or others.
+        self.due = held.max(FIRST);
+        // While it fills it learns ever better how many there will be. A full one may never hold the same number for long, if
+        // weights differ much; to be built anew costs it what it knows of its entries: only for what lasts.
+        let is_full = held > 0 && weight > capacity / 4 * 3;
+        self.guess = if is_full { self.guess - self.guess / LATELY + full / LATELY } else { full };
+        if held == 0 {
+            self.build(full, removed);
+        } else if !(self.guess..=self.guess + self.guess / 3 + 2 * CHANCE).contains(&self.full) {
+            self.build(self.guess + self.guess / 8 + CHANCE, removed);
+        }
+    }
+
+    /// Makes it for so many, and moves the entries. That is done under the shard's lock, as it is when tables grow.
+    fn build(&mut self, full: u64, removed: &mut Removed<K, V>) {
+        self.full = full;
+        let mut before = std::mem::replace(&mut self.cache, made_for(full, &self.options));
+        self.reserve(before.len() as u64);
+        // They fit as they did before: nobody leaves for it, and each keeps its place in the expiry wheel.
+        before.drain().for_each(|(filed, value)| self.cache.insert_with_lifecycle(filed, value, removed));
+    }
+
+    /// Slots are in a vector, which doubles whenever it is full: it begins with such a part of all that they will be that it
+    /// ends with hardly more. From anywhere else it could end with almost twice as many.
+    fn reserve(&mut self, held: u64) {
+        let slots = self.full + (self.full as f64 * GHOSTS) as u64 + 1;
         let mut first = slots;
-        while first > FIRST {
+        while first > FIRST.max(2 * held) {
             first = first.div_ceil(2);
         }
         // quick_cache reserves as many again for those it will have given up, unless it remembers fewer.
-        self.cache.reserve(if first == slots { full } else { first.div_ceil(2) } as usize);
+        self.cache.reserve(if first == slots { self.full } else { first.div_ceil(2) } as usize);
     }
 
     #[cfg(test)]
     pub(super) fn memory_used(&self) -> usize {
         self.cache.memory_used().total()
     }
+}
+
+/// An empty one for so many entries: as a part of them it remembers those that it gave up.
+fn made_for<K: Eq, V>(full: u64, options: &OptionsBuilder) -> Slots<K, V> {
+    let mut options = options.clone();
+    options.estimated_items_capacity(usize::try_from(full).unwrap_or(usize::MAX));
+    Cache::with_options(options.build().expect("both capacities are given"), ByWeight, Prehashed, Outgoing)
 }
 
 #[derive(Clone)]
