@@ -84,20 +84,18 @@ fn bytes(key: u64, shortest: u64, longest: u64) -> Vec<u8> {
 
 #[test]
 fn live_bytes_are_what_is_weighed_and_the_overhead() {
-    const SMALL: [u64; 2] = [1 << 20, 2 << 20];
-    const ALL: [u64; 4] = [1 << 20, 2 << 20, 8 << 20, 32 << 20];
+    const SIZES: [u64; 4] = [1 << 20, 2 << 20, 8 << 20, 32 << 20];
     let _alone = ALONE.lock().unwrap();
     let default = [Policy::S3Fifo];
-    weighed(&default, &SMALL[..1], |_| 7_u64, |_| 0);
-    weighed(&default, &SMALL, |_| [7_u64; 9], |_| 0);
-    weighed(&default, &ALL[..3], |_| [7_u64; 32], |_| 0);
-    weighed(&default, &ALL, |_| [7_u64; 128], |_| 0);
-    weighed(&default, &SMALL[..1], |key| bytes(key, 1, 100), Vec::len);
+    weighed(&default, &SIZES[..1], |_| 7_u64, |_| 0);
+    weighed(&default, &SIZES[..2], |_| [7_u64; 9], |_| 0);
+    weighed(&default, &SIZES[..3], |_| [7_u64; 32], |_| 0);
+    weighed(&default, &SIZES[..3], |_| [7_u64; 128], |_| 0);
     for (shortest, longest) in [(100, 2_000), (4_000, 4_000), (10_000, 10_000)] {
-        weighed(&default, &ALL, |key| bytes(key, shortest, longest), Vec::len);
+        weighed(&default, &SIZES, |key| bytes(key, shortest, longest), Vec::len);
     }
-    weighed(&POLICIES, &SMALL[1..], |key| bytes(key, 1, 100), Vec::len);
-    weighed(&POLICIES, &SMALL[1..], |key| bytes(key, 100, 2_000), Vec::len);
+    weighed(&POLICIES, &SIZES[..1], |key| bytes(key, 1, 100), Vec::len);
+    weighed(&POLICIES, &SIZES[1..2], |key| bytes(key, 100, 2_000), Vec::len);
 }
 
 #[test]
