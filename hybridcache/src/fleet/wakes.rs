@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::rt::io::Signal;
+use crate::rt::io::Announcement;
 
-/// The keys that somebody here waits for, each as its cache's name and its text.
+/// The keys that somebody here waits for, each as its cache's name and its text. What is announced leaves: who comes later waits
+/// for the next.
 #[derive(Debug, Default)]
-pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Signal>>>);
+pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Announcement>>>);
 
 /// A place among those who wait. To be taken before the server is asked to announce the fill: one that is announced in
 /// between is not missed.
@@ -18,14 +19,14 @@ pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Signal>>>);
 pub(crate) struct Awake<'w> {
     wakes: &'w Wakes,
     key: Option<(String, String)>,
-    notify: Arc<Signal>,
+    announcement: Arc<Announcement>,
 }
 
 impl Wakes {
     pub(super) fn wait(&self, name: &str, text: &str) -> Awake<'_> {
         let key = (name.to_owned(), text.to_owned());
-        let notify = Arc::clone(self.0.lock().entry(key.clone()).or_default());
-        Awake { wakes: self, key: Some(key), notify }
+        let announcement = Arc::clone(self.0.lock().entry(key.clone()).or_default());
+        Awake { wakes: self, key: Some(key), announcement }
     }
 
     /// The key was filled, released or evicted: whoever waits for it looks again.
@@ -34,26 +35,25 @@ impl Wakes {
         if waiting.is_empty() {
             return;
         }
-        if let Some(notify) = waiting.remove(&(name.to_owned(), text.to_owned())) {
+        if let Some(announcement) = waiting.remove(&(name.to_owned(), text.to_owned())) {
             drop(waiting);
-            notify.notify_all();
+            announcement.make();
         }
     }
 
     /// Messages were lost: everybody looks again.
     pub(super) fn wake_all(&self) {
         let waiting = std::mem::take(&mut *self.0.lock());
-        for notify in waiting.into_values() {
-            notify.notify_all();
+        for announcement in waiting.into_values() {
+            announcement.make();
         }
     }
 }
 
 impl Awake<'_> {
-    /// Returns when the key was announced since this place was taken. One local flight waits for a key at a time, so
-    /// that one permit is enough.
+    /// Returns when the key was announced since this place was taken, to everybody who had one by then.
     pub(crate) async fn announced(&self) {
-        self.notify.notified().await;
+        self.announcement.made().await;
     }
 }
 
@@ -61,11 +61,36 @@ impl Drop for Awake<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key.take() else { return };
         if let Entry::Occupied(entry) = self.wakes.0.lock().entry(key)
-            && Arc::ptr_eq(entry.get(), &self.notify)
+            && Arc::ptr_eq(entry.get(), &self.announcement)
             // The map's, and this one.
             && Arc::strong_count(entry.get()) <= 2
         {
             entry.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_who_had_a_place_are_awake_though_none_of_them_waited_yet() {
+        let wakes = Wakes::default();
+        for wake in [|wakes: &Wakes| wakes.wake("users", "7"), Wakes::wake_all] {
+            let places = [wakes.wait("users", "7"), wakes.wait("users", "7")];
+            wakes.wake("users", "8");
+            assert!(places.iter().all(|place| place.announced().now_or_never().is_none()));
+            wake(&wakes);
+            let later = wakes.wait("users", "7");
+            assert!(places.iter().all(|place| place.announced().now_or_never().is_some()));
+            assert!(later.announced().now_or_never().is_none(), "it was announced before");
+            drop(places);
+            assert_eq!(wakes.0.lock().len(), 1, "who comes later waits still");
+            drop(later);
+            assert!(wakes.0.lock().is_empty());
         }
     }
 }

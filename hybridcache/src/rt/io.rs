@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -276,6 +277,29 @@ impl Signal {
 
     pub(crate) async fn notified(&self) {
         self.0.notified().await;
+    }
+}
+
+/// Made once, to everybody: those who wait for it, and those who begin to wait when it was made already.
+#[derive(Debug, Default)]
+pub(crate) struct Announcement {
+    made: AtomicBool,
+    waiting: Notify,
+}
+
+impl Announcement {
+    pub(crate) fn make(&self) {
+        self.made.store(true, Ordering::Release);
+        self.waiting.notify_waiters();
+    }
+
+    /// Interleaving that the flag defeats: two are about to wait; it is made, and nobody waits yet; a permit that is left for them
+    /// wakes one, and the other sleeps. And it is read by who waits already: else it is made between the look and the wait.
+    pub(crate) async fn made(&self) {
+        let waiting = self.waiting.notified();
+        if !self.made.load(Ordering::Acquire) {
+            waiting.await;
+        }
     }
 }
 
