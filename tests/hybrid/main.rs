@@ -4,6 +4,7 @@ mod annotated;
 mod clocks;
 mod intents;
 mod kept;
+mod leases;
 mod outage;
 mod plain;
 mod queued;

@@ -1,6 +1,7 @@
 //! The leases that loads of this process hold.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use crate::time::nanos;
 /// How often the leases that are held are looked at. The shortest lease a cache may have is several times as long.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The leases that are held. Each is renewed at a third of its life while its load runs, in every mode, so that a loader
-/// that is slower than the lease can still fill.
+/// The leases that are held, and those that are expected. Each that is held is renewed at a third of its life
+/// while its load runs, in every mode, so that a loader that is slower than the lease can still fill.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    held: Mutex<HashMap<Nonce, Held>>,
+    /// `None` for one that is expected.
+    ours: Mutex<HashMap<Nonce, Option<Held>>>,
     first: Signal,
 }
 
@@ -32,6 +34,12 @@ struct Held {
 }
 
 impl Fleet {
+    /// A call is about to send for this lease.
+    pub(crate) fn expect(&self, nonce: Nonce) -> Expected<'_> {
+        self.leases.ours.lock().entry(nonce).or_default();
+        Expected { leases: &self.leases, nonce }
+    }
+
     /// Takes exactly this lease away, in the background.
     pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
         let driver = Arc::clone(&self.driver);
@@ -43,14 +51,17 @@ impl Fleet {
 }
 
 impl Leases {
-    /// Whether a load of this process runs under this lease.
+    /// Whether a load of this process runs under this lease, or is about to.
+    ///
+    /// Interleaving that the second part defeats: of two calls one is given the lease, and the other is shown it; the other looks here
+    /// before the first has run on and holds it; it takes the lease for one that was given up, puts its own in its place, and both load.
     pub(super) fn holds(&self, nonce: Nonce) -> bool {
-        self.held.lock().contains_key(&nonce)
+        self.ours.lock().contains_key(&nonce)
     }
 
     fn due(&self, now: u64) -> Vec<Held> {
-        let mut held = self.held.lock();
-        let due = held.values_mut().filter(|lease| lease.due <= now);
+        let mut ours = self.ours.lock();
+        let due = ours.values_mut().flatten().filter(|lease| lease.due <= now);
         due.map(|lease| {
             lease.due = now.saturating_add(nanos(lease.lives) / 3);
             lease.clone()
@@ -58,8 +69,8 @@ impl Leases {
         .collect()
     }
 
-    fn is_empty(&self) -> bool {
-        self.held.lock().is_empty()
+    fn none_held(&self) -> bool {
+        self.ours.lock().values().all(Option::is_none)
     }
 
     /// The fleet is gone: whoever waits for the first lease looks at that.
@@ -72,7 +83,7 @@ impl Leases {
 pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
     loop {
         // A lease that is taken before this waits leaves its notice.
-        if leases.is_empty() {
+        if leases.none_held() {
             leases.first.notified().await;
         }
         let Some(alive) = fleet.upgrade() else { return };
@@ -86,6 +97,22 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
         }
         drop(alive);
         io::sleep(LOOK).await;
+    }
+}
+
+/// A lease that a call may send for: it counts as held while this exists.
+pub(crate) struct Expected<'l> {
+    leases: &'l Leases,
+    nonce: Nonce,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        if let Entry::Occupied(entry) = self.leases.ours.lock().entry(self.nonce)
+            && entry.get().is_none()
+        {
+            entry.remove();
+        }
     }
 }
 
@@ -141,7 +168,7 @@ impl Lease {
     ) -> Self {
         let due = fleet.clock.now().saturating_add(nanos(lives) / 3);
         let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
-        fleet.leases.held.lock().insert(nonce, held);
+        fleet.leases.ours.lock().insert(nonce, Some(held));
         fleet.leases.first.notify();
         Self { fleet, nonce, key, record, wake, spent: false }
     }
@@ -154,7 +181,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.fleet.leases.held.lock().remove(&self.nonce);
+        self.fleet.leases.ours.lock().remove(&self.nonce);
         if !self.spent {
             let wake = std::mem::take(&mut self.wake);
             self.fleet.give_back(Arc::clone(&self.key), Arc::clone(&self.record), wake);

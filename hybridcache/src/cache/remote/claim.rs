@@ -93,6 +93,8 @@ impl<K, V: 'static> Remote<K, V> {
             let began = *began.get_or_insert(asked);
             let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce_at(asked) };
             let lease = self.lease(attempt).encode();
+            // Held from before it is sent for until a load holds it, or none will.
+            let _expected = self.fleet.expect(attempt);
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
             let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());

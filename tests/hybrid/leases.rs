@@ -1,0 +1,48 @@
+//! Who waits for whose load, and what becomes of leases that nobody needs.
+
+use std::time::{Duration, Instant};
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, Consistency, RedisOptions};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND};
+
+/// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
+/// the rest of its time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_strict_callers_in_one_process_one_loads_and_the_others_are_woken() {
+    let server = RedisServer::start();
+    // An answer that is late is none, and whoever gets none loads.
+    let redis = RedisOptions::new(server.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .lease(MINUTE)
+        .wait_timeout(MINUTE)
+        .hybrid(MsgPack)
+        .consistency(Consistency::Strict)
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    for key in 0..300 {
+        let began = Instant::now();
+        let callers: Vec<_> = (0..64)
+            .map(|_| {
+                let (cache, runs) = (cache.clone(), runs.clone());
+                let load = async move || {
+                    tokio::time::sleep(Duration::from_micros(100)).await;
+                    runs.run()
+                };
+                tokio::spawn(async move { cache.get_or_load(&key, load).await })
+            })
+            .collect();
+        for caller in callers {
+            let value = tokio::time::timeout(10 * SECOND, caller).await.expect("it is woken").unwrap();
+            assert_eq!(value, key + 1, "no two loads of key {key}");
+        }
+        assert!(began.elapsed() < 10 * SECOND, "key {key}: {:?}", began.elapsed());
+    }
+    assert_eq!(runs.count(), 300);
+    node.shutdown().await;
+}
