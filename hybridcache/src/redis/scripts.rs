@@ -18,8 +18,8 @@ pub(super) struct Scripts {
     /// A record takes the place of exactly one lease: whoever lost it, to an evict, to its end or to a flush, does not fill (R2).
     /// `KEYS` entry; `ARGV` lease, record, ms, ms at most, channel, wake. 1 or 0.
     pub(super) fill: Script,
-    /// A lease takes the place of exactly one record, so that of two who find it dead one loads.
-    /// `KEYS` entry; `ARGV` record, lease, ms. 1 or 0.
+    /// A lease takes the place of exactly one record, so that of two who find it dead one loads. Where that is a lease somebody
+    /// waits for, the new one has the flag. `KEYS` entry; `ARGV` record, lease, ms. 1 or 0.
     pub(super) lease_over: Script,
     /// Exactly one lease gets more time; never one that took its place. `KEYS` entry; `ARGV` lease, ms. 1 or 0.
     pub(super) renew: Script,
@@ -174,9 +174,15 @@ announce(there, ARGV[5], ARGV[6])
 return 1
 ";
 
+/// What begins as the new lease does is a lease.
+///
+/// Interleaving that keeping its flag defeats: another process waits for a load whose caller leaves; a lease without the flag takes the
+/// place of its lease before that is given back; the fill is not announced, and who waits sleeps until the old lease would have ended.
 const LEASE_OVER: &str = "
-if redis.call('GETRANGE', KEYS[1], '0', #ARGV[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+local record, lease = ARGV[1], ARGV[2]
+if redis.call('GETRANGE', KEYS[1], '0', #record) ~= record then return 0 end
+if record:sub(1, FLAG) == lease:sub(1, FLAG) then lease = record:sub(1, FLAG + 1) .. lease:sub(FLAG + 2) end
+redis.call('SET', KEYS[1], lease, 'PX', ARGV[3])
 return 1
 ";
 

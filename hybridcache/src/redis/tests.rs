@@ -220,6 +220,27 @@ fn a_lease_is_renewed_and_a_dead_record_leased_over_only_where_they_stand() {
 }
 
 #[test]
+fn a_lease_over_a_lease_is_announced_to_who_waited_for_that_one() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let log = listen(&driver);
+    block_on(async {
+        driver.get_or_lease(KEY, &lease(1), SECOND, false).await.unwrap();
+        driver.await_fill(KEY, &lease(1)).await.unwrap();
+        assert!(driver.lease_over(KEY, &flagged(&lease(1)), &lease(2), 5 * SECOND).await.unwrap());
+        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(flagged(&lease(2))));
+        assert!(driver.fill(KEY, &lease(2), &value(2, b""), MINUTE, b"filled").await.unwrap() == Filled::Kept);
+        driver.fence().await.unwrap();
+        assert_eq!(messages(&log, Partition::Keys), [b"filled".to_vec()]);
+        // Nobody waits for a value, whatever that byte says there.
+        let dead = flagged(&value(2, b""));
+        server.ask(&["SETRANGE", str::from_utf8(KEY).unwrap(), "4", "\x01"]);
+        assert!(driver.lease_over(KEY, &dead, &lease(3), 5 * SECOND).await.unwrap());
+        assert_eq!(driver.get(KEY, false).await.unwrap().record, Some(lease(3)));
+    });
+}
+
+#[test]
 fn touch_renews_exactly_one_version_up_to_its_end_and_never_a_lease() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
