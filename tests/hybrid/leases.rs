@@ -1,11 +1,14 @@
 //! Who waits for whose load, and what becomes of leases that nobody needs.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hybridcache::codec::MsgPack;
+use hybridcache::codec::{BoxError, Codec, MsgPack};
 use hybridcache::{Cache, CacheManager, Consistency, RedisOptions};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND};
+use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
+
+use crate::{load, node};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
 /// the rest of its time.
@@ -44,5 +47,48 @@ async fn of_strict_callers_in_one_process_one_loads_and_the_others_are_woken() {
         assert!(began.elapsed() < 10 * SECOND, "key {key}: {:?}", began.elapsed());
     }
     assert_eq!(runs.count(), 300);
+    node.shutdown().await;
+}
+
+/// Cannot read what it wrote, and stops the server as it tries.
+struct Stopping(Arc<RedisServer>);
+
+impl Codec<u64> for Stopping {
+    const ID: u8 = 200;
+
+    fn encode(&self, _: &u64, into: &mut Vec<u8>) -> Result<(), BoxError> {
+        into.push(0);
+        Ok(())
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<u64, BoxError> {
+        self.0.pause();
+        Err("unreadable".into())
+    }
+}
+
+/// What is sent then is executed when the server goes on, though nobody waits for the answer any more.
+#[tokio::test]
+async fn a_lease_over_something_dead_whose_caller_left_is_given_back() {
+    let server = Arc::new(RedisServer::start());
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .lease(MINUTE)
+        .redis(Stopping(Arc::clone(&server)))
+        .manager(&node)
+        .build()
+        .unwrap();
+    // The server knows the script from here on, or it would be asked for that first.
+    server.ask(&["SET", "{hc:test:0}numbers:v1:8", "not ours"]);
+    let runs = Runs::default();
+    load(&cache, 8, &runs).await;
+    load(&cache, 7, &runs).await;
+    assert_eq!(cache.stats().remote.fills, 2);
+    let call = load(&cache, 7, &runs);
+    assert!(tokio::time::timeout(Duration::from_millis(50), call).await.is_err(), "the server says nothing");
+    server.resume();
+    until("the lease is gone", || server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text() == "0").await;
+    assert_eq!(runs.count(), 2);
     node.shutdown().await;
 }

@@ -95,8 +95,9 @@ impl<K, V: 'static> Remote<K, V> {
             let lease = self.lease(attempt).encode();
             // Held from before it is sent for until a load holds it, or none will.
             let _expected = self.fleet.expect(attempt);
+            let wake = || bus::wake(attempt, self.named(text), None);
             // Dropped while this waits, the call may leave a lease behind that no load holds.
-            let planted = self.fleet.planting(&key, &lease, || bus::wake(attempt, self.named(text), None));
+            let planted = self.fleet.planting(&key, &lease, wake);
             let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());
             let answer = answer.instrument(self.span("get_or_lease")).await;
             let Found { record, remaining } = match answer {
@@ -136,14 +137,19 @@ impl<K, V: 'static> Remote<K, V> {
                     self.fleet.driver.spent(record);
                     return Claim::Found(Hit { value, asked, remaining, version });
                 }
-                Read::Dead => match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
-                    Ok(true) => {
+                Read::Dead => {
+                    let planted = self.fleet.planting(&key, &lease, wake);
+                    let taken = match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
+                        Ok(taken) => taken,
+                        Err(fault) => return self.outage(&fault, meter),
+                    };
+                    planted.answered();
+                    if taken {
                         meter.count(Event::RemoteMiss);
                         return Claim::Ours(right(None));
                     }
-                    Ok(false) => rounds += 1,
-                    Err(fault) => return self.outage(&fault, meter),
-                },
+                    rounds += 1;
+                }
                 Read::Lease if self.waits() => {
                     let left = patience
                         .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
