@@ -1,14 +1,15 @@
 //! Who waits for whose load, and what becomes of leases that nobody needs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::{BoxError, Codec, MsgPack};
-use hybridcache::{Cache, CacheManager, Consistency, RedisOptions};
+use hybridcache::{Cache, CacheManager, Consistency, RedisOptions, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
 
-use crate::{load, node};
+use crate::{load, node, numbers};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
 /// the rest of its time.
@@ -90,5 +91,38 @@ async fn a_lease_over_something_dead_whose_caller_left_is_given_back() {
     server.resume();
     until("the lease is gone", || server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text() == "0").await;
     assert_eq!(runs.count(), 2);
+    node.shutdown().await;
+}
+
+/// A batch finds that memory may not answer. What it loads may not be kept, because other keys are written meanwhile; but what
+/// memory had is older, and is not served after it.
+#[tokio::test]
+async fn what_memory_had_before_a_batch_is_not_served_after_it() {
+    let server = RedisServer::start();
+    let builder = CacheManager::builder().namespace("test").redis(server.url());
+    let node = builder.staleness_bound(Duration::from_millis(100)).build().await.unwrap();
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Source));
+    until("memory has it", || {
+        cache.blocking().get(&7);
+        cache.len() == 1
+    })
+    .await;
+    until("nobody asks where the server stands", || {
+        node.remote_health().unwrap().last_word.is_some_and(|ago| ago > SECOND)
+    })
+    .await;
+    server.ask(&["DEL", "{hc:test:0}numbers:v1:7"]);
+    let others: Vec<u64> = (1_000..9_000).collect();
+    let loaded = cache
+        .get_many_or_load(&[7], async |_| {
+            cache.evict_many(&others).await.unwrap();
+            Ok::<_, ()>(HashMap::from([(7, runs.run())]))
+        })
+        .await;
+    assert_eq!(loaded, Ok(vec![Some(2)]));
+    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    assert_eq!(load(&cache, 7, &runs).await.0, 2);
     node.shutdown().await;
 }

@@ -97,7 +97,7 @@ where
             };
             let reload = want == Want::Reloaded;
             if !reload && remote.keeps() {
-                self.retire(&leader);
+                self.retire(&leader.key);
             }
             let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
             let grant = match claim {
@@ -199,7 +199,7 @@ where
         let hit = remote.find(&text, &self.meter).await?;
         match leader {
             Some(leader) => {
-                self.retire(&leader);
+                self.retire(&leader.key);
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
@@ -213,9 +213,9 @@ where
     ///
     /// Interleaving that this defeats: memory has v0 and nobody vouches for it; this call loads v1 and is superseded before it may keep
     /// it; the fence succeeds; the next hit gets v0 after this one got v1.
-    fn retire(&self, leader: &Leader<'_, K, V>) {
+    pub(super) fn retire(&self, key: &Stored<K>) {
         let mut removed = Removed::default();
-        self.shards.lock(leader.key.hash).memory.displace(&leader.key, &mut removed);
+        self.shards.lock(key.hash).memory.displace(key, &mut removed);
         self.release(&removed);
     }
 

@@ -43,6 +43,14 @@ where
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<HashMap<K, V>, E>>,
     {
+        if remote.keeps() {
+            for (_, key) in &absent {
+                // A batch leads no flight that would do it: the one that is under way may not fill any more, and nothing that it may
+                // have filled just before stays.
+                self.shards.lock(key.hash).table.retire(key);
+                self.retire(key);
+            }
+        }
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
         let claims = join_all(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.
