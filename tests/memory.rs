@@ -17,8 +17,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn overhead(policy: Policy, bytes: usize, ttl: bool) -> u64 {
     let plain = match policy {
         Policy::S3Fifo => 130 + bytes as u64 * 6 / 10,
-        Policy::Adaptive => 95,
-        _ => 75,
+        Policy::Adaptive => 95 + bytes as u64 / 64,
+        _ => 75 + bytes as u64 / 64,
     };
     plain + if ttl { 35 } else { 0 }
 }

@@ -48,8 +48,8 @@ struct Flags {
     /// How many bytes an entry has: key, value, and what they refer to
     #[arg(long, value_name = "N", default_value_t = 256)]
     entry_bytes: u64,
-    /// How many of these are the key and the value themselves, not what they refer to: `s3fifo` takes half as many
-    /// besides [default: all]
+    /// How many of these are the key and the value themselves, not what they refer to: `s3fifo` takes six tenths
+    /// of them besides [default: all]
     #[arg(long, value_name = "N")]
     inline_bytes: Option<u64>,
     /// The share of keys that the streams were recorded with (`Cache::record`), above 0 and up to 1

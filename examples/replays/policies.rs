@@ -40,9 +40,9 @@ impl Contender {
     #[must_use]
     pub fn bytes(&self, capacity: u64, entry: EntryBytes) -> u64 {
         let (trials, overhead) = match self.policy {
-            Policy::S3Fifo => (0, 125 + entry.inline / 2),
-            Policy::Adaptive => (200_000, 95),
-            _ => (0, 75),
+            Policy::S3Fifo => (0, 130 + entry.inline / 10 * 6),
+            Policy::Adaptive => (200_000, 95 + entry.inline / 64),
+            _ => (0, 75 + entry.inline / 64),
         };
         capacity.saturating_mul(entry.all.saturating_add(overhead)).saturating_add(trials)
     }
@@ -116,10 +116,10 @@ mod tests {
             let contender = CONTENDERS.iter().find(|it| it.name == name).unwrap();
             contender.bytes(1_000, EntryBytes { all, inline })
         };
-        assert_eq!(bytes("s3fifo", 72, 72), 1_000 * (72 + 125 + 36));
-        assert_eq!(bytes("s3fifo", 2_000, 32), 1_000 * (2_000 + 125 + 16));
-        assert_eq!(bytes("adaptive", 72, 72), 1_000 * (72 + 95) + 200_000);
-        assert_eq!(bytes("lru", 72, 72), 1_000 * (72 + 75));
+        assert_eq!(bytes("s3fifo", 72, 72), 1_000 * (72 + 130 + 42));
+        assert_eq!(bytes("s3fifo", 2_000, 32), 1_000 * (2_000 + 130 + 18));
+        assert_eq!(bytes("adaptive", 72, 72), 1_000 * (72 + 95 + 1) + 200_000);
+        assert_eq!(bytes("lru", 72, 72), 1_000 * (72 + 75 + 1));
         assert_eq!(bytes("lru", u64::MAX, 0), u64::MAX);
     }
 

@@ -25,9 +25,9 @@ use std::str::FromStr;
 /// `mru` keeps a newcomer at the cost of the one used last before it; what it holds besides changes only by expiry,
 /// evictions and weight. Give it a `ttl` unless the loop is all there ever is.
 ///
-/// Beside its key and value an entry of a cache of thousands takes at most 75 bytes, with `adaptive` 95 and 200 kB for the trials of the whole
-/// cache, and with `s3fifo` 125 and half the size of key and value themselves, because it remembers half as many as it holds of
-/// those that it gave up, in slots of the same size; where the bound is a weight, 330. All that is 35 more if it expires.
+/// Beside its key and value an entry of a cache of thousands takes at most 75 bytes and a 64th of the size of key and value
+/// themselves, with `adaptive` 95 and 200 kB for the trials of the whole cache, and with `s3fifo` 130 and six tenths of that size,
+/// because it remembers half as many as it holds of those that it gave up, in slots of the same size. All that is 35 more if it expires.
 /// When entries leave they give their memory back; `s3fifo` does at the next sweep, if of many only few are left in a shard.
 ///
 /// A configuration names a policy as the attribute does:
