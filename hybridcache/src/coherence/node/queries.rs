@@ -47,10 +47,14 @@ impl Node {
         now <= known_at.saturating_add(self.timing.fresh_for)
     }
 
-    /// Whether an eviction of this key has yet to be sent. What the remote tier holds of it may be older than what this node wrote:
-    /// it is to be loaded without the right to fill.
+    /// Whether an eviction of this key has yet to be sent, by this node or by whoever sent it before a failover lost it. What the
+    /// remote tier holds of it may be older than what this node wrote or heard of: it is to be loaded without the right to fill.
+    ///
+    /// Interleaving that the second defeats: this node hears of an eviction; its sender dies; the server comes back from an old
+    /// copy, with the old value in it; this node joins, and is in step; it reads the key, keeps the old value, and serves it until
+    /// it repeats the eviction itself.
     pub(crate) fn owes(&self, cache: &str, key: &[u8]) -> bool {
-        self.owed.owes(cache, key)
+        self.owed.owes(cache, key) || self.others.owes(cache, key)
     }
 
     /// Whether anything has yet to be sent.

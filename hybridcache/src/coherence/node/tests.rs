@@ -216,6 +216,7 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
     assert_eq!(effects, [Effect::RaiseFloor, Effect::Replay(keys("mine")), Effect::Synced(START + 500)]);
     assert_ne!(node.generation(), generation, "replies of before are errors");
     assert!(node.owes("users", b"mine") && !node.owes("users", b"kept"));
+    assert!(node.owes("users", b"theirs") && node.owes("users", b"repeated"), "what the server has may be older");
 
     let again = promoted.send(Partition::Keys, true, keys("mine"));
     let effects = node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 510);
@@ -224,9 +225,14 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
     let repeated = promoted.evict("repeated");
     node.message(Partition::Keys, &again, START + 511);
     node.message(Partition::Keys, &repeated, START + 512);
+    assert!(node.owes("users", b"theirs") && !node.owes("users", b"repeated"), "its sender did");
     assert!(!node.tick(START + 520).iter().any(|effect| matches!(effect, Effect::Replay(_))));
     let effects = node.tick(START + 505 + TIMING.replay_others_after + TIMING.heartbeat);
     assert!(effects.contains(&Effect::Replay(keys("theirs"))), "its sender did not: {effects:?}");
+    assert!(node.owes("users", b"theirs"), "it is under way");
+    let again = promoted.send(Partition::Keys, true, keys("theirs"));
+    node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 1_400);
+    assert!(!node.owes("users", b"theirs"));
     node.validate();
 }
 

@@ -89,9 +89,10 @@ fn r11_what_is_not_kept_does_not_count_as_read() {
 
 #[test]
 fn r12_a_failover_is_noticed_and_healed() {
-    // What is lost for good may be read before the end comes: G2 or G6. One seed in two hundred finds it, and not the first ones.
-    breaks_within(Broken::NoChain, "G", 550..560);
-    breaks(Broken::NoReplay, "G6", 100);
+    // What is lost for good may be read, or filled, before the end comes: G1, G2 or G6. One seed in two hundred finds it,
+    // and not the first ones.
+    breaks_within(Broken::NoChain, "G", 340..350);
+    breaks(Broken::NoReplay, "G6", 160);
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn what_is_owed_is_not_read_from_the_remote_tier() {
 fn intents_are_their_writers_own_and_a_put_needs_one_that_nobody_touched() {
     breaks(Broken::BarePut, "G1", 20);
     breaks(Broken::PutBesideOthers, "G1", 20);
-    breaks(Broken::PutKept, "G2", 40);
+    breaks(Broken::PutKept, "G2", 80);
     breaks(Broken::NoIntent, "G1", 40);
-    breaks(Broken::TakesIntents, "G1", 40);
+    breaks(Broken::TakesIntents, "G1", 80);
 }
