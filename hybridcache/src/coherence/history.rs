@@ -1,11 +1,12 @@
 //! What this node witnessed of one partition of the bus: the part without holes, and what lies beyond it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::deferred::Body;
 use super::node::{Mark, Nonce};
 
-/// How many keys of invalidations are remembered, whatever their age; beyond it the oldest are forgotten first.
+/// How many keys of invalidations are remembered, whatever their age; beyond it the oldest are forgotten first, and only that there
+/// were some is remembered.
 pub(crate) const REMEMBERED_KEYS: usize = 16_384;
 
 /// A numbered message of the bus.
@@ -28,8 +29,19 @@ pub(crate) struct Witness {
     chain: Nonce,
     /// Unknown until the message arrives, where only its acknowledgement did.
     previous: Option<Nonce>,
-    pub(crate) own: bool,
-    pub(crate) body: Body,
+    own: bool,
+    body: Body,
+    at: u64,
+}
+
+/// Witnesses that there was no room for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Forgotten {
+    /// The link of the newest, if it leads to each of them: a history with that link in it lost none.
+    chain: Option<Nonce>,
+    /// Some were sent by this very node.
+    own: bool,
+    /// When the youngest was witnessed.
     at: u64,
 }
 
@@ -68,8 +80,9 @@ pub(crate) struct History {
     joined: u64,
     witnessed: BTreeMap<u64, Witness>,
     /// Witnesses of another past whose numbers were taken anew while this node was apart.
-    displaced: Vec<Witness>,
+    displaced: VecDeque<Witness>,
     keys: usize,
+    forgotten: Option<Forgotten>,
 }
 
 impl History {
@@ -171,8 +184,9 @@ impl History {
     }
 
     /// R12: joins the fleet at `mark`. Returns what this node witnessed that is not provably part of the history that leads to
-    /// `mark`: links are never used twice, so whatever `mark` is linked to is. What follows it may be what was lost.
-    pub(crate) fn join(&mut self, mark: Mark) -> Vec<Witness> {
+    /// `mark`, and whether it is this node's own: links are never used twice, so whatever `mark` is linked to is. What follows it
+    /// may be what was lost.
+    pub(crate) fn join(&mut self, mark: Mark) -> Vec<(bool, Body)> {
         (self.mark, self.joined) = (Some(mark), mark.number);
         let mut proven = BTreeMap::new();
         let mut link = Some(mark.chain);
@@ -187,25 +201,58 @@ impl History {
         }
         let unproven = std::mem::replace(&mut self.witnessed, proven);
         self.keys = self.witnessed.values().map(|witness| witness.body.weight()).sum();
-        self.displaced.drain(..).chain(unproven.into_values()).collect()
+        // Interleaving that this defeats: more is evicted within a minute than is remembered; the server dies, and comes back from
+        // an old copy; what was forgotten has a living witness, and nobody repeats it.
+        let lost = self.forgotten.take_if(|forgotten| forgotten.chain.is_none() || forgotten.chain != link);
+        let lost = lost.map(|forgotten| (forgotten.own, Body::Floor));
+        let unproven = self.displaced.drain(..).chain(unproven.into_values());
+        unproven.map(|witness| (witness.own, witness.body)).chain(lost).collect()
     }
 
     /// Forgets what was witnessed before `instant`.
+    ///
+    /// Interleaving that looking at each of the displaced defeats: a failover loses evictions of this node; messages of the new past
+    /// take their numbers; before a fence tells where to join, the first witness of all is old enough to be forgotten, and the lost
+    /// evictions, which are not, with it.
     pub(crate) fn forget_before(&mut self, instant: u64) {
-        while self.witnessed.first_key_value().is_some_and(|(_, oldest)| oldest.at < instant) {
-            self.forget_oldest();
+        self.displaced.retain(|witness| {
+            let kept = witness.at >= instant;
+            self.keys -= if kept { 0 } else { witness.body.weight() };
+            kept
+        });
+        while let Some(oldest) = self.witnessed.first_entry().filter(|oldest| oldest.get().at < instant) {
+            self.keys -= oldest.remove().body.weight();
         }
+        self.forgotten.take_if(|forgotten| forgotten.at < instant);
     }
 
+    /// Makes room. Of either kind the first passes for the oldest: numbers rise with time, and where a failover took them back no more
+    /// is lost by it than a name.
     fn forget_oldest(&mut self) {
-        let oldest = self.displaced.pop().or_else(|| self.witnessed.pop_first().map(|(_, witness)| witness));
-        self.keys -= oldest.map_or(0, |witness| witness.body.weight());
+        let displaced = self.displaced.front().map(|witness| witness.at);
+        let witnessed = self.witnessed.first_key_value().map(|(_, witness)| witness.at);
+        let displaced_first = displaced.is_some_and(|at| witnessed.is_none_or(|first| at <= first));
+        let oldest = if displaced_first {
+            self.displaced.pop_front()
+        } else {
+            self.witnessed.pop_first().map(|(_, witness)| witness)
+        };
+        let Some(oldest) = oldest else { return };
+        self.keys -= oldest.body.weight();
+        self.forgotten = Some(match self.forgotten.take() {
+            None => Forgotten { chain: Some(oldest.chain), own: oldest.own, at: oldest.at },
+            Some(before) => Forgotten {
+                chain: before.chain.filter(|chain| oldest.previous == Some(*chain)).and(Some(oldest.chain)),
+                own: before.own || oldest.own,
+                at: before.at.max(oldest.at),
+            },
+        });
     }
 
     fn remember(&mut self, number: u64, witness: Witness) {
         self.keys += witness.body.weight();
         self.displaced.extend(self.witnessed.insert(number, witness));
-        while self.keys > REMEMBERED_KEYS && self.witnessed.len() > 1 {
+        while self.keys > REMEMBERED_KEYS && self.witnessed.len() + self.displaced.len() > 1 {
             self.forget_oldest();
         }
     }
@@ -234,7 +281,7 @@ impl History {
         let all = self.witnessed.values().chain(&self.displaced);
         assert_eq!(self.keys, all.map(|witness| witness.body.weight()).sum::<usize>());
         assert!(self.mark.is_none() || self.displaced.is_empty(), "settled when this node joined");
-        assert!(self.keys <= REMEMBERED_KEYS || self.witnessed.len() == 1, "bounded");
+        assert!(self.keys <= REMEMBERED_KEYS || self.witnessed.len() + self.displaced.len() == 1, "bounded");
         let Some(mark) = self.mark else { return };
         assert!(self.joined <= mark.number, "the watermark only rises");
         if let Some(newest) = self.witnessed.get(&mark.number) {
@@ -248,5 +295,11 @@ impl History {
         for witness in self.witnessed.values_mut().chain(&mut self.displaced) {
             witness.at = witness.at.saturating_sub(by).max(oldest);
         }
+        if let Some(forgotten) = &mut self.forgotten {
+            forgotten.at = forgotten.at.saturating_sub(by).max(oldest);
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

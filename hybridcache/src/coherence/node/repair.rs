@@ -50,11 +50,11 @@ impl Node {
             effects.push(Effect::RaiseFloor);
         }
         let bus = &mut self.buses[partition as usize];
-        for witness in bus.history.join(mark) {
-            if witness.own {
-                self.owed.add(&witness.body);
+        for (own, lost) in bus.history.join(mark) {
+            if own {
+                self.owed.add(&lost);
             } else {
-                self.others.add(&witness.body);
+                self.others.add(&lost);
                 self.repeat_at = now.saturating_add(self.timing.replay_others_after);
             }
         }

@@ -1,4 +1,5 @@
 use super::super::deferred::{EVERY_CACHE, Text};
+use super::super::history::REMEMBERED_KEYS;
 use super::*;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::token::{ConsistencyToken, Seen};
@@ -466,12 +467,11 @@ fn a_token_is_seen_when_its_message_was_applied() {
 }
 
 #[test]
-fn witnesses_are_forgotten_by_age_and_by_number() {
+fn witnesses_are_forgotten_by_age() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
-    for _ in 0..super::super::history::REMEMBERED_KEYS + 100 {
-        let message = fleet.evict("a");
-        node.message(Partition::Keys, &message, START + 10);
+    for _ in 0..REMEMBERED_KEYS + 100 {
+        node.message(Partition::Keys, &fleet.evict("a"), START + 10);
     }
     node.validate();
     node.tick(START + 11 + TIMING.witness_for);
@@ -479,4 +479,69 @@ fn witnesses_are_forgotten_by_age_and_by_number() {
     let effects = fence(&mut node, &Fleet::new(8), START + 100 * SECOND);
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Replay(_))));
     assert!(!node.tick(START + 200 * SECOND).iter().any(|effect| matches!(effect, Effect::Replay(_))));
+}
+
+#[test]
+fn an_old_witness_takes_no_younger_one_with_it() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    node.message(Partition::Keys, &fleet.evict("old"), START + 10);
+    let mut promoted = fleet.replica();
+    let late = START + TIMING.witness_for;
+    for key in ["mine", "mine, too"] {
+        let mine = fleet.send(Partition::Keys, true, keys(key));
+        node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, late);
+        node.message(Partition::Keys, &mine, late);
+    }
+    // The first shows that the past is another, the second takes the number of what was lost.
+    for key in ["other", "another"] {
+        node.message(Partition::Keys, &promoted.evict(key), late + 5);
+    }
+    node.tick(late + 20);
+    node.validate();
+    fence(&mut node, &promoted, late + 30);
+    assert!(node.owes("users", b"mine") && node.owes("users", b"mine, too") && !node.owes("users", b"old"));
+}
+
+/// A node that heard of more than it remembers, and how the fleet was before that and just before the end of it.
+fn overwhelmed() -> (Node, Fleet, Fleet) {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let before = fleet.replica();
+    for number in 0..REMEMBERED_KEYS + 100 {
+        let message = fleet.evict(if number == 0 { "first" } else { "a" });
+        node.message(Partition::Keys, &message, START + 10);
+    }
+    let end = fleet.replica();
+    node.message(Partition::Keys, &fleet.evict("last"), START + 11);
+    node.validate();
+    (node, before, end)
+}
+
+#[test]
+fn what_was_forgotten_for_its_number_is_repeated_as_a_clear() {
+    let (mut node, before, _) = overwhelmed();
+    fence(&mut node, &before, START + 500);
+    assert!(node.owes("users", b"first"), "nobody knows its name any more");
+    let everything = Effect::Replay(Body::Clear(EVERY_CACHE.into()));
+    assert!(node.tick(START + 505 + TIMING.replay_others_after).contains(&everything));
+}
+
+#[test]
+fn what_was_forgotten_and_is_linked_to_the_fleets_past_is_not_repeated() {
+    let (mut node, before, mut end) = overwhelmed();
+    fence(&mut node, &end, START + 500);
+    assert!(node.owes("users", b"last") && !node.owes("users", b"first"));
+    node.message(Partition::Keys, &end.evict("last"), START + 501);
+    // It stays forgotten: the next failover may be the one that loses it.
+    fence(&mut node, &before, START + 600);
+    assert!(node.owes("users", b"first"));
+}
+
+#[test]
+fn what_was_forgotten_longer_ago_than_anything_is_witnessed_is_forgotten_for_good() {
+    let (mut node, before, _) = overwhelmed();
+    node.tick(START + 11 + TIMING.witness_for);
+    fence(&mut node, &before, START + 12 + TIMING.witness_for);
+    assert!(!node.owes("users", b"first") && node.owes("users", b"last"));
 }
