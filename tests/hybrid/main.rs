@@ -12,6 +12,7 @@ mod round_trips;
 mod settle;
 mod sliding;
 mod strange;
+mod tokens;
 mod warnings;
 mod writes;
 

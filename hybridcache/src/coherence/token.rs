@@ -52,17 +52,6 @@ impl FromStr for ConsistencyToken {
 #[error("not a consistency token")]
 pub struct InvalidToken;
 
-/// Whether a node has applied the invalidation a token names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Seen {
-    /// Its memory may answer.
-    Yes,
-    /// Wait, or go past its memory.
-    NotYet,
-    /// The fleet began to count anew since, or this node has yet to hear of it: go past its memory.
-    OtherEpoch,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

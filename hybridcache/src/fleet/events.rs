@@ -72,6 +72,12 @@ impl Fleet {
         }
     }
 
+    pub(super) fn raise_floor(&self) {
+        tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
+        self.floors_raised.fetch_add(1, Ordering::Relaxed);
+        self.members.raise_floor();
+    }
+
     pub(super) fn act<T>(&self, event: impl FnOnce(&mut Node, u64) -> (T, Vec<Effect>)) -> T {
         self.act_on(&mut Vec::new(), event)
     }
@@ -99,11 +105,7 @@ impl Fleet {
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
                 Effect::Clear(name) => self.members.raise_floor_of(&name),
-                Effect::RaiseFloor => {
-                    tracing::debug!(namespace = %self.namespace, "invalidations may be lost: memory starts anew");
-                    self.floors_raised.fetch_add(1, Ordering::Relaxed);
-                    self.members.raise_floor();
-                }
+                Effect::RaiseFloor => self.raise_floor(),
                 Effect::Synced(at) => {
                     self.synced_at.store(at, Ordering::Release);
                     let until = match at {

@@ -24,7 +24,7 @@ use crate::coherence::deferred::{Body, Text};
 use crate::coherence::effect::Effect;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::node::{Mark, Node, Partition, Timing};
-use crate::coherence::token::{ConsistencyToken, Seen};
+use crate::coherence::token::ConsistencyToken;
 use crate::driver::{Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
@@ -355,11 +355,6 @@ impl Fleet {
         self.steward.run(work);
     }
 
-    /// Whether the invalidation that a token names is in effect here.
-    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
-        self.node.lock().has_seen(token)
-    }
-
     /// Of two answers the older may come last.
     fn note(&self, token: ConsistencyToken) {
         let mut newest = self.newest.lock();
@@ -377,18 +372,26 @@ impl Fleet {
     }
 
     /// Returns when the invalidation that a token names is in effect in this process, or when memory has started anew.
+    ///
+    /// Tokens come from outside: a cookie may be of an epoch that is over, or of no number that was ever given. Neither is waited for
+    /// in vain. Whatever was acknowledged before this call is in effect once a fence is answered that was asked for after it began;
+    /// if the token is unknown even then, the fleet's past has no such invalidation, and memory nothing that is older than that past.
     pub(crate) async fn catch_up(&self, token: ConsistencyToken) {
-        let limit = Duration::from_nanos(self.fresh_for);
-        let seen = async {
-            while self.has_seen(token) == Seen::NotYet {
-                self.steward.fence();
+        let has_seen = || self.node.lock().has_seen(token);
+        if has_seen() {
+            return;
+        }
+        // A read follows: should this fence not be answered, the next heartbeat asks, also where this process was idle.
+        let began = self.reading().asked;
+        self.steward.fence();
+        let caught_up = async {
+            while self.synced_at() < began && !has_seen() {
                 self.steward.told().await;
             }
         };
-        io::within(limit, seen).await;
-        if self.has_seen(token) != Seen::Yes {
-            // It cannot be awaited: whatever memory holds may be older.
-            self.members.raise_floor();
+        if io::within(Duration::from_nanos(self.fresh_for), caught_up).await.is_none() {
+            // Nobody answers: whatever memory holds may be older.
+            self.raise_floor();
         }
     }
 

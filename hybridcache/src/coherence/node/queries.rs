@@ -3,7 +3,7 @@
 use super::{Node, Partition};
 use crate::coherence::floors::{Born, Floors, Verdict};
 use crate::coherence::node::Mark;
-use crate::coherence::token::{ConsistencyToken, Seen};
+use crate::coherence::token::ConsistencyToken;
 
 impl Node {
     /// To be read when a command is sent and compared when its reply arrives: a reply of another generation is an error, and its
@@ -62,13 +62,10 @@ impl Node {
         !self.owed.is_empty()
     }
 
-    /// Whether the invalidation that a token names is in effect here.
-    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> Seen {
-        match self.buses[token.partition as usize].history.mark() {
-            Some(mark) if mark.epoch != token.epoch => Seen::OtherEpoch,
-            None => Seen::OtherEpoch,
-            Some(mark) if mark.number < token.number => Seen::NotYet,
-            Some(_) => Seen::Yes,
-        }
+    /// Whether the invalidation that a token names is known to be in effect here. Not if it is of another epoch: the fleet began to
+    /// count anew since, or this node has yet to hear of it.
+    pub(crate) fn has_seen(&self, ConsistencyToken { partition, epoch, number }: ConsistencyToken) -> bool {
+        let mark = self.buses[partition as usize].history.mark();
+        mark.is_some_and(|mark| mark.epoch == epoch && mark.number >= number)
     }
 }

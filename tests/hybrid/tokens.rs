@@ -1,0 +1,98 @@
+//! Tokens that name what this node cannot wait for: they come from outside, in headers and cookies.
+
+use std::time::{Duration, Instant};
+
+use hybridcache::{Cache, CacheManager, ConsistencyToken, Tier};
+use hybridcache_tests::proxy::Proxy;
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{Runs, SECOND, until};
+
+use crate::{load, node, numbers};
+
+/// Half a minute: whoever waits for it is found out.
+const BOUND: Duration = SECOND.saturating_mul(30);
+
+/// A node whose heartbeat is too slow to answer anything, with key 7 in memory.
+async fn behind(proxy: &Proxy, runs: &Runs) -> (CacheManager, Cache<u64, u64>) {
+    let builder = CacheManager::builder().namespace("test").redis(proxy.url());
+    let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
+    let cache = numbers(&node);
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    load(&cache, 7, runs).await;
+    assert_eq!(load(&cache, 7, runs).await.1, Tier::Memory);
+    (node, cache)
+}
+
+/// Each of many calls with it takes a fence, and memory stays as it is.
+async fn costs_a_fence(token: ConsistencyToken, proxy: &Proxy, node: &CacheManager, cache: &Cache<u64, u64>) {
+    let floors = node.remote_health().unwrap().floors_raised;
+    for _ in 0..20 {
+        let (began, turns) = (Instant::now(), proxy.turns());
+        node.after(token).await;
+        assert!(began.elapsed() < BOUND / 3, "{:?}", began.elapsed());
+        let turns = proxy.turns() - turns;
+        assert!((1..=2).contains(&turns), "one fence, and perhaps one that was under way: {turns}");
+        assert_eq!(load(cache, 7, &Runs::default()).await.1, Tier::Memory);
+    }
+    assert_eq!(node.remote_health().unwrap().floors_raised, floors);
+}
+
+#[tokio::test]
+async fn a_token_of_another_epoch_or_of_no_number_that_was_given_costs_a_fence_and_nothing_else() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let (other, runs) = (node(&server).await, Runs::default());
+    let (here, cache) = behind(&proxy, &runs).await;
+    numbers(&other).evict(&8).await.unwrap();
+    let given = other.token().unwrap().to_string();
+    here.after(given.parse().unwrap()).await;
+    let (epoch, _) = given.rsplit_once('-').unwrap();
+    for token in [format!("{epoch}-{}", u64::MAX), format!("k-{:032x}-1", 7)] {
+        costs_a_fence(token.parse().unwrap(), &proxy, &here, &cache).await;
+    }
+    other.shutdown().await;
+    here.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_token_from_before_redis_was_emptied_empties_no_memory() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let (other, runs) = (node(&server).await, Runs::default());
+    let (here, cache) = behind(&proxy, &runs).await;
+    numbers(&other).evict(&8).await.unwrap();
+    let cookie = other.token().unwrap();
+    here.after(cookie).await;
+    assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
+    let floors = here.remote_health().unwrap().floors_raised;
+    server.ask(&["FLUSHALL"]);
+    numbers(&other).evict(&9).await.unwrap();
+    here.after(other.token().unwrap()).await;
+    assert!(here.remote_health().unwrap().floors_raised > floors, "the new epoch is taken up once");
+    // What the other node, and this one, repeat of what was lost is out of the way.
+    until("memory keeps it", || {
+        cache.blocking().get_or_load(&7, || runs.run());
+        cache.blocking().peek(&7).is_some() && !here.remote_health().unwrap().deferred
+    })
+    .await;
+    costs_a_fence(cookie, &proxy, &here, &cache).await;
+    other.shutdown().await;
+    here.shutdown().await;
+}
+
+#[tokio::test]
+async fn where_nobody_answers_memory_starts_anew_after_the_bound_and_says_so() {
+    let server = RedisServer::start();
+    let bound = SECOND / 2;
+    let node = CacheManager::builder().namespace("test").redis(server.url());
+    let node = node.staleness_bound(bound).heartbeat(bound / 5).build().await.unwrap();
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    let floors = node.remote_health().unwrap().floors_raised;
+    server.pause();
+    let began = Instant::now();
+    node.after(format!("k-{:032x}-1", 7).parse().unwrap()).await;
+    assert!(began.elapsed() >= bound, "{:?}", began.elapsed());
+    assert_eq!(node.remote_health().unwrap().floors_raised, floors + 1);
+    server.resume();
+    node.shutdown().await;
+}
