@@ -257,9 +257,19 @@ impl Node {
         effects
     }
 
-    /// What the log of a partition has; nothing, if it could not be read. What the chain does not prove to be this node's own
-    /// past with nothing missing is no past of its own (R4, R12).
-    pub(crate) fn log_answered(&mut self, partition: Partition, messages: &[Message], now: u64) -> Vec<Effect> {
+    /// What the log of a partition has, asked for in this generation; nothing, if it could not be read. What the chain does not prove to
+    /// be this node's own past with nothing missing is no past of its own (R4, R12).
+    ///
+    /// Interleaving that the generation defeats: the log is asked for; a failover loses the end of it, and this node joins the new
+    /// past; the answer comes late, from the old one; what others evicted there passes for repeated, and nobody repeats it.
+    pub(crate) fn log_answered(
+        &mut self,
+        generation: u64,
+        partition: Partition,
+        messages: &[Message],
+        now: u64,
+    ) -> Vec<Effect> {
+        let messages = if generation == self.generation { messages } else { &[] };
         let mut effects = Vec::new();
         for message in messages {
             self.hear(partition, message, now, &mut effects);

@@ -267,7 +267,7 @@ impl Fleet {
         Planting::new(self, key, record, wake)
     }
 
-    /// Whether a load of this process runs under this lease.
+    /// Whether a load of this process runs under this lease, or is about to.
     pub(crate) fn holds(&self, nonce: Nonce) -> bool {
         self.leases.holds(nonce)
     }

@@ -127,6 +127,7 @@ impl Fleet {
                 let _ = self.load_floors().await;
             }
             Job::ReadLog(partition, after) => {
+                let generation = self.node.lock().generation();
                 let log = self.driver.log_after(partition, after).await.unwrap_or_default();
                 let messages: Vec<_> = log
                     .iter()
@@ -139,7 +140,7 @@ impl Fleet {
                 if is_broken(Rule::Log) {
                     doomed.clear();
                 }
-                self.act_on(&mut doomed, |node, now| ((), node.log_answered(partition, &messages, now)));
+                self.act_on(&mut doomed, |node, now| ((), node.log_answered(generation, partition, &messages, now)));
                 messages.iter().for_each(|message| self.wake(&message.body));
                 bury(doomed);
             }

@@ -176,7 +176,7 @@ impl Fleet {
                 } else {
                     self.reach("the log fills a hole");
                 }
-                let effects = s.node.log_answered(self.partition(), &messages, NOW);
+                let effects = s.node.log_answered(s.node.generation(), self.partition(), &messages, NOW);
                 self.apply(s, effects);
             }
             Action::LoseSlot | Action::LeaseEnds => s.server.slot = Slot::Absent,

@@ -102,7 +102,7 @@ fn r4_a_hole_is_filled_from_the_log() {
     let later = fleet.evict("later");
     assert_eq!(node.message(Partition::Keys, &later, START + 11), [kill("later")], "the log is being read");
     assert!(node.is_synced(START + 12), "what vouches is older than what was lost");
-    assert_eq!(node.log_answered(Partition::Keys, &[lost, heard], START + 20), [kill("lost")]);
+    assert_eq!(node.log_answered(node.generation(), Partition::Keys, &[lost, heard], START + 20), [kill("lost")]);
     assert_eq!(fence(&mut node, &fleet, START + 100), [Effect::Synced(START + 100)]);
 }
 
@@ -114,10 +114,32 @@ fn r4_without_a_log_a_hole_raises_the_floor() {
     let heard = fleet.evict("heard");
     let generation = node.generation();
     node.message(Partition::Keys, &heard, START + 10);
-    let effects = node.log_answered(Partition::Keys, &[], START + 20);
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[], START + 20);
     assert_eq!(effects, [Effect::RaiseFloor, Effect::SendFence, Effect::Synced(0)]);
     assert_ne!(node.generation(), generation);
     assert_eq!(fence(&mut node, &fleet, START + 30), [Effect::RaiseFloor, Effect::Synced(START + 30)]);
+}
+
+#[test]
+fn r12_what_a_late_answer_of_the_log_says_is_not_repeated_by_it() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    let theirs = fleet.evict("theirs");
+    node.message(Partition::Keys, &theirs, START + 10);
+    let lost = fleet.evict("lost");
+    let after = fleet.evict("after");
+    let asked = node.generation();
+    let effects = node.message(Partition::Keys, &after, START + 11);
+    assert!(effects.contains(&Effect::ReadLog(Partition::Keys, 1)), "{effects:?}");
+    for _ in 0..5 {
+        node.message(Partition::Keys, &promoted.evict("other"), START + 20);
+    }
+    fence(&mut node, &promoted, START + 500);
+    assert!(node.owes("users", b"theirs"), "its sender is to repeat it, or this node does");
+    assert_eq!(node.log_answered(asked, Partition::Keys, &[theirs, lost, after], START + 510), []);
+    assert!(node.owes("users", b"theirs"));
+    node.validate();
 }
 
 #[test]
@@ -136,7 +158,7 @@ fn r5_a_fence_that_finds_messages_missing_counts_once_the_log_has_them() {
     let mut node = joined(&fleet);
     let lost = fleet.evict("lost");
     assert_eq!(fence(&mut node, &fleet, START + 500), [Effect::ReadLog(Partition::Keys, 0)]);
-    let effects = node.log_answered(Partition::Keys, &[lost], START + 520);
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[lost], START + 520);
     assert_eq!(effects, [kill("lost"), Effect::Synced(START + 500)]);
     node.validate();
 }
@@ -281,7 +303,7 @@ fn r12_a_reply_of_before_the_fork_acknowledges_nothing() {
     promoted.evict("other");
     promoted.evict("another");
     fence(&mut node, &promoted, START + 500);
-    node.log_answered(Partition::Keys, &[], START + 506);
+    node.log_answered(node.generation(), Partition::Keys, &[], START + 506);
     fence(&mut node, &promoted, START + 507);
     let acknowledged =
         |generation| node.clone().acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 520).0;
@@ -325,7 +347,7 @@ fn r12_an_own_eviction_that_is_acknowledged_between_two_joins_is_witnessed() {
     // The log cannot tell: apart from here until the next fence.
     fleet.evict("unheard");
     node.message(Partition::Keys, &fleet.evict("hole"), START + 11);
-    node.log_answered(Partition::Keys, &[], START + 12);
+    node.log_answered(node.generation(), Partition::Keys, &[], START + 12);
     let mine = promoted.send(Partition::Keys, true, keys("mine"));
     node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 13);
     fence(&mut node, &promoted, START + 20);

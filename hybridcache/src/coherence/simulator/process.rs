@@ -189,8 +189,8 @@ impl World {
                     None => {}
                 }
             }
-            Reply::Log { partition, messages } => {
-                let effects = self.processes[n].node.log_answered(partition, &messages, now);
+            Reply::Log { generation, partition, messages } => {
+                let effects = self.processes[n].node.log_answered(generation, partition, &messages, now);
                 self.apply(n, effects);
             }
             Reply::Failed(command) => match command {
@@ -201,8 +201,8 @@ impl World {
                 }
                 Command::Invalidate { write, .. } => self.invalidated(n, write, None, false),
                 Command::Floors { flight: Some((id, ..)), .. } => self.load(n, id, false),
-                Command::Log { partition, .. } => {
-                    let effects = self.processes[n].node.log_answered(partition, &[], now);
+                Command::Log { generation, partition, .. } => {
+                    let effects = self.processes[n].node.log_answered(generation, partition, &[], now);
                     self.apply(n, effects);
                 }
                 Command::Floors { flight: None, .. } | Command::Fence { .. } => {}
@@ -397,7 +397,10 @@ impl World {
                 Effect::Synced(_) => {}
                 Effect::SendFence => self.fence(n),
                 Effect::LoadFloors => self.ask_floors(n, None),
-                Effect::ReadLog(partition, after) => self.send(n, Command::Log { partition, after }),
+                Effect::ReadLog(partition, after) => {
+                    let generation = self.processes[n].node.generation();
+                    self.send(n, Command::Log { generation, partition, after });
+                }
                 Effect::Replay(body) => {
                     self.count("replays");
                     if !self.broken(Broken::NoReplay) {

@@ -91,7 +91,7 @@ fn r11_what_is_not_kept_does_not_count_as_read() {
 fn r12_a_failover_is_noticed_and_healed() {
     // What is lost for good may be read, or filled, before the end comes: G1, G2 or G6. One seed in two hundred finds it,
     // and not the first ones.
-    breaks_within(Broken::NoChain, "G", 340..350);
+    breaks_within(Broken::NoChain, "G", 120..130);
     breaks(Broken::NoReplay, "G6", 160);
 }
 

@@ -33,7 +33,7 @@ pub(super) enum Command {
     Fill { flight: FlightId, key: Key, lease: Nonce, record: Record },
     Invalidate { write: u64, body: Body, written: Write },
     Floors { ticket: Ticket, flight: Option<(FlightId, Option<(u64, Born)>)> },
-    Log { partition: Partition, after: u64 },
+    Log { generation: u64, partition: Partition, after: u64 },
     Fence { connection: u64, ticket: Ticket },
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Reply {
     Filled { flight: FlightId, kept: bool },
     Invalidated { write: u64, mark: Executed, put: bool },
     Floors { ticket: Ticket, mark: Mark, table: Vec<(Arc<str>, u64)>, flight: Option<(FlightId, Option<(u64, Born)>)> },
-    Log { partition: Partition, messages: Vec<Message> },
+    Log { generation: u64, partition: Partition, messages: Vec<Message> },
     Failed(Command),
 }
 

@@ -57,10 +57,10 @@ impl World {
                 let mark = self.mark(Partition::Meta);
                 Reply::Floors { ticket, mark, table: self.server.floors(), flight }
             }
-            Command::Log { partition, after } => {
+            Command::Log { generation, partition, after } => {
                 let log = self.server.log_after(partition, after);
                 let own = |logged: Numbered| Message { own: logged.sender == n, ..logged.message };
-                Reply::Log { partition, messages: log.into_iter().map(own).collect() }
+                Reply::Log { generation, partition, messages: log.into_iter().map(own).collect() }
             }
             Command::Fence { connection, ticket } => {
                 let marks = [Partition::Meta, Partition::Keys].map(|partition| self.mark(partition));
