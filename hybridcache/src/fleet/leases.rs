@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use quick_cache::DefaultHashBuilder;
 
 use super::Fleet;
 use crate::coherence::node::Nonce;
@@ -19,8 +20,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// while its load runs, in every mode, so that a loader that is slower than the lease can still fill.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    /// `None` for one that is expected.
-    ours: Mutex<HashMap<Nonce, Option<Held>>>,
+    /// `None` for one that is expected: each call that asks the remote tier for a key is here for as long as it asks, so it is found quickly.
+    ours: Mutex<HashMap<Nonce, Option<Held>, DefaultHashBuilder>>,
     first: Signal,
 }
 
