@@ -1,8 +1,9 @@
 //! Evictions and writes in the fleet.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hybridcache::codec::{Json, MsgPack};
+use hybridcache::codec::{BoxError, Codec, Json, MsgPack};
 use hybridcache::{Builder, Cache, CacheManager, ErrorKind, Evicted, RedisOptions, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
@@ -243,4 +244,58 @@ async fn a_guarded_write_that_is_dropped_guards_on_for_its_time() {
     assert!((1..=30_000).contains(&left), "{left}");
     a.shutdown().await;
     b.shutdown().await;
+}
+
+/// Panics once as it is dropped, when it is told to.
+#[derive(Clone, Debug, PartialEq)]
+struct Loud(u8);
+
+static LOUD: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        assert!(!LOUD.swap(false, Ordering::SeqCst), "a drop panics");
+    }
+}
+
+struct AsByte;
+
+impl Codec<Loud> for AsByte {
+    const ID: u8 = 201;
+
+    fn encode(&self, value: &Loud, into: &mut Vec<u8>) -> Result<(), BoxError> {
+        into.push(value.0);
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Loud, BoxError> {
+        Ok(Loud(*bytes.first().ok_or("empty")?))
+    }
+}
+
+/// What memory drops is the user's; what is to be done in Redis is done all the same.
+#[tokio::test]
+async fn a_drop_that_panics_keeps_nothing_in_redis() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, Loud> = Cache::builder("loud").ttl(MINUTE).hybrid(AsByte).manager(&node).build().unwrap();
+    let kept = async |value| {
+        until("memory has it", || {
+            assert_eq!(cache.blocking().get_or_load(&7, || Loud(value)), Loud(value));
+            cache.len() == 1
+        })
+        .await;
+        LOUD.store(true, Ordering::SeqCst);
+    };
+    kept(1).await;
+    assert_eq!(cache.evict(&7).await, Ok(Evicted::Acknowledged));
+    assert!(!LOUD.load(Ordering::SeqCst), "it was dropped");
+    assert_eq!(cache.get(&7).await, None);
+    kept(2).await;
+    cache.insert(&7, Loud(3)).await.unwrap();
+    assert_eq!(cache.get(&7).await, Some(Loud(3)));
+    kept(3).await;
+    cache.write(&7).await.unwrap().put(Loud(4)).await.unwrap();
+    assert_eq!(cache.get(&7).await, Some(Loud(4)));
+    node.shutdown().await;
 }
