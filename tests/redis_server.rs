@@ -164,7 +164,7 @@ impl RedisServer {
         *self.process.lock().unwrap() = Some(child);
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
-            if UnixStream::connect(self.socket()).is_ok() && !self.ask(&["PING"]).text().is_empty() {
+            if self.answers() {
                 return true;
             }
             if self.process.lock().unwrap().as_mut().unwrap().try_wait().unwrap().is_some() {
@@ -173,6 +173,14 @@ impl RedisServer {
             std::thread::sleep(Duration::from_millis(1));
         }
         false
+    }
+
+    /// Whether it says anything. One that finds its port taken may go between any two of these steps.
+    fn answers(&self) -> bool {
+        let Ok(mut socket) = UnixStream::connect(self.socket()) else { return false };
+        let mut line = String::new();
+        let asked = socket.write_all(b"PING\r\n").is_ok();
+        asked && BufReader::new(socket).read_line(&mut line).is_ok() && !line.is_empty()
     }
 
     /// `redis://` and its address.

@@ -69,10 +69,12 @@ async fn a_token_from_before_redis_was_emptied_empties_no_memory() {
     numbers(&other).evict(&9).await.unwrap();
     here.after(other.token().unwrap()).await;
     assert!(here.remote_health().unwrap().floors_raised > floors, "the new epoch is taken up once");
-    // What the other node, and this one, repeat of what was lost is out of the way.
+    // What the other node, and this one, repeat of what was lost is out of the way. What is loaded before the node is in step is kept
+    // for a moment only.
     until("memory keeps it", || {
+        let health = here.remote_health().unwrap();
         cache.blocking().get_or_load(&7, || runs.run());
-        cache.blocking().peek(&7).is_some() && !here.remote_health().unwrap().deferred
+        cache.blocking().peek(&7).is_some() && health.in_step && !health.deferred
     })
     .await;
     costs_a_fence(cookie, &proxy, &here, &cache).await;

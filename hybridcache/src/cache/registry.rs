@@ -53,7 +53,9 @@ impl Known {
             self.until_sweep = self.by_name.values().map(Vec::len).sum::<usize>().max(64);
         }
         self.until_sweep -= 1;
-        self.by_name.entry(name).or_default().push(cache);
+        let same_name = self.by_name.entry(name).or_default();
+        same_name.retain(|cache| cache.strong_count() > 0);
+        same_name.push(cache);
     }
 }
 
