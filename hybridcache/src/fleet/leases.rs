@@ -1,12 +1,11 @@
 //! The leases that loads of this process hold.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use quick_cache::DefaultHashBuilder;
 
 use super::Fleet;
 use crate::coherence::node::Nonce;
@@ -16,13 +15,24 @@ use crate::time::nanos;
 /// How often the leases that are held are looked at. The shortest lease a cache may have is several times as long.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How many counters those share that are expected.
+const COUNTERS: usize = 4_096;
+
 /// The leases that are held, and those that are expected. Each that is held is renewed at a third of its life
 /// while its load runs, in every mode, so that a loader that is slower than the lease can still fill.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Leases {
-    /// `None` for one that is expected: each call that asks the remote tier for a key is here for as long as it asks, so it is found quickly.
-    ours: Mutex<HashMap<Nonce, Option<Held>, DefaultHashBuilder>>,
+    ours: Mutex<HashMap<Nonce, Held>>,
+    /// How many are expected, by a part of their nonces: all calls that ask the remote tier pass by here, and few ever look.
+    expected: Box<[AtomicU32]>,
     first: Signal,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        let expected = (0..COUNTERS).map(|_| AtomicU32::new(0)).collect();
+        Self { ours: Mutex::default(), expected, first: Signal::default() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -37,8 +47,9 @@ struct Held {
 impl Fleet {
     /// A call is about to send for this lease.
     pub(crate) fn expect(&self, nonce: Nonce) -> Expected<'_> {
-        self.leases.ours.lock().entry(nonce).or_default();
-        Expected { leases: &self.leases, nonce }
+        let counter = self.leases.counter(nonce);
+        counter.fetch_add(1, Ordering::AcqRel);
+        Expected { counter }
     }
 
     /// Takes exactly this lease away, in the background.
@@ -56,13 +67,20 @@ impl Leases {
     ///
     /// Interleaving that the second part defeats: of two calls one is given the lease, and the other is shown it; the other looks here
     /// before the first has run on and holds it; it takes the lease for one that was given up, puts its own in its place, and both load.
+    ///
+    /// One that was given up may be taken for another that is expected: then whoever asks waits until it was given back.
     pub(super) fn holds(&self, nonce: Nonce) -> bool {
-        self.ours.lock().contains_key(&nonce)
+        // In this order: what is held was expected until then.
+        self.counter(nonce).load(Ordering::Acquire) != 0 || self.ours.lock().contains_key(&nonce)
+    }
+
+    fn counter(&self, nonce: Nonce) -> &AtomicU32 {
+        &self.expected[nonce as usize % COUNTERS]
     }
 
     fn due(&self, now: u64) -> Vec<Held> {
         let mut ours = self.ours.lock();
-        let due = ours.values_mut().flatten().filter(|lease| lease.due <= now);
+        let due = ours.values_mut().filter(|lease| lease.due <= now);
         due.map(|lease| {
             lease.due = now.saturating_add(nanos(lease.lives) / 3);
             lease.clone()
@@ -71,7 +89,7 @@ impl Leases {
     }
 
     fn none_held(&self) -> bool {
-        self.ours.lock().values().all(Option::is_none)
+        self.ours.lock().is_empty()
     }
 
     /// The fleet is gone: whoever waits for the first lease looks at that.
@@ -103,17 +121,12 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
 
 /// A lease that a call may send for: it counts as held while this exists.
 pub(crate) struct Expected<'l> {
-    leases: &'l Leases,
-    nonce: Nonce,
+    counter: &'l AtomicU32,
 }
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        if let Entry::Occupied(entry) = self.leases.ours.lock().entry(self.nonce)
-            && entry.get().is_none()
-        {
-            entry.remove();
-        }
+        self.counter.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -169,7 +182,7 @@ impl Lease {
     ) -> Self {
         let due = fleet.clock.now().saturating_add(nanos(lives) / 3);
         let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
-        fleet.leases.ours.lock().insert(nonce, Some(held));
+        fleet.leases.ours.lock().insert(nonce, held);
         fleet.leases.first.notify();
         Self { fleet, nonce, key, record, wake, spent: false }
     }

@@ -137,19 +137,14 @@ impl<K, V: 'static> Remote<K, V> {
                     self.fleet.driver.spent(record);
                     return Claim::Found(Hit { value, asked, remaining, version });
                 }
-                Read::Dead => {
-                    let planted = self.fleet.planting(&key, &lease, wake);
-                    let taken = match self.fleet.driver.lease_over(&key, &record, &lease, self.options.lease).await {
-                        Ok(taken) => taken,
-                        Err(fault) => return self.outage(&fault, meter),
-                    };
-                    planted.answered();
-                    if taken {
+                Read::Dead => match Box::pin(self.lease_over(&key, &record, &lease, wake)).await {
+                    Ok(true) => {
                         meter.count(Event::RemoteMiss);
                         return Claim::Ours(right(None));
                     }
-                    rounds += 1;
-                }
+                    Ok(false) => rounds += 1,
+                    Err(fault) => return self.outage(&fault, meter),
+                },
                 Read::Lease if self.waits() => {
                     let left = patience
                         .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
@@ -281,6 +276,20 @@ impl<K, V: 'static> Remote<K, V> {
             io::within(patience.min(remaining + Duration::from_millis(1)), place.announced()).await;
         }
         Ok(())
+    }
+
+    /// Puts a lease in the place of what may be overwritten; returns whether that was still there.
+    async fn lease_over(
+        &self,
+        key: &[u8],
+        record: &[u8],
+        lease: &[u8],
+        wake: impl Fn() -> Vec<u8>,
+    ) -> Result<bool, Fault> {
+        let planted = self.fleet.planting(key, lease, wake);
+        let taken = self.fleet.driver.lease_over(key, record, lease, self.options.lease).await?;
+        planted.answered();
+        Ok(taken)
     }
 
     fn outage(&self, fault: &Fault, meter: &Meter) -> Claim<V> {
