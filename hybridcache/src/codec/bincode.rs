@@ -14,9 +14,10 @@ const WIDEST: usize = size_of::<u128>();
 /// [bincode](https://docs.rs/bincode/2.0.1) 2 with its standard configuration, without field names.
 ///
 /// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted,
-/// read as wrong values without an error. What describes itself (`flatten`, untagged and internally tagged enums,
-/// `skip_serializing_if`, `serde_json::Value`) cannot be read back. A value of more than 8 MiB, with each number
-/// counted at its full width, is not sent.
+/// read as wrong values without an error. So does a field that serde leaves out when it writes and not when it reads: do
+/// not use this codec for types with `skip_serializing_if`. What describes itself (`flatten`, `tag`, `untagged`,
+/// `serde_json::Value`) cannot be read back. A value of more than 8 MiB, with each number counted at its full width, is
+/// not sent.
 ///
 /// # The advisory
 ///

@@ -2,9 +2,9 @@
 //!
 //! | codec | feature | values | told apart by | limits |
 //! |---|---|---|---|---|
-//! | [`MsgPack`], the default | `msgpack` | serde | field names | `Some(None)` comes back as `None` |
+//! | [`MsgPack`], the default | `msgpack` | serde | field names | `Some(None)` and `Some(())` come back as `None` |
 //! | [`Json`] | `json` | serde | field names | that, and no infinities, no maps with compound keys |
-//! | [`Postcard`] | `postcard` | serde | position | no `flatten`, no untagged enums, no `skip_serializing_if` |
+//! | [`Postcard`] | `postcard` | serde | position | no `flatten`, no `tag`, no `untagged`; with `skip_serializing_if` wrong values |
 //! | [`Bincode`] | `bincode` | serde | position | those, and a crate that is not maintained any more |
 //! | [`Protobuf`], [`ProtobufList`] | `protobuf` | [`prost`](https://docs.rs/prost/0.14) 0.14 messages | field numbers | |
 //!

@@ -9,8 +9,9 @@ const DEPTH: usize = 128;
 /// [MessagePack](https://msgpack.org) with field names: compact, and no field is taken for another.
 ///
 /// A field that was added reads as its `#[serde(default)]`, one that was removed is passed over, one that was renamed
-/// is a miss unless it may be absent. `Some(None)` inside of a value comes back as `None`. A value nested deeper than
-/// 128 cannot be read back.
+/// is a miss unless it may be absent. `Some(None)` and `Some(())` inside of a value come back as `None`. A value nested
+/// deeper than 128 cannot be read back, nor can an `IpAddr` or `SocketAddr` inside of `flatten`, `tag` or `untagged`, where
+/// serde takes every format for one that people read; nor, there, an `i128` or `u128`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MsgPack;
 

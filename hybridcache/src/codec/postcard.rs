@@ -6,8 +6,9 @@ use super::{BoxError, Codec};
 /// [postcard](https://postcard.jamesmunns.com): small, fast and specified, without field names.
 ///
 /// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted,
-/// read as wrong values without an error. What describes itself (`flatten`, untagged and internally tagged enums,
-/// `skip_serializing_if`, `serde_json::Value`) cannot be read back.
+/// read as wrong values without an error. So does a field that serde leaves out when it writes and not when it reads: do
+/// not use this codec for types with `skip_serializing_if`. What describes itself (`flatten`, `tag`, `untagged`,
+/// `serde_json::Value`) cannot be read back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Postcard;
 
