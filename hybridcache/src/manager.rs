@@ -181,7 +181,8 @@ pub struct ManagerBuilder {
 }
 
 impl ManagerBuilder {
-    /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`, at most 256 of them.
+    /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`, at most 256 of them. In a
+    /// remote tier it is part of each key, and all who say none are `default` together.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self

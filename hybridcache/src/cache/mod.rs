@@ -359,7 +359,7 @@ where
         cleared
     }
 
-    /// The same verbs as plain functions.
+    /// Its verbs as plain functions.
     #[must_use]
     pub fn blocking(&self) -> Blocking<'_, K, V> {
         Blocking::new(&self.inner, self)
