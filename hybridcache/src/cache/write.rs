@@ -19,7 +19,7 @@ use crate::rt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Evicted {
-    /// It is in effect wherever the cache lives.
+    /// It is in effect here, and in the remote tier if there is one: the memory of other processes hears of it as `Consistency` says.
     Acknowledged,
     /// It is in effect here, and queued for a remote tier that cannot be reached.
     Deferred,
