@@ -2,7 +2,7 @@
 //! some are named, on generated ones otherwise.
 //!
 //! ```text
-//! cargo bench -p hybridcache-benches --bench regret -- requests.trace.xz more.trace.xz
+//! cargo bench -p hybridcache-benches --bench regret -- $PWD/requests.trace.xz $PWD/more.trace.xz
 //! ```
 
 mod generated;
