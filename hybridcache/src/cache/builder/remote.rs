@@ -130,7 +130,7 @@ where
     /// [`sliding`](Self::sliding), or [`forever`](Self::forever). Without a manager that has a remote tier the cache works
     /// in memory, and says so once in the log.
     ///
-    /// The key is spelled as JSON. One whose text does not decode back to an equal key goes past the remote tier, counted. Equal
+    /// The key is spelled as JSON. One whose text does not decode back to an equal key is kept in no tier, and counted. Equal
     /// keys have to be spelled alike, as they have to hash alike: an evict of one leaves in the remote tier what was kept under
     /// another text. So a `PathBuf` is no key as it is (`a//b` equals `a/b`), nor is a decimal that keeps its scale or a time that
     /// keeps its zone. A text of more than 256 bytes travels as its hash: its evict takes all that other processes have of the cache
