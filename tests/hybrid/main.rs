@@ -6,6 +6,7 @@ mod intents;
 mod kept;
 mod leases;
 mod outage;
+mod overtaken;
 mod plain;
 mod queued;
 mod round_trips;

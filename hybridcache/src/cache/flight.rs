@@ -10,11 +10,15 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::vec;
 
+#[cfg(feature = "redis")]
+use super::shards::Locked;
 use super::shards::Shards;
 use crate::coherence::waits::Waits;
 use crate::coherence::{Entered, FlightId, Start, Succession};
 use crate::entry::Kept;
 use crate::key::Stored;
+#[cfg(feature = "redis")]
+use crate::memory::Removed;
 use crate::memory::Shard;
 use crate::rt::Within;
 use crate::sync::{Mutex, thread_local};
@@ -105,6 +109,23 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
         let start = Start { id, generation, began: now, blocking };
         let free = self.lock(key.hash).table.enter_if_free(key.clone(), start);
         free.then(|| self.leader(key, id, None))
+    }
+
+    /// Leads a new flight, whoever led before, that nobody joins: in a remote tier whoever comes has a horizon, and retires it. What
+    /// memory has of the key leaves in the same step (R10).
+    #[cfg(feature = "redis")]
+    pub(crate) fn enter_apart(&self, key: Stored<K>, generation: u32, removed: &mut Removed<K, V>) -> Leader<'_, K, V>
+    where
+        K: Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let id = new_id();
+        {
+            let Locked { table, memory } = &mut *self.lock(key.hash);
+            table.enter_anew(key.clone(), Start { id, generation, began: 0, blocking: false });
+            memory.displace(&key, removed);
+        }
+        self.leader(key, id, None)
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {

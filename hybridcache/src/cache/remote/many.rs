@@ -12,16 +12,21 @@ use super::claim::{Claim, Right};
 use super::lead::{Filling, Loaded};
 use crate::cache::Inner;
 use crate::cache::context::Said;
+use crate::cache::flight::Leader;
 use crate::cache::inner::Batch;
+use crate::cache::keep::replace;
 use crate::entry::{Entry, Kept, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
+use crate::memory::{Removed, Shard};
 use crate::observe::Event;
 
 /// A key that memory does not have, and its place among the keys that were asked for.
-struct Missing<K> {
+struct Missing<'f, K: Eq + Hash, V> {
     at: usize,
     key: Stored<K>,
+    /// What allows memory to keep its value, if that keeps any.
+    leader: Option<Leader<'f, K, V>>,
     /// What allows its value to be filled, if anything does.
     right: Option<(KeyText, Right)>,
 }
@@ -36,21 +41,22 @@ where
     pub(in crate::cache) async fn get_many_or_load_remotely<E, F, Fut>(
         &self,
         remote: &Remote<K, V>,
-        Batch { ticket, generation, mut found, missing: absent }: Batch<K, V>,
+        Batch { mut found, missing: absent, .. }: Batch<K, V>,
         loader: F,
     ) -> Result<Vec<Option<V>>, E>
     where
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<HashMap<K, V>, E>>,
     {
-        if remote.keeps() {
-            for (_, key) in &absent {
-                // A batch leads no flight that would do it: the one that is under way may not fill any more, and nothing that it may
-                // have filled just before stays.
-                self.shards.lock(key.hash).table.retire(key);
-                self.retire(key);
-            }
-        }
+        let generation = self.generation();
+        // Each key has a flight, so that what a later load keeps, or is kept from keeping by a write, is not replaced by what this
+        // one brings (R7, R10). Nobody joins it: others are not to wait for a load of keys they did not ask for.
+        let mut removed = Removed::default();
+        let leaders: Vec<_> = absent
+            .iter()
+            .map(|(_, key)| remote.keeps().then(|| self.shards.enter_apart(key.clone(), generation, &mut removed)))
+            .collect();
+        self.release(&removed);
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
         let claims = join_all(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.
@@ -59,20 +65,20 @@ where
         }))
         .await;
         let mut missing = Vec::new();
-        for (((at, key), text), claim) in absent.into_iter().zip(texts).zip(claims) {
+        for ((((at, key), leader), text), claim) in absent.into_iter().zip(leaders).zip(texts).zip(claims) {
             match claim {
                 Claim::Found(hit) if hit.value.is_some() => {
                     self.meter.count(Event::RemoteHit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
-                    if let (Some(terms), Some(value)) = (terms, hit.value) {
-                        let entry = Entry { kept: Kept::Value(value), terms };
-                        self.fill_unless_written(key, Some(entry), ticket, generation);
+                    if let Some(leader) = leader {
+                        let entry = |(terms, value)| Entry { kept: Kept::Value(value), terms };
+                        self.keep(leader, terms.zip(hit.value).map(entry));
                     }
                 }
-                Claim::Ours(right) => missing.push(Missing { at, key, right: text.map(|text| (text, right)) }),
+                Claim::Ours(right) => missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) }),
                 Claim::Found(_) | Claim::Theirs | Claim::Settling | Claim::Outage => {
-                    missing.push(Missing { at, key, right: None })
+                    missing.push(Missing { at, key, leader: None, right: None })
                 }
             }
         }
@@ -82,23 +88,34 @@ where
         let keys = missing.iter().map(|missing| missing.key.key.clone()).collect();
         let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
-        let fills = missing.into_iter().filter_map(|Missing { at, key, right }| {
+        let fills = missing.into_iter().filter_map(|Missing { at, key, leader, right }| {
             let value = loaded.get(&key.key)?;
             found[at] = Some(value.clone());
-            right.map(|(text, right)| (key, text, right, value))
+            right.map(|(text, right)| (key, leader, text, right, value))
         });
         let fills: Vec<_> = fills.collect();
-        join_all(fills.into_iter().map(async |(key, text, right, value)| {
+        join_all(fills.into_iter().map(async |(key, leader, text, right, value)| {
             let view = View::Value(value);
             let filling = self.fill(remote, &key, &text, right, Loaded { view, start, said: Said::default() }).await;
             let (Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving)) = filling else { return };
-            if remote.keeps() {
+            if let Some(leader) = leader {
                 let terms = self.terms_until(&key.key, view, deadline, moving, generation, Said::default());
-                let entry = terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms });
-                self.fill_unless_written(key, entry, ticket, generation);
+                self.keep(leader, terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms }));
             }
         }))
         .await;
         Ok(found)
+    }
+
+    /// Ends the flight of one key of a batch.
+    fn keep(&self, mut leader: Leader<'_, K, V>, entry: Option<Entry<V>>) {
+        let mut removed = Removed::default();
+        let fill = |right, memory: &mut Shard<K, V>| {
+            if let Some(key) = right {
+                replace(memory, key, entry, &mut removed);
+            }
+        };
+        leader.land(self.generation(), fill, || Kept::Nothing);
+        self.release(&removed);
     }
 }

@@ -71,10 +71,10 @@ impl<K, V> Remote<K, V> {
         }
     }
 
-    /// Flights that began before this may not be joined (R8).
+    /// Flights that began before this may not be joined (R8); that is never 0, as which those of a batch count.
     pub(super) fn horizon(&self) -> u64 {
         // What is under way may have been read before an evict that was acknowledged elsewhere.
-        if self.is_strict() { u64::MAX } else { self.fleet.horizon() }
+        if self.is_strict() { u64::MAX } else { self.fleet.horizon().max(1) }
     }
 
     /// Whether memory has a part in it at all.

@@ -1,0 +1,90 @@
+//! Loads that others overtake, and what they find when they come to an end.
+
+use std::collections::HashMap;
+
+use hybridcache::codec::MsgPack;
+use hybridcache::{Builder, Cache, CacheManager, RedisOptions};
+use hybridcache_tests::proxy::{Lane, Proxy};
+use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
+
+use crate::node;
+
+/// Large enough for a connection of its own.
+const LARGE: usize = 300_000;
+const PLACE: &str = "{hc:test:0}texts:v1:7";
+
+fn texts(node: &CacheManager) -> Builder<u64, String> {
+    Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(node)
+}
+
+/// A node that from now on hears nothing on the bus, and does not mind for half a minute; and a value of it that Redis has been sent
+/// by `load`, which has heard nothing of that.
+async fn until_filled(server: &RedisServer, proxy: &Proxy) -> (CacheManager, Cache<u64, String>) {
+    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+    let builder = CacheManager::builder().namespace("test").redis_options(redis);
+    let here = builder.staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
+    until("it is in step", || here.remote_health().unwrap().in_step).await;
+    let cache = texts(&here).build().unwrap();
+    // The server knows the script from here on, or it would be asked for that first.
+    cache.get_or_load(&1, || async { "small".to_owned() }).await;
+    assert_eq!(server.ask(&["EXISTS", PLACE]).text(), "0");
+    proxy.blackhole_lane(Lane::Bus, false, true);
+    proxy.blackhole_lane(Lane::Large, false, true);
+    (here, cache)
+}
+
+async fn is_filled(server: &RedisServer) {
+    until("Redis has it", || server.ask(&["STRLEN", PLACE]).text().parse::<usize>().unwrap() >= LARGE).await;
+}
+
+/// Redis keeps what a batch loaded, and its answer is on its way. Another process evicts the key, which is not heard of here, and
+/// the key is loaded here anew.
+#[tokio::test]
+async fn what_a_batch_has_loaded_takes_the_place_of_nothing_that_was_loaded_later() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let (here, cache) = until_filled(&server, &proxy).await;
+    let batch = cache.clone();
+    let load = async |_| Ok::<_, ()>(HashMap::from([(7, "x".repeat(LARGE))]));
+    let batch = tokio::spawn(async move { batch.get_many_or_load(&[7], load).await });
+    is_filled(&server).await;
+    texts(&other).build().unwrap().evict(&7).await.unwrap();
+    assert_eq!(cache.get_or_load(&7, || async { "new".to_owned() }).await, "new");
+    proxy.blackhole_lane(Lane::Large, false, false);
+    assert_eq!(batch.await.unwrap().unwrap()[0].as_ref().unwrap().len(), LARGE);
+    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
+    other.shutdown().await;
+    here.shutdown().await;
+}
+
+/// Of two batches the older one comes to its end first.
+#[tokio::test]
+async fn what_a_batch_has_loaded_is_not_kept_where_a_later_batch_is_under_way() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let (here, cache) = until_filled(&server, &proxy).await;
+    let (first, second, gate) = (cache.clone(), cache.clone(), Gate::default());
+    let load = async |_| Ok::<_, ()>(HashMap::from([(7, "x".repeat(LARGE))]));
+    let first = tokio::spawn(async move { first.get_many_or_load(&[7], load).await });
+    is_filled(&server).await;
+    texts(&other).build().unwrap().evict(&7).await.unwrap();
+    let held = gate.clone();
+    let second = tokio::spawn(async move {
+        let load = async |_| {
+            held.pass().await;
+            Ok::<_, ()>(HashMap::from([(7, "new".to_owned())]))
+        };
+        second.get_many_or_load(&[7], load).await
+    });
+    until("it loads", || gate.arrived() == 1).await;
+    proxy.blackhole_lane(Lane::Large, false, false);
+    first.await.unwrap().unwrap();
+    gate.open();
+    assert_eq!(second.await.unwrap().unwrap(), [Some("new".to_owned())]);
+    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
+    other.shutdown().await;
+    here.shutdown().await;
+}
