@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, RedisOptions};
+use hybridcache::{Builder, Cache, CacheManager, Policy, RedisOptions, SingleFlight};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
@@ -87,4 +87,50 @@ async fn what_a_batch_has_loaded_is_not_kept_where_a_later_batch_is_under_way() 
     assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
     other.shutdown().await;
     here.shutdown().await;
+}
+
+/// Redis keeps what was loaded, and its answer is on its way. Another process puts a value, which is not heard of here but found.
+#[tokio::test]
+async fn what_was_loaded_is_not_kept_once_something_newer_was_found() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let (here, cache) = until_filled(&server, &proxy).await;
+    let load = cache.clone();
+    let load = tokio::spawn(async move { load.get_or_load(&7, || async { "x".repeat(LARGE) }).await });
+    is_filled(&server).await;
+    texts(&other).build().unwrap().insert(&7, "new".to_owned()).await.unwrap();
+    assert_eq!(cache.get(&7).await.as_deref(), Some("new"));
+    proxy.blackhole_lane(Lane::Large, false, false);
+    assert_eq!(load.await.unwrap().len(), LARGE);
+    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
+    other.shutdown().await;
+    here.shutdown().await;
+}
+
+/// A reload is under way when somebody finds in Redis what it is to replace, and has memory keep that.
+#[tokio::test]
+async fn what_a_reload_replaces_is_not_served_after_it() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let slow = texts(&node).single_flight(SingleFlight::Off).policy(Policy::Lru).capacity(1).build().unwrap();
+    let load = async |key: u64| slow.get_or_load(&key, || async { "old".to_owned() }).await;
+    load(7).await;
+    let (gate, reload) = (Gate::default(), slow.clone());
+    let held = gate.clone();
+    let reload = tokio::spawn(async move {
+        let load = || async {
+            held.pass().await;
+            "new".to_owned()
+        };
+        reload.refresh(&7, load).await
+    });
+    until("it loads", || gate.arrived() == 1).await;
+    // Makes room.
+    load(8).await;
+    assert_eq!(load(7).await, "old");
+    gate.open();
+    assert_eq!(reload.await.unwrap(), "new");
+    assert_eq!(slow.get(&7).await.as_deref(), Some("new"));
+    node.shutdown().await;
 }

@@ -164,6 +164,16 @@ where
             }
         };
         let filling = self.fill(remote, &leader.key, text, right, loaded).await;
+        if want == Want::Reloaded && remote.keeps() && parts.is_ok() && !matches!(filling, Filling::Rejected) {
+            // Interleaving that this defeats: a reload is overtaken by a load that finds in the remote tier what the reload is to
+            // replace; the reload replaces it, and returns; memory has what was there before, and serves it until its lifetime ends.
+            let mut removed = Removed::default();
+            let mut shard = self.shards.lock(leader.key.hash);
+            shard.table.retire_others(&leader.key, leader.id);
+            shard.memory.displace(&leader.key, &mut removed);
+            drop(shard);
+            self.release(&removed);
+        }
         if let Filling::Rejected = filling
             && remote.is_strict()
             && let Some(hit) = remote.find(text, &self.meter).await
@@ -195,7 +205,7 @@ where
     ) -> Option<V> {
         let text = remote.spell(&key.key)?;
         // Registered before it is asked for (R7). Whoever comes meanwhile waits, and if there is nothing leads in its place.
-        let leader = self.shards.enter_if_free(key, self.generation(), self.began(), blocking);
+        let leader = self.shards.enter_if_free(key.clone(), self.generation(), self.began(), blocking);
         let hit = remote.find(&text, &self.meter).await?;
         match leader {
             Some(leader) => {
@@ -203,6 +213,10 @@ where
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
+                // Whoever leads may have asked before, and may keep something older after this was returned (R10).
+                if remote.keeps() {
+                    self.shards.lock(key.hash).table.retire(&key);
+                }
                 self.meter.count(Event::RemoteHit);
                 hit.value
             }
