@@ -26,24 +26,29 @@ pub(crate) struct Registry {
     fleet: Option<Arc<Fleet>>,
     #[cfg(feature = "redis")]
     requires_remote: bool,
-    caches: Mutex<Known>,
+    caches: Mutex<Known<String, dyn Erased>>,
     /// The caches of annotated functions, by the type that stands for the instance.
     sites: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Shared with the caches, which must not hold their manager: it holds those of sites.
     pub(crate) tasks: Arc<Tasks>,
 }
 
-/// The caches there are, and some that are gone.
-#[derive(Default)]
-struct Known {
+/// The caches there are, as `T`s, and some that are gone.
+pub(crate) struct Known<N, T: ?Sized> {
     /// Several of one name are one function in several instances, or two functions that were given one name.
-    by_name: HashMap<String, Vec<Weak<dyn Erased>>>,
+    pub(crate) by_name: HashMap<N, Vec<Weak<T>>>,
     /// How many may be added before those that are gone are forgotten: each holds its memory until then.
     until_sweep: usize,
 }
 
-impl Known {
-    fn add(&mut self, name: String, cache: Weak<dyn Erased>) {
+impl<N, T: ?Sized> Default for Known<N, T> {
+    fn default() -> Self {
+        Self { by_name: HashMap::new(), until_sweep: 0 }
+    }
+}
+
+impl<N: Eq + Hash, T: ?Sized> Known<N, T> {
+    pub(crate) fn add(&mut self, name: N, cache: Weak<T>) {
         if self.until_sweep == 0 {
             self.by_name.retain(|_, caches| {
                 caches.retain(|cache| cache.strong_count() > 0);

@@ -1,12 +1,12 @@
 //! The caches of this process that take part.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use crate::bus::NamedKey;
+use crate::cache::registry::Known;
 use crate::coherence::deferred::Text;
 use crate::key::text::Place;
 
@@ -36,23 +36,16 @@ pub(crate) trait Doomed: Send {
 
 /// By name; several of one name are one function in several instances, or in several versions.
 #[derive(Default)]
-pub(super) struct Members(RwLock<HashMap<Arc<str>, Named>>);
-
-/// The caches of one name.
-type Named = Vec<Weak<dyn Member>>;
+pub(super) struct Members(RwLock<Known<Arc<str>, dyn Member>>);
 
 impl Members {
     pub(super) fn add(&self, member: &Arc<impl Member>) {
-        let mut members = self.0.write();
-        let of_name = members.entry(member.name()).or_default();
-        of_name.retain(|member| member.strong_count() > 0);
-        let member: Weak<dyn Member> = Arc::downgrade(member) as _;
-        of_name.push(member);
+        self.0.write().add(member.name(), Arc::downgrade(member) as _);
     }
 
     /// The name as a cache here has it, so that one that is heard often is not copied.
     pub(super) fn name(&self, name: &str) -> Arc<str> {
-        self.0.read().get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
+        self.0.read().by_name.get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
     }
 
     pub(super) fn text(&self, key: NamedKey<'_>) -> Text {
@@ -98,10 +91,56 @@ impl Members {
     }
 
     fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {
-        self.0.read().get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.0.read().by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 
     fn all(&self) -> Vec<Arc<dyn Member>> {
-        self.0.read().values().flatten().filter_map(Weak::upgrade).collect()
+        self.0.read().by_name.values().flatten().filter_map(Weak::upgrade).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Cache(Arc<str>);
+
+    impl Member for Cache {
+        fn name(&self) -> Arc<str> {
+            Arc::clone(&self.0)
+        }
+
+        fn version(&self) -> u32 {
+            1
+        }
+
+        fn settle(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn doom(self: Arc<Self>, _: &str) -> Box<dyn Doomed> {
+            unreachable!("nothing is evicted here")
+        }
+
+        fn raise_floor(&self) {}
+
+        fn hits(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn caches_that_are_gone_are_forgotten() {
+        let members = Members::default();
+        let build = |tenant: u64| {
+            let cache = Arc::new(Cache(format!("tenant-{tenant}").into()));
+            members.add(&cache);
+            cache
+        };
+        let kept: Vec<_> = (0..100).map(build).collect();
+        (100..10_000).for_each(|tenant| drop(build(tenant)));
+        let known = members.0.read().by_name.len();
+        assert!((100..=300).contains(&known), "{known}");
+        assert_eq!(members.hits(), kept.len() as u64);
     }
 }
