@@ -134,3 +134,30 @@ async fn what_a_reload_replaces_is_not_served_after_it() {
     assert_eq!(slow.get(&7).await.as_deref(), Some("new"));
     node.shutdown().await;
 }
+
+/// Two caches of one name share their place in Redis. One evicts, and the answer comes before the message.
+#[tokio::test]
+async fn caches_of_one_name_in_one_process_are_evicted_together() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let [one, two] = [texts(&node), texts(&node)].map(|cache| cache.build().unwrap());
+    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    for write in ["evicted", "put"] {
+        for cache in [&one, &two] {
+            cache.get_or_load(&7, || async { "old".to_owned() }).await;
+            assert_eq!(cache.len(), 1);
+        }
+        proxy.blackhole_lane(Lane::Bus, false, true);
+        match write {
+            "put" => one.insert(&7, "new".to_owned()).await.unwrap(),
+            _ => _ = one.evict(&7).await.unwrap(),
+        }
+        proxy.blackhole_lane(Lane::Bus, false, false);
+        let heard = two.get_or_load(&7, || async { "new".to_owned() }).await;
+        assert_eq!(heard, "new", "{write}: it was acknowledged to this process");
+        one.evict(&7).await.unwrap();
+        until("it has left memory", || one.is_empty() && two.is_empty()).await;
+    }
+    node.shutdown().await;
+}

@@ -43,6 +43,13 @@ impl Members {
         self.0.write().add(member.name(), Arc::downgrade(member) as _);
     }
 
+    /// Whether several caches here have this name.
+    pub(super) fn are_several(&self, name: &str) -> bool {
+        let members = self.0.read();
+        let of_name = members.by_name.get(name).into_iter().flatten();
+        of_name.filter(|member| member.strong_count() > 0).count() > 1
+    }
+
     /// The name as a cache here has it, so that one that is heard often is not copied.
     pub(super) fn name(&self, name: &str) -> Arc<str> {
         self.0.read().by_name.get_key_value(name).map_or_else(|| Arc::from(name), |(known, _)| Arc::clone(known))
@@ -142,5 +149,8 @@ mod tests {
         let known = members.0.read().by_name.len();
         assert!((100..=300).contains(&known), "{known}");
         assert_eq!(members.hits(), kept.len() as u64);
+        assert!(!members.are_several("tenant-7"));
+        let _again = build(7);
+        assert!(members.are_several("tenant-7"));
     }
 }

@@ -293,6 +293,13 @@ impl Fleet {
     {
         let mut unsent = Unsent { fleet: self, body: Some(body.clone()), over };
         let body = &body;
+        // Interleaving that this defeats: two caches here share a name; one evicts, and the answer comes before the message, which is
+        // not applied any more then; the other serves what it has until its lifetime ends.
+        if let Body::Keys(keys) = body
+            && keys.first().is_some_and(|text| self.members.are_several(&text.cache))
+        {
+            doomed.append(&mut self.doomed(body));
+        }
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
             let generation = self.generation();
