@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Tier};
+use hybridcache::{Cache, CacheManager, Consistency, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
 use hybridcache_tests::{Runs, until};
 
@@ -58,5 +58,27 @@ async fn it_never_lives_longer_than_its_max_age() {
         tokio::time::sleep(IDLE / 20).await;
     }
     assert!(began.elapsed() >= IDLE, "it was renewed once: {:?}", began.elapsed());
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_memory_each_hit_in_redis_counts() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = || Cache::builder("numbers").sliding(IDLE).max_age(20 * IDLE).manager(&node);
+    let caches: [Cache<u64, u64>; 2] =
+        [cache().redis(MsgPack), cache().hybrid(MsgPack).consistency(Consistency::Strict)]
+            .map(|it| it.build().unwrap());
+    for cache in caches {
+        let runs = Runs::default();
+        load(&cache, 7, &runs).await;
+        for _ in 0..30 {
+            tokio::time::sleep(IDLE / 10).await;
+            assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Redis), "three lifetimes, and it is still the first");
+        }
+        until("nobody asks for it any more", || remaining(&server) < 0).await;
+        assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
+        cache.evict(&7).await.unwrap();
+    }
     node.shutdown().await;
 }

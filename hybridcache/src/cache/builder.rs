@@ -307,7 +307,7 @@ where
         };
         let registry = self.registry.unwrap_or_else(Registry::current);
         #[cfg(feature = "redis")]
-        let remote = self.remote.join(&name, version, self.single_flight, &registry)?;
+        let remote = self.remote.join(&name, version, self.single_flight, sliding.is_some(), &registry)?;
         let watched = if clock.is_kernel() { 0 } else { OTHER_CLOCK };
         #[cfg(feature = "redis")]
         let watched = if remote.is_some() { watched | ELSEWHERE } else { watched };

@@ -66,6 +66,8 @@ pub enum OnOutage {
 pub(crate) struct RemoteOptions<K, V> {
     /// Whether the cache answers from memory as well.
     pub(crate) hybrid: bool,
+    /// Whether entries slide.
+    pub(crate) slides: bool,
     pub(crate) wire: Wire<V>,
     pub(crate) spelling: Spelling<K>,
     pub(crate) consistency: Consistency,
@@ -303,9 +305,10 @@ impl<K, V> Remote<K, V> {
         name: &str,
         version: u32,
         single_flight: SingleFlight,
+        slides: bool,
         registry: &Registry,
     ) -> Result<Option<Joined<K, V>>, Error> {
-        let Some(options) = self.resolve(version, single_flight) else { return Ok(None) };
+        let Some(options) = self.resolve(version, single_flight, slides) else { return Ok(None) };
         let refuse = |option, reason: &str| Err(Error::option(name, option, reason));
         let Some(fleet) = registry.fleet() else {
             if registry.requires_remote() {
@@ -333,12 +336,13 @@ impl<K, V> Remote<K, V> {
     }
 
     /// What was checked, complete.
-    fn resolve(self, version: u32, single_flight: SingleFlight) -> Option<RemoteOptions<K, V>> {
+    fn resolve(self, version: u32, single_flight: SingleFlight, slides: bool) -> Option<RemoteOptions<K, V>> {
         let Tier { hybrid, wire, spelling } = self.tier?;
         // What does not fit into the address space is no limit there.
         let max_bytes = self.max_value_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         Some(RemoteOptions {
             hybrid,
+            slides,
             wire: wire(version, self.compress, max_bytes.unwrap_or(DEFAULT_MAX_BYTES)),
             spelling,
             consistency: self.consistency.unwrap_or_default(),

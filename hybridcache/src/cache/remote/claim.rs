@@ -98,7 +98,7 @@ impl<K, V: 'static> Remote<K, V> {
             let wake = || bus::wake(attempt, self.named(text), None);
             // Dropped while this waits, the call may leave a lease behind that no load holds.
             let planted = self.fleet.planting(&key, &lease, wake);
-            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.keeps());
+            let answer = self.fleet.driver.get_or_lease(&key, &lease, self.options.lease, self.asks_remaining());
             let answer = answer.instrument(self.span("get_or_lease")).await;
             let Found { record, remaining } = match answer {
                 Ok(found) => found,
@@ -173,7 +173,7 @@ impl<K, V: 'static> Remote<K, V> {
         let key = self.place.key(text);
         for _ in 0..ROUNDS {
             let (Reading { asked, generation, .. }, _) = self.reading_of(text).await?;
-            let found = self.fleet.driver.get(&key, self.keeps()).instrument(self.span("get")).await;
+            let found = self.fleet.driver.get(&key, self.asks_remaining()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let record = record?;
             let read = match self.read(text, &record, meter) {

@@ -218,6 +218,7 @@ where
                     self.shards.lock(key.hash).table.retire(&key);
                 }
                 self.meter.count(Event::RemoteHit);
+                self.renew(remote, &key.key, &hit);
                 hit.value
             }
         }
@@ -240,11 +241,12 @@ where
         mut leader: Leader<'f, K, V>,
         hit: Hit<V>,
     ) -> Result<Answered<R>, Leader<'f, K, V>> {
-        let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
-        let value = hit.value;
-        if value.is_none() && R::join(Ok(None)).is_none() {
+        if hit.value.is_none() && R::join(Ok(None)).is_none() {
             return Err(leader);
         }
+        self.renew(remote, &leader.key.key, &hit);
+        let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
+        let value = hit.value;
         let kept = |value: &Option<V>| value.clone().map_or(Kept::Nothing, Kept::Value);
         self.meter.count(Event::RemoteHit);
         // Cloned only for whoever else gets it: memory, if that keeps any, and those who wait.

@@ -69,6 +69,7 @@ where
             match claim {
                 Claim::Found(hit) if hit.value.is_some() => {
                     self.meter.count(Event::RemoteHit);
+                    self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
                     if let Some(leader) = leader {

@@ -9,6 +9,7 @@ mod slide;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::builder::{Consistency, RemoteOptions};
 use crate::bus::NamedKey;
@@ -24,6 +25,8 @@ pub(crate) struct Remote<K, V> {
     vouching: Vouching,
     name: Arc<str>,
     place: Place,
+    /// The last renewals of what slides, each in a place by its version, so that not each of many hits asks for one.
+    renewals: [AtomicU64; RENEWALS],
 }
 
 /// Who vouches for what memory has.
@@ -39,6 +42,8 @@ enum Vouching {
     Needless,
 }
 
+const RENEWALS: usize = 64;
+
 /// Marks an entry that was loaded while nobody could vouch for memory: it is served only while that is so.
 const DEGRADED: u32 = 1 << 31;
 
@@ -51,7 +56,8 @@ impl<K, V> Remote<K, V> {
             (_, Consistency::Eventual, Some(longest)) => Vouching::Fleet(nanos(longest)),
             (_, Consistency::Eventual, None) => Vouching::Needless,
         };
-        Self { name: Arc::from(name), place, fleet, options, vouching }
+        let renewals = [const { AtomicU64::new(0) }; RENEWALS];
+        Self { name: Arc::from(name), place, fleet, options, vouching, renewals }
     }
 
     /// Of which generation an entry has to be to be served at `now`, as the coarse clock shows it; `current` is that of
@@ -80,6 +86,11 @@ impl<K, V> Remote<K, V> {
     /// Whether memory has a part in it at all.
     fn keeps(&self) -> bool {
         !matches!(self.vouching, Vouching::Nobody)
+    }
+
+    /// Whether it matters how much longer what is found there lives.
+    fn asks_remaining(&self) -> bool {
+        self.keeps() || self.options.slides
     }
 
     /// Whether a load in another process is waited for. Where none in this one may be joined, the lease is all that keeps

@@ -2,11 +2,13 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Remote;
+use super::claim::Hit;
 use crate::cache::Inner;
-use crate::entry::{Kept, Movement, Side};
+use crate::entry::{Kept, Movement};
 use crate::key::Key;
 use crate::nonce::Nonce;
 use crate::time::{NEVER, nanos};
@@ -33,7 +35,10 @@ where
             && side.version != 0
             && side.take_refresh(now)
         {
-            remote.touch(&key.to_owned_key(), side, self.rules.idle, self.lag);
+            let lag = self.lag;
+            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, granted| {
+                side.renewed(asked.saturating_add(granted).saturating_sub(lag), asked.saturating_add(granted / 2));
+            });
         }
         match kept {
             Kept::Value(value) => Some(Some(value)),
@@ -42,19 +47,32 @@ where
             Kept::Failed(_) => None,
         }
     }
+
+    /// A hit in the remote tier. What slides is renewed there by the first of them in each quarter of what is granted, once half of
+    /// that has passed.
+    pub(super) fn renew(&self, remote: &Remote<K, V>, key: &K, hit: &Hit<V>) {
+        let idle = self.rules.idle;
+        if hit.value.is_some() && idle != NEVER && hit.remaining.is_some_and(|remaining| nanos(remaining) <= idle / 2) {
+            let quarter = hit.asked / (idle / 4).max(1);
+            let renewal = hit.version as u64 ^ quarter;
+            let last = &remote.renewals[hit.version as usize % remote.renewals.len()];
+            if last.swap(renewal, Ordering::Relaxed) != renewal {
+                remote.touch(key, hit.version, idle, |_, _| {});
+            }
+        }
+    }
 }
 
 impl<K, V> Remote<K, V> {
-    /// Has an entry renewed where it was granted. Should that fail, it ends when it would have ended.
-    fn touch(&self, key: &K, side: Arc<Side>, idle: u64, lag: u64) {
+    /// Has an entry renewed where it was granted; `then` hears for how long, and since when. Should that fail, it ends when it would
+    /// have ended.
+    fn touch(&self, key: &K, version: Nonce, idle: u64, then: impl FnOnce(u64, u64) + Send + 'static) {
         let Some(text) = self.spell(key) else { return };
         let (fleet, key) = (Arc::clone(&self.fleet), self.place.key(&text));
         self.fleet.run_later(async move {
             let asked = fleet.clock.now_precise();
-            if let Ok(Some(granted)) = fleet.driver.touch(&key, side.version, Duration::from_nanos(idle)).await {
-                let granted = nanos(granted);
-                let ends = asked.saturating_add(granted).saturating_sub(lag);
-                side.renewed(ends, asked.saturating_add(granted / 2));
+            if let Ok(Some(granted)) = fleet.driver.touch(&key, version, Duration::from_nanos(idle)).await {
+                then(asked, nanos(granted));
             }
         });
     }
