@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Consistency, Tier};
+use hybridcache::{Cache, CacheManager, Consistency, Share, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
-use hybridcache_tests::{Runs, until};
+use hybridcache_tests::{MINUTE, Runs, until};
 
 use crate::{load, node};
 
@@ -81,4 +81,26 @@ async fn without_memory_each_hit_in_redis_counts() {
         cache.evict(&7).await.unwrap();
     }
     node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_value_whose_loader_said_how_long_it_lives_does_not_slide() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let long = |node| Cache::builder("numbers").sliding(MINUTE).max_age(20 * MINUTE).hybrid(MsgPack).manager(node);
+    let [here, there]: [Cache<u64, u64>; 2] = [&a, &b].map(|node| long(node).build().unwrap());
+    let said = here.fetch(&7).load(Share::none(), |context| async move {
+        context.ttl(IDLE);
+        1_u64
+    });
+    assert_eq!(said.await.result, 1);
+    let began = std::time::Instant::now();
+    // It is hit there time and again, in memory too.
+    until("it has ended", || {
+        assert!(began.elapsed() < 5 * IDLE && remaining(&server) <= IDLE.as_millis() as i64, "{}", remaining(&server));
+        there.blocking().get(&7).is_none()
+    })
+    .await;
+    a.shutdown().await;
+    b.shutdown().await;
 }

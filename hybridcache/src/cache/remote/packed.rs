@@ -23,6 +23,8 @@ pub(super) struct Packed {
     /// When it ends, and what of that moves.
     pub(super) ends: u64,
     pub(super) moving: Option<Movement>,
+    /// Whether entries of its cache slide, so that a hit may renew it.
+    slides: bool,
 }
 
 impl<K, V> Inner<K, V>
@@ -54,21 +56,18 @@ where
             });
             sent.ok()
         });
-        Packed { record, ends, moving }
+        Packed { record, ends, moving, slides: remote.options.slides }
     }
 }
 
 impl Packed {
-    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then.
+    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then. Who finds it there
+    /// cannot know whether it does, and learns from its end that it does not.
     pub(super) fn lives(&self, now: u64) -> Lives {
-        let ends = self.ends;
         let left =
             |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
-        match self.moving {
-            Some(Movement { idle, .. }) if idle != 0 => {
-                Lives { now: left(ends.min(now.saturating_add(idle))), at_most: (ends != NEVER).then(|| left(ends)) }
-            }
-            _ => Lives { now: left(ends), at_most: None },
-        }
+        let idle = self.moving.map_or(0, |moving| moving.idle);
+        let soonest = if idle == 0 { self.ends } else { self.ends.min(now.saturating_add(idle)) };
+        Lives { now: left(soonest), at_most: (self.slides && self.ends != NEVER).then(|| left(self.ends)) }
     }
 }
