@@ -113,6 +113,23 @@ async fn the_end_of_a_write_that_redis_did_not_hear_of_is_sent_when_it_can_be_re
     node.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_write_that_is_given_up_before_a_shutdown_leaves_nothing_in_the_way() {
+    let server = RedisServer::start();
+    for drops in [false, true] {
+        let node = node(&server).await;
+        let write = numbers(&node).write(&7).await.unwrap();
+        assert_eq!(server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text(), "1");
+        if drops {
+            drop(write)
+        } else {
+            write.cancel()
+        }
+        node.shutdown().await;
+        assert_eq!(server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text(), "0");
+    }
+}
+
 /// A second write of the key is not touched by what is left of the first.
 #[tokio::test]
 async fn what_is_taken_away_is_the_intent_of_the_write_that_is_over() {

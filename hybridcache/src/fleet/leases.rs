@@ -55,7 +55,7 @@ impl Fleet {
     /// Takes exactly this lease away, in the background.
     pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
         let driver = Arc::clone(&self.driver);
-        self.steward.run(async move {
+        self.steward.send(async move {
             // If it does not arrive, the lease ends by itself.
             let _ = driver.release(&key, &record, &wake).await;
         });

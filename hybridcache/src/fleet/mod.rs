@@ -359,7 +359,7 @@ impl Fleet {
 
     /// Does something in the background, on the thread of connections.
     pub(crate) fn run_later(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.steward.run(work);
+        self.steward.send(work);
     }
 
     /// Of two answers the older may come last.
@@ -423,6 +423,9 @@ impl Fleet {
     /// Sends what is queued, as far as the remote tier lets it, and ends the connections.
     pub(crate) async fn shutdown(&self) {
         let sent = async {
+            // Interleaving that this defeats: a write is given up, and all that is left of it is an intent, which somebody is about to
+            // take away; nothing is owed, and who was about to is ended; nobody fills the key for half a minute.
+            self.steward.finish().await;
             while self.node.lock().is_owing() {
                 self.steward.told().await;
             }

@@ -20,6 +20,8 @@ use crate::rt::io::{self, Crew, Signal};
 pub(super) struct Steward {
     beat: Arc<Signal>,
     crew: Crew,
+    /// What is to be done even if this is dismissed, each of it soon.
+    errands: Crew,
     /// The node heard of something.
     heard: Signal,
 }
@@ -35,7 +37,7 @@ pub(super) enum Job {
 
 impl Steward {
     pub(super) fn new() -> Self {
-        Self { beat: Arc::default(), crew: Crew::new(), heard: Signal::default() }
+        Self { beat: Arc::default(), crew: Crew::new(), errands: Crew::new(), heard: Signal::default() }
     }
 
     pub(super) fn employ(&self, fleet: &Arc<Fleet>, leases: Arc<Leases>, heartbeat: Duration) {
@@ -60,6 +62,16 @@ impl Steward {
 
     pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.crew.spawn(work);
+    }
+
+    /// Like [`run`](Self::run), for what [`finish`](Self::finish) waits for.
+    pub(super) fn send(&self, errand: impl Future<Output = ()> + Send + 'static) {
+        self.errands.spawn(errand);
+    }
+
+    /// Returns when every errand is done.
+    pub(super) async fn finish(&self) {
+        self.errands.finish().await;
     }
 
     pub(super) async fn dismiss(&self) {

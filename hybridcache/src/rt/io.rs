@@ -251,6 +251,14 @@ impl Crew {
         }
     }
 
+    /// Returns when all tasks have come to their end. From here on none is run any more.
+    pub(crate) async fn finish(&self) {
+        let tasks = self.0.lock().take();
+        if let Some(mut tasks) = tasks {
+            while tasks.join_next().await.is_some() {}
+        }
+    }
+
     /// Ends all tasks, and returns when none runs.
     pub(crate) async fn dismiss(&self) {
         let tasks = self.0.lock().take();
