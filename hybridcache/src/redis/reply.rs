@@ -42,13 +42,18 @@ pub(super) fn found(first: Option<Value>, second: Option<Value>) -> Result<Found
         Some(record) => (Some(record), first),
         None => (first, None),
     };
-    let remaining = left.map(remaining).transpose()?.flatten();
-    Ok(Found { record: bytes(record.ok_or_else(strange)?)?, remaining })
+    let (record, remaining) = (bytes(record.ok_or_else(strange)?)?, left.map(remaining).transpose()?.flatten());
+    Ok(Found { remaining: remaining.filter(|_| record.is_some()), record })
 }
 
 /// Of `PTTL`: what is left, if there is an end.
+///
+/// Interleaving that telling no key from no end defeats: a read is on its way in two parts; the first finds no key; a value is put,
+/// or loaded and filled; the second finds that, and memory has it for ever.
 pub(super) fn remaining(value: Value) -> Result<Option<Duration>, Fault> {
-    Ok(u64::try_from(integer(value)?).ok().map(Duration::from_millis))
+    const NO_END: i64 = -1;
+    let left = integer(value)?;
+    Ok((left != NO_END).then(|| Duration::from_millis(left.max(0).unsigned_abs())))
 }
 
 pub(super) fn array(value: Value) -> Result<Vec<Value>, Fault> {
@@ -147,6 +152,16 @@ mod tests {
     fn greeted(fields: &[(&str, &str)]) -> Result<(), String> {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         greeting(Value::Map(fields.iter().map(|(name, value)| (text(name), text(value))).collect()))
+    }
+
+    #[test]
+    fn what_was_put_behind_the_question_how_long_it_lives_is_not_kept() {
+        let found = |left| {
+            let record = Value::BulkString(b"record".to_vec());
+            found(Some(Value::Int(left)), Some(record)).unwrap().remaining
+        };
+        assert_eq!([found(-1), found(-2), found(0)], [None, Some(Duration::ZERO), Some(Duration::ZERO)]);
+        assert_eq!(found(1_500), Some(Duration::from_millis(1_500)));
     }
 
     #[test]
