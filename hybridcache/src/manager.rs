@@ -124,9 +124,8 @@ impl CacheManager {
         self.registry.fleet().map(|fleet| fleet.health())
     }
 
-    /// A token for the newest evict or put of this process that was acknowledged, and all before it (after a clear: for that, and all
-    /// clears before it). Handed to another process, with a redirect, say, it lets that one read no older, by
-    /// [`after`](Self::after). `None` if there was nothing.
+    /// A token for every evict, put and clear of this process that was acknowledged before. Handed to another process, with a
+    /// redirect, say, it lets that one read no older, by [`after`](Self::after). `None` if there was nothing.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
     #[must_use]

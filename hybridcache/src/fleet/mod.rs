@@ -24,7 +24,7 @@ use crate::coherence::deferred::{Body, Text};
 use crate::coherence::effect::Effect;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::node::{Mark, Node, Partition, Timing};
-use crate::coherence::token::ConsistencyToken;
+use crate::coherence::token::{ConsistencyToken, Seen};
 use crate::driver::{Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
@@ -94,8 +94,8 @@ pub(crate) struct Fleet {
     fresh_for: u64,
     /// That of the clock, which has to ask the kernel for it.
     lag: u64,
-    /// The newest own invalidation that was acknowledged.
-    newest: Mutex<Option<ConsistencyToken>>,
+    /// The newest own invalidations that were acknowledged.
+    newest: Mutex<ConsistencyToken>,
     floors_raised: AtomicU64,
     members: Members,
     wakes: Wakes,
@@ -154,7 +154,7 @@ impl Fleet {
             synced_at: AtomicU64::new(0),
             fresh_for: timing.fresh_for,
             lag: timing.lag,
-            newest: Mutex::default(),
+            newest: Mutex::new(ConsistencyToken::NOTHING),
             floors_raised: AtomicU64::new(0),
             members: Members::default(),
             wakes: Wakes::default(),
@@ -287,7 +287,7 @@ impl Fleet {
         over: Option<Nonce>,
         mut doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
-    ) -> Result<(T, ConsistencyToken), Fault>
+    ) -> Result<T, Fault>
     where
         F: Future<Output = Result<(Mark, T), Fault>>,
     {
@@ -315,10 +315,9 @@ impl Fleet {
                     let acknowledged =
                         self.act_on(&mut doomed, |node, now| node.acknowledged(generation, partition, mark, body, now));
                     if acknowledged {
-                        let token = ConsistencyToken { partition, epoch: mark.epoch, number: mark.number };
-                        self.note(token);
+                        self.note(partition, mark);
                         unsent.body = None;
-                        return Ok((answer, token));
+                        return Ok(answer);
                     }
                 }
                 Err(refused) => {
@@ -362,23 +361,18 @@ impl Fleet {
         self.steward.send(work);
     }
 
-    /// Of two answers the older may come last.
-    fn note(&self, token: ConsistencyToken) {
-        let mut newest = self.newest.lock();
-        let older = |known: &ConsistencyToken| {
-            (known.partition, known.epoch) != (token.partition, token.epoch) || known.number < token.number
-        };
-        if newest.as_ref().is_none_or(older) {
-            *newest = Some(token);
-        }
+    /// An own invalidation was acknowledged.
+    fn note(&self, partition: Partition, Mark { epoch, number, .. }: Mark) {
+        self.newest.lock().note(partition, Seen { epoch, number });
     }
 
-    /// The newest invalidation of this process that was acknowledged.
+    /// What this process has had acknowledged.
     pub(crate) fn token(&self) -> Option<ConsistencyToken> {
-        *self.newest.lock()
+        let newest = *self.newest.lock();
+        self.node.lock().current(newest)
     }
 
-    /// Returns when the invalidation that a token names is in effect in this process, or when memory has started anew.
+    /// Returns when the invalidations that a token names are in effect in this process, or when memory has started anew.
     ///
     /// Tokens come from outside: a cookie may be of an epoch that is over, or of no number that was ever given. Neither is waited for
     /// in vain. Whatever was acknowledged before this call is in effect once a fence is answered that was asked for after it began;

@@ -172,6 +172,9 @@ impl Fleet {
                 (0, None)
             }
         };
+        if let Some(mark) = mark {
+            self.note(partition, mark);
+        }
         self.act_on(&mut doomed, |node, now| {
             ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
         });

@@ -105,7 +105,7 @@ where
                 driver.evict(remote, ended, planted, Bump { chain, tail }).await
             });
             let sent = sent.await;
-            lost |= matches!(sent, Ok((true, _)));
+            lost |= matches!(sent, Ok(true));
             if self.outcome(cache, sent)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }

@@ -3,7 +3,7 @@
 use super::{Node, Partition};
 use crate::coherence::floors::{Born, Floors, Verdict};
 use crate::coherence::node::Mark;
-use crate::coherence::token::ConsistencyToken;
+use crate::coherence::token::{ConsistencyToken, Seen};
 
 impl Node {
     /// To be read when a command is sent and compared when its reply arrives: a reply of another generation is an error, and its
@@ -62,10 +62,20 @@ impl Node {
         !self.owed.is_empty()
     }
 
-    /// Whether the invalidation that a token names is known to be in effect here. Not if it is of another epoch: the fleet began to
+    /// Whether the invalidations that a token names are known to be in effect here. Not if one is of another epoch: the fleet began to
     /// count anew since, or this node has yet to hear of it.
-    pub(crate) fn has_seen(&self, ConsistencyToken { partition, epoch, number }: ConsistencyToken) -> bool {
-        let mark = self.buses[partition as usize].history.mark();
-        mark.is_some_and(|mark| mark.epoch == epoch && mark.number >= number)
+    pub(crate) fn has_seen(&self, token: ConsistencyToken) -> bool {
+        token.named().all(|(partition, Seen { epoch, number })| {
+            let mark = self.buses[partition as usize].history.mark();
+            mark.is_some_and(|mark| mark.epoch == epoch && mark.number >= number)
+        })
+    }
+
+    /// Of a token of this node's own what its fleet has not begun to count anew since: nobody waits for the rest.
+    pub(crate) fn current(&self, token: ConsistencyToken) -> Option<ConsistencyToken> {
+        token.retain(|partition, seen| {
+            let mark = self.buses[partition as usize].history.mark();
+            mark.is_none_or(|mark| mark.epoch == seen.epoch)
+        })
     }
 }

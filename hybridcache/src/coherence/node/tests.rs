@@ -2,7 +2,7 @@ use super::super::deferred::{EVERY_CACHE, Text};
 use super::super::history::REMEMBERED_KEYS;
 use super::*;
 use crate::coherence::floors::{Born, Verdict};
-use crate::coherence::token::ConsistencyToken;
+use crate::coherence::token::{ConsistencyToken, Seen};
 
 const SECOND: u64 = 1_000;
 const TIMING: Timing =
@@ -480,12 +480,17 @@ fn a_token_is_seen_when_its_message_was_applied() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
     let message = fleet.evict("a");
-    let token = ConsistencyToken { partition: Partition::Keys, epoch: 7, number: message.mark.number };
+    let mut token = ConsistencyToken::NOTHING;
+    token.note(Partition::Keys, Seen { epoch: 7, number: message.mark.number });
     assert!(!node.has_seen(token));
     node.message(Partition::Keys, &message, START + 10);
     assert!(node.has_seen(token));
-    assert!(!node.has_seen(ConsistencyToken { epoch: 8, ..token }));
     assert!(!Node::new(TIMING, 10, START).has_seen(token));
+    let mut older = token;
+    older.note(Partition::Meta, Seen { epoch: 6, number: 1 });
+    assert!(!node.has_seen(older), "it is of both");
+    assert_eq!(node.current(older), Some(token), "nobody hears of an epoch that is over");
+    assert_eq!(Node::new(TIMING, 10, START).current(older), Some(older));
 }
 
 #[test]
