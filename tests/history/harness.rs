@@ -15,7 +15,7 @@ use super::nemesis::Fault;
 use super::node::Orders;
 use super::operation::{Log, What};
 use super::process::Process;
-use super::{KEYS, LEASE, NODES, STALENESS_BOUND, nanos, now, ttl};
+use super::{ALL_KEYS, LEASE, NODES, STALENESS_BOUND, nanos, now, ttl};
 use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
 use crate::{Random, say};
@@ -306,9 +306,9 @@ impl Report {
                 all.push(format!("never: {name}"));
             }
         }
-        for what in
-            ["Memory", "Redis", "Loaded", "Uncached", "Shared", "Evicted", "Cleared", "Deferred", "Put", "Guarded"]
-        {
+        let reads = ["Memory", "Redis", "Loaded", "Uncached", "Shared", "Found"];
+        let writes = ["Evicted", "Cleared", "Deferred", "Put", "Guarded", "Told"];
+        for what in reads.into_iter().chain(writes) {
             if !self.operations.contains_key(what) {
                 all.push(format!("never: {what}"));
             }
@@ -330,7 +330,7 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "seed {}: {} reads of {KEYS} keys, {:.0} % from memory",
+            "seed {}: {} reads of {ALL_KEYS} keys, {:.0} % from memory",
             self.seed,
             self.reads,
             100.0 * self.share()

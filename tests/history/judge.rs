@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::STRICT;
 use super::database::{Commit, Load};
 use super::operation::{Operation, What};
+use super::{KEYS, STRICT};
 
 mod zones;
 
@@ -195,6 +195,8 @@ impl Judgement {
         for read in history.operations.iter().filter(|operation| operation.is_read()) {
             let (promise, bound) = match read.what {
                 What::Memory | What::Shared => ("G2", promises.staleness),
+                // Of the others memory has nothing.
+                What::Found if read.key < KEYS => ("G2", promises.staleness),
                 _ => ("G1", 0),
             };
             for (promise, bound, writes) in [(promise, bound, &evicts), ("G7", promises.staleness, &clears)] {
@@ -208,7 +210,7 @@ impl Judgement {
         }
     }
 
-    /// G3: who wrote reads it, also where the evict could only be queued.
+    /// G3: who wrote reads it, also where the evict could only be queued; and so does who was given a token of it.
     fn own_writes(&mut self, history: &History) {
         let own = history.operations.iter().filter(|operation| !operation.is_read());
         let writes = Acknowledged::new(own, &history.lapses, |write| write.process);
@@ -300,7 +302,8 @@ impl Judgement {
                 *newest = write.version.max(*newest);
             }
             for read in history.operations.iter().filter(|operation| operation.is_read()) {
-                let bound = if matches!(read.what, What::Memory | What::Shared) { promises.staleness } else { 0 };
+                let from_memory = matches!(read.what, What::Memory | What::Shared | What::Found);
+                let bound = if from_memory { promises.staleness } else { 0 };
                 if let Some(newest) = lost.get(&read.key)
                     && read.start > lapse.healed + bound
                 {

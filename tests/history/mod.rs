@@ -31,6 +31,9 @@ pub const KEYS: u64 = 16;
 pub const LARGE_KEY: u64 = 4;
 /// Less than each of the two caches has keys.
 pub const CAPACITY: u64 = 6;
+/// From [`KEYS`] up to here keys are in caches that have nothing in memory: the even ones in one of Redis alone, the odd ones in
+/// one that is `strict`, and whose writers take no guard.
+pub const ALL_KEYS: u64 = KEYS + 4;
 
 /// From here on keys are in a cache that is `strict`, and are written under guard.
 pub const STRICT: u64 = 1 << 32;

@@ -1,8 +1,9 @@
-//! One process of the fleet: a manager, three caches, and callers that read, write and clear until they are told to stop.
+//! One process of the fleet: a manager, five caches, and callers that read, write and clear until they are told to stop.
 //!
 //! It is told on its standard input: `quiet` (write no more), `die` (be killed between a commit and its evict), `read` (each key, now),
 //! `write` (each key of which it is its turn, now), `spare` (clear nothing) and `spare not`, `stop`.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ use tokio::sync::Mutex;
 use super::database::Client;
 use super::operation::{Log, Operation, What};
 use super::{
-    CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, NODES, STALENESS_BOUND, STRICT, now, strict_key, ttl,
+    ALL_KEYS, CAPACITY, DEGRADED_TTL, HEARTBEAT, KEYS, LARGE_KEY, LEASE, NODES, STALENESS_BOUND, STRICT, now,
+    strict_key, ttl,
 };
 use crate::{Random, say};
 
@@ -83,8 +85,8 @@ type Value = (u64, u64, u64, u64, Arc<str>);
 struct Node {
     orders: Orders,
     manager: CacheManager,
-    /// For even keys, for odd ones, and for strict ones.
-    caches: [Cache<u64, Value>; 3],
+    /// For even keys, for odd ones, and for strict ones; then for the even and odd ones that memory has nothing of.
+    caches: [Cache<u64, Value>; 5],
     large: Arc<str>,
     log: Log,
     loads: AtomicU64,
@@ -132,15 +134,15 @@ impl Node {
             .build()
             .await
             .unwrap();
-        let cache = |name, single_flight| {
-            let cache = Cache::builder(name).ttl(ttl(0)).capacity(CAPACITY).hybrid(MsgPack).lease(LEASE);
-            cache.degraded_ttl(DEGRADED_TTL).single_flight(single_flight).manager(&manager)
-        };
-        let even = cache("even", SingleFlight::Process);
-        let odd = cache("odd", SingleFlight::Fleet);
+        let plain = |name| Cache::builder(name).ttl(ttl(0)).capacity(CAPACITY).lease(LEASE).manager(&manager);
+        let cache = |name| plain(name).hybrid(MsgPack).degraded_ttl(DEGRADED_TTL);
+        let even = cache("even");
+        let odd = cache("odd").single_flight(SingleFlight::Fleet);
         // A guarded write that cannot be begun does not begin.
-        let strict = cache("strict", SingleFlight::Process).consistency(Consistency::Strict).on_outage(OnOutage::Fail);
-        let caches = [even, odd, strict].map(|cache| cache.build().unwrap());
+        let strict = cache("strict").consistency(Consistency::Strict).on_outage(OnOutage::Fail);
+        let remote = plain("remote").redis(MsgPack);
+        let exact = cache("exact").consistency(Consistency::Strict);
+        let caches = [even, odd, strict, remote, exact].map(|cache| cache.build().unwrap());
         Self {
             caches,
             manager,
@@ -163,8 +165,10 @@ impl Node {
                 "spare" => self.spare.store(true, SeqCst),
                 "spare not" => self.spare.store(false, SeqCst),
                 "die" => self.die.store(true, SeqCst),
-                "read" => (0..KEYS).for_each(|key| self.at_once(key, false)),
-                "write" => (self.orders.place..KEYS).step_by(NODES as usize).for_each(|key| self.at_once(key, true)),
+                "read" => (0..ALL_KEYS).for_each(|key| self.at_once(key, false)),
+                "write" => {
+                    (self.orders.place..ALL_KEYS).step_by(NODES as usize).for_each(|key| self.at_once(key, true));
+                }
                 "stop" => break,
                 order => panic!("no such order: {order}"),
             }
@@ -178,7 +182,7 @@ impl Node {
             let client = Arc::new(Mutex::new(Client::new(node.orders.database)));
             match write {
                 true => node.write(key, &client, false).await,
-                false => node.read(key, &client).await,
+                false => node.read(key, &client, false).await,
             }
         });
     }
@@ -191,53 +195,121 @@ impl Node {
         let mut shunned = strict(self.orders.place);
         while !self.stop.load(SeqCst) {
             tokio::time::sleep(Duration::from_micros(random.below(4_000))).await;
-            let key = zipf(&mut random);
+            let key = if random.below(10) == 0 { KEYS + random.below(ALL_KEYS - KEYS) } else { zipf(&mut random) };
             match random.below(1_000) {
-                _ if self.quiet.load(SeqCst) => self.read(key, &client).await,
+                _ if self.quiet.load(SeqCst) => self.read(key, &client, false).await,
                 0..80 => self.write(key, &client, false).await,
                 80..84 => self.write(key, &client, !self.spare.load(SeqCst)).await,
                 84..100 => self.put(key, &client).await,
-                100..220 => self.read(strict(random.below(NODES)), &client).await,
+                100..220 => self.read(strict(random.below(NODES)), &client, false).await,
                 // One writer of each, and none where an evict of before may yet arrive: it would take the guard along.
                 220..250 if caller == 1 && strict(self.orders.place) != shunned => {
                     let key = strict(self.orders.place);
-                    if !self.write_guarded(key, &client).await {
+                    if !self.write_guarded(&[key], &client).await {
                         shunned = key;
                     }
                 }
                 // A caller that hangs up.
-                250..266 => {
+                250..274 => {
                     let patience = Duration::from_micros(random.below(20_000));
-                    let _ = tokio::time::timeout(patience, self.read(key, &client)).await;
+                    let keys = several(key, &mut random);
+                    let call = async {
+                        match random.below(4) {
+                            0 => self.read_or_load_many(&keys, &client).await,
+                            1 => self.write(key, &client, false).await,
+                            _ => self.read(key, &client, random.below(4) == 0).await,
+                        }
+                    };
+                    let _ = tokio::time::timeout(patience, call).await;
                 }
+                274..300 => self.read_or_load_many(&several(key, &mut random), &client).await,
+                300..312 => self.read_many(&several(key, &mut random)).await,
+                312..330 => self.get(key, random.below(4) == 0).await,
+                330..338 => self.write_many(&several(key, &mut random), &client).await,
+                338..344 => _ = self.write_guarded(&several(key, &mut random), &client).await,
+                344..354 => self.read(key, &client, true).await,
+                354..370 => self.read_plainly(key, &client).await,
+                370..374 => self.write_plainly(key, &client).await,
+                374..390 => self.take_over(random.below(NODES), &client).await,
                 _ => {
                     for _ in 0..=random.below(3) {
-                        self.read(key, &client).await;
+                        self.read(key, &client, false).await;
                     }
                 }
             }
         }
     }
 
-    async fn read(&self, key: u64, client: &Arc<Mutex<Client>>) {
+    /// Through the cache, or with `reload` past what it has.
+    async fn read(&self, key: u64, client: &Arc<Mutex<Client>>, reload: bool) {
         let start = now();
-        let fetched = self.cache(key).fetch(&key).load(Share::none(), |context| {
-            let client = Arc::clone(client);
-            let padding = self.padding(key);
-            let load = self.next_load();
-            async move {
-                let loaded_at = now();
-                context.ttl(ttl(key));
-                let version = client.lock().await.load(key, load).await.unwrap_or_else(|why| gone(&why));
-                (key, version, load, loaded_at, padding)
-            }
+        let fetch = self.cache(key).fetch(&key);
+        let fetch = if reload { fetch.reload() } else { fetch };
+        let fetched = fetch.load(Share::none(), |context| {
+            context.ttl(ttl(key));
+            self.load(key, Arc::clone(client))
         });
         let fetched = fetched.await;
-        let what = what(&fetched);
-        let (of, version, load, loaded_at, _) = fetched.result;
-        let version = if of == key { version } else { GARBAGE };
-        let process = self.orders.process;
-        self.log.append(&Operation { process, what, key, start, end: now(), version, load, loaded_at });
+        self.note_read(what(&fetched), key, start, &fetched.result);
+    }
+
+    /// [`read`](Self::read) of a plain function.
+    async fn read_plainly(self: &Arc<Self>, key: u64, client: &Arc<Mutex<Client>>) {
+        let (node, client, runtime) = (Arc::clone(self), Arc::clone(client), Handle::current());
+        let read = move || {
+            let start = now();
+            let fetched = node.cache(key).fetch(&key).load_blocking(Share::none(), |context| {
+                context.ttl(ttl(key));
+                runtime.block_on(node.load(key, client))
+            });
+            node.note_read(what(&fetched), key, start, &fetched.result);
+        };
+        tokio::task::spawn_blocking(read).await.unwrap();
+    }
+
+    /// What is there, or with `peek` what is there without a trace.
+    async fn get(&self, key: u64, peek: bool) {
+        let (start, cache) = (now(), self.cache(key));
+        let found = if peek { cache.peek(&key).await } else { cache.get(&key).await };
+        if let Some(found) = found {
+            self.note_read(What::Found, key, start, &found);
+        }
+    }
+
+    async fn read_many(&self, keys: &[u64]) {
+        let start = now();
+        let found = self.cache(keys[0]).get_many(keys).await;
+        for (key, found) in keys.iter().zip(found) {
+            found.iter().for_each(|found| self.note_read(What::Found, *key, start, found));
+        }
+    }
+
+    async fn read_or_load_many(&self, keys: &[u64], client: &Arc<Mutex<Client>>) {
+        let (start, mut loads) = (now(), Vec::new());
+        let load = async |missing: Vec<u64>| {
+            let mut loaded = HashMap::new();
+            for key in missing {
+                let value = self.load(key, Arc::clone(client)).await;
+                loads.push(value.2);
+                loaded.insert(key, value);
+            }
+            Ok::<_, ()>(loaded)
+        };
+        let read = self.cache(keys[0]).get_many_or_load(keys, load).await.unwrap();
+        for (key, value) in keys.iter().zip(read) {
+            let value = value.expect("each key has a version");
+            let what = if loads.contains(&value.2) { What::Loaded } else { What::Found };
+            self.note_read(what, *key, start, &value);
+        }
+    }
+
+    fn load(&self, key: u64, client: Arc<Mutex<Client>>) -> impl Future<Output = Value> + Send + use<> {
+        let (load, padding) = (self.next_load(), self.padding(key));
+        async move {
+            let loaded_at = now();
+            let version = client.lock().await.load(key, load).await.unwrap_or_else(|why| gone(&why));
+            (key, version, load, loaded_at, padding)
+        }
     }
 
     /// Commits, and then evicts the key, or clears its cache.
@@ -254,6 +326,56 @@ impl Node {
             other => panic!("no evict here ends so: {other:?}"),
         };
         self.note_write(what, key, start, version);
+        if what == What::Evicted {
+            self.hand_on(key, version);
+        }
+    }
+
+    /// Commits several keys, and then evicts them at once.
+    async fn write_many(&self, keys: &[u64], client: &Mutex<Client>) {
+        let (start, mut versions) = (now(), Vec::new());
+        for key in keys {
+            versions.push(client.lock().await.commit(*key).await.unwrap_or_else(|why| gone(&why)));
+        }
+        self.die_if_told();
+        let evicted = self.cache(keys[0]).evict_many(keys).await.unwrap();
+        let what = if evicted == Evicted::Acknowledged { What::Evicted } else { What::Deferred };
+        keys.iter().zip(versions).for_each(|(key, version)| self.note_write(what, *key, start, version));
+    }
+
+    /// Commits, and then evicts the key from a plain function.
+    async fn write_plainly(self: &Arc<Self>, key: u64, client: &Mutex<Client>) {
+        let start = now();
+        let version = client.lock().await.commit(key).await.unwrap_or_else(|why| gone(&why));
+        let node = Arc::clone(self);
+        let evict = move || node.cache(key).blocking().evict(&key).unwrap();
+        let evicted = tokio::task::spawn_blocking(evict).await.unwrap();
+        let what = if evicted == Evicted::Acknowledged { What::Evicted } else { What::Deferred };
+        self.note_write(what, key, start, version);
+    }
+
+    /// Leaves a token for others.
+    fn hand_on(&self, key: u64, version: u64) {
+        let token = self.manager.token().map(|token| token.to_string());
+        if let Some(token) = token {
+            let draft = self.orders.log.with_extension(format!("{key}-{version}"));
+            std::fs::write(&draft, format!("{key} {version} {token}")).unwrap();
+            std::fs::rename(draft, self.token_of(self.orders.place)).unwrap();
+        }
+    }
+
+    /// Reads what the node in this place has written, by its token.
+    async fn take_over(&self, place: u64, client: &Arc<Mutex<Client>>) {
+        let Ok(handed) = std::fs::read_to_string(self.token_of(place)) else { return };
+        let [key, version, token] = handed.split(' ').collect::<Vec<_>>()[..] else { panic!("no token: {handed}") };
+        let (start, key) = (now(), key.parse().unwrap());
+        self.manager.after(token.parse().unwrap()).await;
+        self.note_write(What::Told, key, start, version.parse().unwrap());
+        self.read(key, client, false).await;
+    }
+
+    fn token_of(&self, place: u64) -> PathBuf {
+        self.orders.log.with_file_name(format!("token-{place}"))
     }
 
     /// Commits under a write lease, and puts what it committed.
@@ -266,18 +388,20 @@ impl Node {
         self.note_write(What::Put, key, start, version);
     }
 
-    /// Commits under guard. Returns whether all that it sent was acknowledged.
-    async fn write_guarded(&self, key: u64, client: &Mutex<Client>) -> bool {
-        let (start, mut committed) = (now(), None);
-        let written = self.cache(key).guarded_write([&key], || async {
-            let version = client.lock().await.commit(key).await.unwrap_or_else(|why| gone(&why));
-            committed = Some(version);
+    /// Commits under guard. Returns whether all that it sent is known to be acknowledged.
+    async fn write_guarded(&self, keys: &[u64], client: &Mutex<Client>) -> bool {
+        let (start, mut committed, cache) = (now(), Vec::new(), self.cache(keys[0]));
+        let written = cache.guarded_write(keys, || async {
+            for key in keys {
+                committed.push(client.lock().await.commit(*key).await.unwrap_or_else(|why| gone(&why)));
+            }
             self.die_if_told();
         });
         let acknowledged = written.await.is_ok();
-        if let Some(version) = committed {
-            self.note_write(if acknowledged { What::Guarded } else { What::Unsure }, key, start, version);
-        }
+        // Where an evict may be queued it is not told whether it was.
+        let told = if keys[0] < STRICT { What::Put } else { What::Guarded };
+        let what = if acknowledged { told } else { What::Unsure };
+        keys.iter().zip(committed).for_each(|(key, version)| self.note_write(what, *key, start, version));
         acknowledged
     }
 
@@ -289,7 +413,18 @@ impl Node {
     }
 
     fn cache(&self, key: u64) -> &Cache<u64, Value> {
-        if key < STRICT { &self.caches[key as usize % 2] } else { &self.caches[2] }
+        &self.caches[match key {
+            STRICT.. => 2,
+            KEYS.. => 3 + key as usize % 2,
+            _ => key as usize % 2,
+        }]
+    }
+
+    fn note_read(&self, what: What, key: u64, start: u64, value: &Value) {
+        let (of, version, load, loaded_at, _) = *value;
+        let version = if of == key { version } else { GARBAGE };
+        let process = self.orders.process;
+        self.log.append(&Operation { process, what, key, start, end: now(), version, load, loaded_at });
     }
 
     fn note_write(&self, what: What, key: u64, start: u64, version: u64) {
@@ -327,6 +462,13 @@ pub fn what<R: std::fmt::Debug>(fetched: &Fetched<R>) -> What {
         (Outcome::Shared, _) => What::Shared,
         _ => panic!("no read here ends so: {fetched:?}"),
     }
+}
+
+/// A key and some others of its cache, by chance the same ones again.
+fn several(key: u64, random: &mut Random) -> Vec<u64> {
+    let (first, last) = if key < KEYS { (0, KEYS) } else { (KEYS, ALL_KEYS) };
+    let other = |_| first + (key + 2 * random.below(last)) % (last - first);
+    std::iter::once(key).chain((0..2 + key % 4).map(other)).collect()
 }
 
 /// The first key as often as the second and third together, and so on.

@@ -39,6 +39,8 @@ pub enum What {
     Uncached,
     /// A read that waited for another one's load.
     Shared,
+    /// A read that memory or Redis answered: it does not say which.
+    Found,
     /// A commit with an evict that was acknowledged.
     Evicted,
     /// A commit with a clear that was acknowledged.
@@ -51,20 +53,24 @@ pub enum What {
     Guarded,
     /// A guarded write whose end was not acknowledged.
     Unsure,
+    /// Not a write, but as good as one for this process: it was given a token of one.
+    Told,
 }
 
-const WHATS: [What; 11] = [
+const WHATS: [What; 13] = [
     What::Memory,
     What::Redis,
     What::Loaded,
     What::Uncached,
     What::Shared,
+    What::Found,
     What::Evicted,
     What::Cleared,
     What::Deferred,
     What::Put,
     What::Guarded,
     What::Unsure,
+    What::Told,
 ];
 const SIZE: usize = 64;
 
@@ -72,7 +78,9 @@ impl Operation {
     /// Whether it is a read.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self.what, What::Memory | What::Redis | What::Loaded | What::Uncached | What::Shared)
+        use What::{Found, Loaded, Memory, Redis, Shared, Uncached};
+
+        matches!(self.what, Memory | Redis | Loaded | Uncached | Shared | Found)
     }
 
     fn encode(&self) -> [u8; SIZE] {

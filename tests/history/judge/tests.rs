@@ -46,6 +46,13 @@ fn memory_may_be_as_old_as_the_bound_and_no_older() {
     assert_eq!(broken(after(D + 1)), ["G2"]);
     let follower = operations(&[acknowledged, read(2, What::Shared, SECOND + D + 1, 1, 0)]);
     assert_eq!(broken(follower), ["G2"]);
+    let found = |key, lag| {
+        let of_key = |operation| Operation { key, ..operation };
+        operations(&[of_key(acknowledged), of_key(read(2, What::Found, SECOND + lag, 0, 0))])
+    };
+    assert!(broken(found(1, D)).is_empty());
+    assert_eq!(broken(found(1, D + 1)), ["G2"]);
+    assert!(broken(found(KEYS, D)).contains(&"G1"), "memory has nothing of it");
     let queued = write(1, What::Deferred, SECOND, 2);
     assert!(broken(operations(&[queued, read(2, What::Memory, 2 * SECOND, 1, 0)])).is_empty(), "not acknowledged");
     let later = write(1, What::Evicted, SECOND, 3);
@@ -74,7 +81,7 @@ fn a_clear_may_take_as_long_as_the_bound_wherever_it_is_read() {
 
 #[test]
 fn who_wrote_reads_it_though_the_evict_is_queued() {
-    for what in [What::Evicted, What::Cleared, What::Deferred, What::Put] {
+    for what in [What::Evicted, What::Cleared, What::Deferred, What::Put, What::Told] {
         let history = |reader| operations(&[write(1, what, SECOND, 2), read(reader, What::Memory, SECOND + 1, 1, 0)]);
         assert_eq!(broken(history(1)), ["G3"]);
         assert!(broken(history(2)).is_empty());
