@@ -108,6 +108,34 @@ async fn what_was_loaded_is_not_kept_once_something_newer_was_found() {
     here.shutdown().await;
 }
 
+/// The same, and what was loaded is kept after the newer value was found, and before whoever found it has heard so.
+#[tokio::test]
+async fn what_was_loaded_is_not_served_once_something_newer_was_found() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let (here, cache) = until_filled(&server, &proxy).await;
+    let (load, find) = (cache.clone(), cache.clone());
+    let load = tokio::spawn(async move { load.get_or_load(&7, || async { "x".repeat(LARGE) }).await });
+    is_filled(&server).await;
+    texts(&other).build().unwrap().insert(&7, "new".to_owned()).await.unwrap();
+    let looks = || {
+        let stats = server.ask(&["INFO", "commandstats"]).text();
+        stats.split_once("cmdstat_pttl:").map(|(_, stats)| stats.split(',').next().unwrap().to_owned())
+    };
+    let before = looks();
+    proxy.blackhole_lane(Lane::Data, false, true);
+    let find = tokio::spawn(async move { find.get(&7).await });
+    until("it is found", || looks() != before).await;
+    proxy.blackhole_lane(Lane::Large, false, false);
+    assert_eq!(load.await.unwrap().len(), LARGE);
+    proxy.blackhole_lane(Lane::Data, false, false);
+    assert_eq!(find.await.unwrap().as_deref(), Some("new"));
+    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
+    other.shutdown().await;
+    here.shutdown().await;
+}
+
 /// A reload is under way when somebody finds in Redis what it is to replace, and has memory keep that.
 #[tokio::test]
 async fn what_a_reload_replaces_is_not_served_after_it() {

@@ -16,6 +16,8 @@ use crate::cache::fetch::Tier;
 use crate::cache::flight::Leader;
 use crate::cache::keep::replace;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
+use crate::cache::shards::Locked;
+use crate::coherence::FlightId;
 use crate::driver::Filled;
 use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
@@ -167,12 +169,7 @@ where
         if want == Want::Reloaded && remote.keeps() && parts.is_ok() && !matches!(filling, Filling::Rejected) {
             // Interleaving that this defeats: a reload is overtaken by a load that finds in the remote tier what the reload is to
             // replace; the reload replaces it, and returns; memory has what was there before, and serves it until its lifetime ends.
-            let mut removed = Removed::default();
-            let mut shard = self.shards.lock(leader.key.hash);
-            shard.table.retire_others(&leader.key, leader.id);
-            shard.memory.displace(&leader.key, &mut removed);
-            drop(shard);
-            self.release(&removed);
+            self.supersede(&leader.key, Some(leader.id));
         }
         if let Filling::Rejected = filling
             && remote.is_strict()
@@ -213,9 +210,9 @@ where
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
-                // Whoever leads may have asked before, and may keep something older after this was returned (R10).
+                // Whoever leads may have asked before, and keep something older after this was returned, or have kept it just now (R10).
                 if remote.keeps() {
-                    self.shards.lock(key.hash).table.retire(&key);
+                    self.supersede(&key, None);
                 }
                 self.meter.count(Event::RemoteHit);
                 self.renew(remote, &key.key, &hit);
@@ -231,6 +228,17 @@ where
     pub(super) fn retire(&self, key: &Stored<K>) {
         let mut removed = Removed::default();
         self.shards.lock(key.hash).memory.displace(key, &mut removed);
+        self.release(&removed);
+    }
+
+    /// What was found, or sent, is newer than what memory has of the key and than what flights but `id` may still bring.
+    fn supersede(&self, key: &Stored<K>, id: Option<FlightId>) {
+        let mut removed = Removed::default();
+        {
+            let Locked { table, memory } = &mut *self.shards.lock(key.hash);
+            table.retire_others(key, id);
+            memory.displace(key, &mut removed);
+        }
         self.release(&removed);
     }
 
