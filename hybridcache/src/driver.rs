@@ -46,7 +46,7 @@ pub(crate) struct Lives {
 pub(crate) struct Found {
     /// The record that was there; `None` if there was none and the lease that was offered stands there now.
     pub(crate) record: Option<Vec<u8>>,
-    /// How much longer the record lives, where it was asked for and the record has an end.
+    /// How much longer the record lives, where it was asked for and the record has an end. Zero where that is not known.
     pub(crate) remaining: Option<Duration>,
 }
 

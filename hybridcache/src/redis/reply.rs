@@ -36,24 +36,26 @@ pub(super) fn integer(value: Value) -> Result<i64, Fault> {
     }
 }
 
-/// Of a read: the record, behind what is left of it where that was asked for.
+/// Of a read: the record, behind what was left of it where that was asked for.
+///
+/// Interleaving that the end of nothing defeats: nothing is there, and `PTTL` says so; what follows it is in another packet, and comes
+/// late; another process loads and fills meanwhile; the record is read, seems to have no end, and memory serves it for ever.
 pub(super) fn found(first: Option<Value>, second: Option<Value>) -> Result<Found, Fault> {
     let (record, left) = match second {
         Some(record) => (Some(record), first),
         None => (first, None),
     };
-    let (record, remaining) = (bytes(record.ok_or_else(strange)?)?, left.map(remaining).transpose()?.flatten());
+    let remaining = left.map(remaining).transpose()?.flatten();
+    let record = bytes(record.ok_or_else(strange)?)?;
     Ok(Found { remaining: remaining.filter(|_| record.is_some()), record })
 }
 
-/// Of `PTTL`: what is left, if there is an end.
-///
-/// Interleaving that telling no key from no end defeats: a read is on its way in two parts; the first finds no key; a value is put,
-/// or loaded and filled; the second finds that, and memory has it for ever.
+/// Of `PTTL`: what is left, if there is an end. Of nothing, nothing is.
 pub(super) fn remaining(value: Value) -> Result<Option<Duration>, Fault> {
-    const NO_END: i64 = -1;
-    let left = integer(value)?;
-    Ok((left != NO_END).then(|| Duration::from_millis(left.max(0).unsigned_abs())))
+    Ok(match integer(value)? {
+        -1 => None,
+        left => Some(Duration::from_millis(u64::try_from(left).unwrap_or(0))),
+    })
 }
 
 pub(super) fn array(value: Value) -> Result<Vec<Value>, Fault> {

@@ -145,6 +145,25 @@ fn the_first_to_miss_gets_the_lease_and_fills_and_the_next_reads() {
 }
 
 #[test]
+fn what_comes_between_the_question_how_long_it_lives_and_its_read_is_not_said_to_live_for_ever() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let held_up = |clients| server.ask(&["INFO", "clients"]).text().contains(&format!("blocked_clients:{clients}\r"));
+    // Reads are answered, and writes wait, and so a read with a lease is torn.
+    server.ask(&["CLIENT", "PAUSE", "20000", "WRITE"]);
+    let found = std::thread::scope(|scope| {
+        scope.spawn(|| server.ask(&[&b"SET"[..], KEY, &value(1, b"v"), b"PX", b"1000"]));
+        until("another puts it", || held_up(1));
+        let found = scope.spawn(|| block_on(driver.get_or_lease(KEY, &lease(2), SECOND, true)));
+        until("it is read", || held_up(2));
+        server.ask(&["CLIENT", "UNPAUSE"]);
+        found.join().unwrap().unwrap()
+    });
+    assert_eq!(found.record, Some(value(1, b"v")));
+    assert_eq!(found.remaining, Some(Duration::ZERO));
+}
+
+#[test]
 fn a_fill_after_an_evict_is_rejected() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
