@@ -161,12 +161,11 @@ impl RedisOptions {
 
     /// The server as it may be shown: the URL without the user and the password.
     pub(super) fn server(&self) -> String {
-        let url = self.url.split(['?', '#']).next().unwrap_or_default();
-        let Some((user, server)) = url.rsplit_once('@') else { return url.to_owned() };
-        match user.split_once("://") {
-            Some((scheme, _)) => format!("{scheme}://{server}"),
-            None => server.to_owned(),
-        }
+        let (url, rest) = self.url.split_at(self.url.find(['?', '#']).unwrap_or(self.url.len()));
+        let (scheme, url) = url.split_at(url.find("://").map_or(0, |at| at + 3));
+        // Where a password has one of these and is not encoded, the URL ends within it.
+        let server = if rest.contains('@') { "…" } else { url.rsplit('@').next().unwrap_or_default() };
+        format!("{scheme}{server}")
     }
 
     pub(super) fn error(&self, reason: impl Into<String>) -> Error {
@@ -241,7 +240,17 @@ mod tests {
 
     #[test]
     fn a_password_is_never_shown() {
-        for url in ["redis://app:s3cret@host:1/2", "redis://:s3cret@host", "unix:///a/socket?pass=s3cret", "s3cret@x"] {
+        for url in [
+            "redis://app:s3cret@host:1/2",
+            "redis://:s3cret@host",
+            "unix:///a/socket?pass=s3cret",
+            "s3cret@x",
+            // Reserved characters that nobody has encoded.
+            "redis://:s3cret#1@host",
+            "redis://app:s3cret?@host:1/2",
+            "redis://:@s3cret#@host",
+            "unix:///a/socket?pass=@s3cret",
+        ] {
             let options = RedisOptions::new(url);
             assert!(!format!("{options:?} {}", options.error("no")).contains("s3cret"), "{url}");
         }
