@@ -188,7 +188,11 @@ impl RedisOptions {
             ))
         })?;
         let database = info.redis_settings().db();
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+        let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_skip_set_lib_name();
+        if settings.username().is_some() && settings.password().is_none() {
+            // redis-rs logs nobody in who has no password, and whoever is not logged in is another user.
+            settings = settings.set_password("");
+        }
         let info = info.set_tcp_settings(tcp()).set_redis_settings(settings);
         Ok((self.open(info)?, database))
     }

@@ -41,6 +41,20 @@ fn wrong_credentials_are_named() {
 }
 
 #[test]
+fn a_user_without_a_password_is_that_user_all_the_same() {
+    let server = RedisServer::with_users(&[
+        "user default on nopass ~* &* +@all",
+        "user app on nopass ~* &* +@all",
+        "user other on >secret ~* &* +@all",
+    ]);
+    let at = |user: &str| RedisOptions::new(format!("redis://{user}@127.0.0.1:{}", server.port()));
+    let _driver = block_on(RedisDriver::connect("app", at("app"))).unwrap();
+    let clients = server.ask(&["CLIENT", "LIST"]).text();
+    assert_eq!(clients.matches(" user=app ").count(), 3, "{clients}");
+    assert_eq!(reason(at("other")), "the user or the password is wrong");
+}
+
+#[test]
 fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
     let rights = documented_rights();
     let server = RedisServer::with_users(&["user default on nopass ~* &* +@all", &format!("user app {rights} +info")]);
