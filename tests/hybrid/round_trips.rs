@@ -69,6 +69,24 @@ async fn evicts_clears_and_puts_cost_one() {
 }
 
 #[tokio::test]
+async fn a_node_that_nobody_reads_asks_nothing() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let bound = SECOND / 10;
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).staleness_bound(bound);
+    let node = node.build().await.unwrap();
+    let (cache, runs) = (numbers(&node), Runs::default());
+    load(&cache, 1, &runs).await;
+    tokio::time::sleep(20 * bound).await;
+    let before = proxy.turns();
+    tokio::time::sleep(2 * SECOND).await;
+    assert_eq!(proxy.turns() - before, 0, "for ten bounds there was no read");
+    load(&cache, 1, &runs).await;
+    until("it is in step again", || node.remote_health().unwrap().in_step).await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_thousand_callers_of_each_of_four_nodes_load_a_key_once() {
     let server = RedisServer::start();
     let runs = Runs::default();

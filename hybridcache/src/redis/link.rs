@@ -34,8 +34,6 @@ const SILENT_AT_ALL: Duration = Duration::from_secs(1);
 /// How much is read at once. redis-rs begins with 8 KiB and doubles that for an answer that is longer, for good: one that is, is asked
 /// for first. A value of 10 KiB, when many come together, takes a seventh of a read and not more than one.
 const READ_AT_ONCE: usize = 64 * 1024;
-/// How often the connection of the bus, on which nothing may ever be said, is asked whether it still is one.
-const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// What the links of a driver count together.
 #[derive(Debug, Default)]
@@ -387,16 +385,8 @@ impl Link {
 
     /// Returns when there is no connection.
     async fn watch(&self) {
-        while let Some(generation) = self.generation() {
-            match &self.role.subscriber {
-                None => self.lost.notified().await,
-                Some(_) => {
-                    let quiet = io::within(HEARTBEAT, self.lost.notified()).await.is_none();
-                    if quiet && self.ask(redis::cmd("PING"), HEARTBEAT).await.is_err() {
-                        self.lose(generation);
-                    }
-                }
-            }
+        while self.generation().is_some() {
+            self.lost.notified().await;
         }
         if let Some(subscriber) = &self.role.subscriber {
             subscriber.down();
