@@ -49,8 +49,9 @@ impl Breaker {
         self.probing = false;
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.open_until.is_some()
+    /// Whether nothing may go now.
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        self.open_until.is_some_and(|until| self.probing || now < until)
     }
 }
 
@@ -72,11 +73,13 @@ mod tests {
             assert_eq!(breaker.admit(|| start), Some(false));
             breaker.failed(false, start);
         }
-        assert!(breaker.is_open());
+        assert!(breaker.is_open(start));
+        assert!(!breaker.is_open(start + OPEN_FOR), "the next one goes");
         assert_eq!(breaker.admit(|| start + OPEN_FOR / 2), None);
         breaker.failed(false, start + OPEN_FOR / 2);
         assert_eq!(breaker.admit(|| start + OPEN_FOR), Some(true), "a late failure does not keep it open");
         assert_eq!(breaker.admit(|| start + OPEN_FOR), None, "one probe at a time");
+        assert!(breaker.is_open(start + OPEN_FOR));
         breaker.failed(true, start + OPEN_FOR);
         assert_eq!(breaker.admit(|| start + OPEN_FOR), None);
         assert_eq!(breaker.admit(|| start + 2 * OPEN_FOR), Some(true));

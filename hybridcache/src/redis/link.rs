@@ -228,7 +228,7 @@ impl Link {
     }
 
     pub(super) fn breaker_open(&self) -> bool {
-        self.breaker.lock().is_open()
+        self.breaker.lock().is_open(Instant::now())
     }
 
     /// The server answered on the connection of this generation.
