@@ -69,7 +69,9 @@ pub(super) fn array(value: Value) -> Result<Vec<Value>, Fault> {
 pub(super) fn mark(value: Value) -> Result<Option<Mark>, Fault> {
     let fields: Result<Vec<_>, _> = array(value)?.into_iter().map(bytes).collect();
     let [Some(epoch), Some(number), Some(chain)] = &fields?[..] else { return Ok(None) };
-    let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+    // As for the scripts: one that they can count up from.
+    let number = std::str::from_utf8(number).ok().filter(|number| number.len() < 16);
+    let number = number.and_then(|number| number.parse().ok());
     Ok(match (nonce(epoch), number, nonce(chain)) {
         (Some(epoch), Some(number), Some(chain)) => Some(Mark { epoch, number, chain }),
         _ => None,

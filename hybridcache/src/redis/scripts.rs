@@ -134,7 +134,8 @@ local function stands(f)
   redis.pcall('HDEL', KEYS[1], '_')
   local at = redis.pcall('HMGET', KEYS[1], 'e', 'n', 'c')
   local e, n, c = at[1], at[2], at[3]
-  if e and #e == 16 and n and tonumber(n) and c and #c == 16 and (not f or redis.pcall('HGET', f, 'EPOCH') == e) then
+  local counts = n and #n < 16 and (n == '0' or n:find('^[1-9]%d*$'))
+  if e and #e == 16 and counts and c and #c == 16 and (not f or redis.pcall('HGET', f, 'EPOCH') == e) then
     return e, c
   end
   e = ARGV[3]

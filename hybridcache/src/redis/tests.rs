@@ -432,6 +432,9 @@ fn numbers_of_another_shape_are_as_good_as_lost() {
             &["SET", "{hc:app:0}q", "a string"][..],
             &["HSET", "{hc:app:0}q", "e", "too short"],
             &["HSET", "{hc:app:0}q", "n", "no number"],
+            &["HSET", "{hc:app:0}q", "n", "1.5"],
+            &["HSET", "{hc:app:0}q", "n", "-1"],
+            &["HSET", "{hc:app:0}q", "n", "9223372036854775807"],
             &["HDEL", "{hc:app:0}q", "c"],
         ] {
             let (before, _) = driver.evict(&[], None, None, bump(1)).await.unwrap();
