@@ -91,6 +91,11 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
         assert!(why.contains(right), "without {right}: {why}");
         server.ask(&["ACL", "SETUSER", "app", right]);
     }
+    let left = "local left = {} \
+        for _, key in ipairs(redis.call('KEYS', '{hc:app:m}!*')) do left[#left + 1] = redis.call('PTTL', key) end \
+        return left";
+    let left = server.ask(&["EVAL", left, "0"]).text();
+    assert!(!left.contains("-1"), "what could not be removed ends by itself: {left}");
 }
 
 #[test]
