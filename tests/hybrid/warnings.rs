@@ -3,10 +3,10 @@
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use hybridcache::Cache;
 use hybridcache::codec::MsgPack;
-use hybridcache_tests::MINUTE;
+use hybridcache::{Cache, CacheManager};
 use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, SECOND, until};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -124,5 +124,31 @@ async fn a_guard_that_did_not_stand_until_its_write_was_over_is_a_warning() {
         let said = said.of("guarded_rows");
         assert!(matches!(&said[..], [said] if said.contains("did not stand")), "{gone}: {said:?}");
     }
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn why_a_server_that_answers_cannot_be_used_any_more_is_a_warning() {
+    let server = RedisServer::with_users(&["user default on nopass ~* &* +@all", "user app on >first ~* &* +@all"]);
+    let said = kept();
+    let url = format!("redis://app:first@127.0.0.1:{}", server.port());
+    let node = CacheManager::builder().namespace("test").redis(url).build().await.unwrap();
+    server.ask(&["ACL", "SETUSER", "app", "resetpass", ">second"]);
+    server.ask(&["CLIENT", "KILL", "USER", "app"]);
+    let port = server.port().to_string();
+    let mut heard = Vec::new();
+    until("it is said", || {
+        heard.extend(said.of(&port));
+        heard.len() == 3
+    })
+    .await;
+    assert!(heard.iter().all(|said| said.starts_with("WARN") && said.contains("WRONGPASS")), "{heard:?}");
+    tokio::time::sleep(SECOND).await;
+    assert!(said.of(&port).is_empty(), "once for each connection");
+    server.ask(&["ACL", "SETUSER", "app", ">first"]);
+    until("it is used again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    server.kill();
+    tokio::time::sleep(SECOND).await;
+    assert!(said.of(&port).is_empty(), "that nobody is there is no reason to be told each time");
     node.shutdown().await;
 }

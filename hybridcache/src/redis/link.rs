@@ -17,8 +17,8 @@ use super::commands::Commands;
 use super::courier::Outbox;
 use super::line::{Answer, Caller, Line};
 use super::options::RedisOptions;
-use super::reply;
 use super::subscriber::Subscriber;
+use super::{probe, reply};
 use crate::driver::Fault;
 use crate::rt::io::{self, Home, oneshot};
 
@@ -363,6 +363,8 @@ impl Link {
 
     /// Keeps the link connected, for as long as there is where its connection lives.
     pub(super) async fn keep(self: Arc<Self>) {
+        // Why there is no connection though somebody is there, as it was said last.
+        let mut said = None;
         loop {
             self.watch().await;
             if self.is_lent() {
@@ -374,11 +376,19 @@ impl Link {
                 // Nodes that lost the same server do not come back to it all at once.
                 io::sleep(wait + jitter(SPACING / 2)).await;
             }
-            if let Err(trouble) = self.connect().await {
-                tracing::debug!(link = self.name, %trouble, "could not connect");
-                if self.is_lent() && matches!(trouble, Trouble::Homeless) {
-                    return;
-                }
+            let Err(trouble) = self.connect().await else {
+                said = None;
+                continue;
+            };
+            if self.is_lent() && matches!(trouble, Trouble::Homeless) {
+                return;
+            }
+            let (server, why) = (self.options.server(), trouble.to_string());
+            if probe::unreachable(&trouble) || said.as_ref() == Some(&why) {
+                tracing::debug!(link = self.name, server, why, "could not connect");
+            } else {
+                tracing::warn!(link = self.name, server, why, "the remote tier cannot be used");
+                said = Some(why);
             }
         }
     }
