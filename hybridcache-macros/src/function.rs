@@ -10,6 +10,7 @@ use syn::{
 };
 
 use crate::mention;
+use crate::model::shape::{peeled, spelled};
 
 /// A function with its body left unparsed: whatever is wrong inside is for rustc to say, and what the user types keeps its spans.
 pub(crate) struct Function {
@@ -39,6 +40,8 @@ pub(crate) enum Flow {
     Async,
     /// Not `async` itself, but returns `Pin<Box<dyn Future<Output = …>>>`, as what `#[async_trait]` makes of an `async fn`.
     Boxed,
+    /// The same without the box: `impl Future<Output = …>`.
+    Unboxed,
 }
 
 impl Flow {
@@ -108,21 +111,19 @@ impl Function {
     }
 
     pub(crate) fn flow(&self) -> Flow {
-        if self.sig.asyncness.is_some() {
-            Flow::Async
-        } else if boxed_future_output(&self.sig.output).is_some() {
-            Flow::Boxed
-        } else {
-            Flow::Blocking
+        match future(&self.sig.output) {
+            _ if self.sig.asyncness.is_some() => Flow::Async,
+            Some((flow, _)) => flow,
+            None => Flow::Blocking,
         }
     }
 
     /// The type that a call ends up with, after `.await` if there is one.
     pub(crate) fn output(&self) -> Type {
-        match (self.flow(), &self.sig.output) {
-            (_, ReturnType::Default) => syn::parse_quote!(()),
-            (Flow::Boxed, output) => boxed_future_output(output).cloned().unwrap_or_else(|| syn::parse_quote!(())),
-            (_, ReturnType::Type(_, ty)) => (**ty).clone(),
+        match (&self.sig.output, future(&self.sig.output)) {
+            (ReturnType::Default, _) => syn::parse_quote!(()),
+            (_, Some((_, output))) if self.sig.asyncness.is_none() => output.clone(),
+            (ReturnType::Type(_, ty), _) => (**ty).clone(),
         }
     }
 
@@ -196,15 +197,19 @@ impl<'ast> Visit<'ast> for Bound {
     }
 }
 
-/// `R` of `Pin<Box<dyn Future<Output = R> + …>>`.
-fn boxed_future_output(output: &ReturnType) -> Option<&Type> {
-    let ReturnType::Type(_, pin) = output else {
+/// `R` of `Pin<Box<dyn Future<Output = R> + …>>` or `impl Future<Output = R> + …`, and which of them it is.
+fn future(output: &ReturnType) -> Option<(Flow, &Type)> {
+    let ReturnType::Type(_, ty) = output else {
         return None;
     };
-    let Type::TraitObject(object) = only_argument(only_argument(pin, "Pin")?, "Box")? else {
-        return None;
+    let (flow, bounds) = match peeled(ty) {
+        Type::ImplTrait(future) => (Flow::Unboxed, &future.bounds),
+        pin => match spelled(spelled(pin, "Pin")?, "Box")? {
+            Type::TraitObject(future) => (Flow::Boxed, &future.bounds),
+            _ => return None,
+        },
     };
-    object.bounds.iter().find_map(|bound| {
+    let output = bounds.iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else {
             return None;
         };
@@ -216,20 +221,8 @@ fn boxed_future_output(output: &ReturnType) -> Option<&Type> {
             GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
             _ => None,
         })
-    })
-}
-
-/// The one type argument of a type spelled with this name.
-fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
-    let Type::Path(path) = ty else { return None };
-    let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
-    };
-    match arguments.args.first()? {
-        GenericArgument::Type(ty) if arguments.args.len() == 1 => Some(ty),
-        _ => None,
-    }
+    })?;
+    Some((flow, output))
 }
 
 #[cfg(test)]
@@ -259,13 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn boxed_futures_are_seen_by_their_spelling() {
+    fn futures_are_seen_by_their_spelling() {
         let function = parse(quote! {
             fn f<'a>(&'a self) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<u8, E>> + Send + 'a>> { todo }
         });
         assert_eq!(function.flow(), Flow::Boxed);
         assert_eq!(function.output().to_token_stream().to_string(), quote!(Result<u8, E>).to_string());
         assert!(function.is_method());
+        let function = parse(quote! { fn f(id: u8) -> impl Future<Output = Option<u8>> + Send { todo } });
+        assert_eq!(function.flow(), Flow::Unboxed);
+        assert_eq!(function.output().to_token_stream().to_string(), quote!(Option<u8>).to_string());
+        let function = parse(quote! { async fn f() -> impl Future<Output = u8> { todo } });
+        assert!(function.flow() == Flow::Async && matches!(function.output(), Type::ImplTrait(_)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{Type, TypeImplTrait};
+use syn::{ReturnType, Type, TypeImplTrait};
 
 use crate::function::{Flow, Function};
 
@@ -17,10 +17,11 @@ pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenSt
             let body = block(function, quote!(#edge #bindings));
             quote!(move || async move #body)
         }
-        // What `#[async_trait]` made is an expression that ends in the boxed future.
-        Flow::Boxed => {
-            let body = block(function, bindings);
-            quote!(move || #body)
+        // What `#[async_trait]` made is an expression that ends in the boxed future. Others may return several, which only
+        // have their type in common.
+        Flow::Boxed | Flow::Unboxed => {
+            let (output, body) = (annotation(function, flow), block(function, bindings));
+            quote!(move || #output #body)
         }
         Flow::Blocking => {
             let body = block(function, bindings);
@@ -37,10 +38,27 @@ pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type) -> TokenS
             let body = block(function, return_edge(output));
             quote!(async move #body.await)
         }
-        Flow::Boxed => quote!(async move { #body.await }.await),
+        Flow::Boxed | Flow::Unboxed => {
+            let output = annotation(function, flow);
+            quote!((move || #output #body)().await)
+        }
         Flow::Blocking if is_unnamed(output) => quote!((move || #body)()),
         Flow::Blocking => quote!((move || -> #output #body)()),
     }
+}
+
+/// The block of a function with these statements, which end in what a call ends up with.
+pub(crate) fn around(flow: Flow, statements: &TokenStream) -> TokenStream {
+    match flow {
+        Flow::Boxed => quote!({ ::std::boxed::Box::pin(async move { #statements }) }),
+        Flow::Unboxed => quote!({ async move { #statements } }),
+        Flow::Async | Flow::Blocking => quote!({ #statements }),
+    }
+}
+
+/// `-> Pin<Box<…>>`. What is `impl Future` cannot be named.
+fn annotation(function: &Function, flow: Flow) -> Option<&ReturnType> {
+    (flow == Flow::Boxed).then_some(&function.sig.output)
 }
 
 /// The user's block, begun with something else. The braces stay his: a block inside the block would be reported as unnecessary.

@@ -37,6 +37,7 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
             #started
             __hc_evicting.arm();
             let __hc_result = #run;
+            let _ = #private::payload!(&__hc_result);
             #finish
         }
     } else {
@@ -71,9 +72,6 @@ fn succeeded(private: &TokenStream, late: Vec<TokenStream>) -> TokenStream {
 /// The function with other statements, which leave `__hc_result`.
 pub(crate) fn wrapped(function: &Function, flow: Flow, statements: &TokenStream) -> TokenStream {
     let Function { attrs, vis, sig, .. } = function;
-    let block = match flow {
-        Flow::Boxed => quote!({ ::std::boxed::Box::pin(async move { #statements __hc_result }) }),
-        Flow::Async | Flow::Blocking => quote!({ #statements __hc_result }),
-    };
+    let block = body::around(flow, &quote!(#statements __hc_result));
     quote!(#(#attrs)* #vis #sig #block)
 }

@@ -147,7 +147,7 @@ fn cache(model: &Cached<'_>) -> TokenStream {
     let turbofish = generics::turbofish(&model.function.sig.generics);
     match model.flow {
         Flow::Blocking => quote!(Self::__cache #turbofish ().blocking()),
-        Flow::Async | Flow::Boxed => quote!(Self::__cache #turbofish ()),
+        Flow::Async | Flow::Boxed | Flow::Unboxed => quote!(Self::__cache #turbofish ()),
     }
 }
 

@@ -15,11 +15,7 @@ pub(crate) fn wrapper(model: &Cached<'_>) -> TokenStream {
     let function = model.function;
     let attrs = function.attrs.iter().map(|attr| if calls_body(model) { tolerant(attr) } else { attr.clone() });
     let (vis, sig) = (&function.vis, plain_signature(function));
-    let statements = statements(model);
-    let block = match model.flow {
-        Flow::Boxed => quote!({ ::std::boxed::Box::pin(async move { #statements }) }),
-        Flow::Async | Flow::Blocking => quote!({ #statements }),
-    };
+    let block = body::around(model.flow, &statements(model));
     let hands_on = hands_on(model).then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     quote!(#(#attrs)* #hands_on #vis #sig #block)
 }

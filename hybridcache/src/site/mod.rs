@@ -21,7 +21,7 @@ use crate::returned::Returned as ReturnedTrait;
 pub use crate::returned::{Returned, Share};
 pub use place::{PlainSite, Site};
 pub use probe::{
-    CacheValue, KeyPart, KeyTarget, Keyed, KindProbe, OptionLike, PayloadProbe, Plain, ResultLike, ShareProbe,
+    CacheValue, Done, KeyPart, KeyTarget, Keyed, KindProbe, OptionLike, PayloadProbe, Plain, ResultLike, ShareProbe,
     Targeted, Valued, assert_key, assert_plain, assert_target, assert_value, payload, share, via,
 };
 pub use remote::*;

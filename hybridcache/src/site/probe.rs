@@ -93,6 +93,14 @@ impl<T> OptionLike for Option<T> {
     type Some = T;
 }
 
+/// A result that is there when the function returns.
+#[diagnostic::on_unimplemented(
+    message = "this function returns a future that the attribute does not see, and has done nothing yet when it returns",
+    label = "`{Self}` is a future",
+    note = "make it an `async fn`, or spell the return type `impl Future<Output = …>` or `Pin<Box<dyn Future<Output = …>>>`"
+)]
+pub trait Done {}
+
 /// A type that can be part of a key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a cache key",
@@ -178,7 +186,7 @@ macro_rules! __share {
 #[macro_export]
 macro_rules! __payload {
     ($result:expr) => {{
-        let probe = &&$crate::__private::PayloadProbe($result);
+        let probe = &&&$crate::__private::PayloadProbe($result);
         {
             #[allow(unused_imports)]
             use $crate::__private::via::*;
@@ -205,7 +213,9 @@ pub use crate::{__assert_plain as assert_plain, __payload as payload, __share as
 
 /// The answers.
 pub mod via {
-    use super::{Display, IsPlain, IsResultOrOption, KindProbe, PayloadProbe, Share, ShareProbe, SharedError, io};
+    use super::{
+        Display, Done, IsPlain, IsResultOrOption, KindProbe, PayloadProbe, Share, ShareProbe, SharedError, io,
+    };
 
     /// A clone for everybody.
     pub trait Cloned<E> {
@@ -282,6 +292,23 @@ pub mod via {
     impl<R> Unwrapped for KindProbe<R> {
         fn kind(&self) -> IsPlain {
             IsPlain
+        }
+    }
+
+    /// Nobody knows yet: this does not compile.
+    pub trait Pending<'r, R> {
+        /// The answer.
+        fn payload(&self) -> Option<&'r R>
+        where
+            R: Done;
+    }
+
+    impl<'r, R: Future> Pending<'r, R> for &&PayloadProbe<'r, R> {
+        fn payload(&self) -> Option<&'r R>
+        where
+            R: Done,
+        {
+            Some(self.0)
         }
     }
 

@@ -205,7 +205,13 @@ fn of_async_trait() {
                     __hc_miss
                         .load(
                             __hc_share,
-                            move || { Box::pin(async move { self.db.user(id).await }) },
+                            move || -> ::core::pin::Pin<
+                                Box<
+                                    dyn ::core::future::Future<
+                                        Output = Option<User>,
+                                    > + ::core::marker::Send + 'async_trait,
+                                >,
+                            > { Box::pin(async move { self.db.user(id).await }) },
                         )
                         .await
                 }

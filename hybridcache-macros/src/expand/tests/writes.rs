@@ -117,6 +117,7 @@ fn evicted_before_and_always() {
         __hc_evicting.add(::hybridcache::__private::All::new(<Repo<T>>::user_cache()));
         __hc_evicting.arm();
         let __hc_result = (move || -> () { self.db.rename(id) })();
+        let _ = ::hybridcache::__private::payload!(& __hc_result);
         __hc_evicting.finish_blocking();
         __hc_result
     }
