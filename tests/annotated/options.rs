@@ -161,7 +161,10 @@ fn names_and_versions() {
     named(1);
     by_path(1);
     assert_eq!((named::cache().name(), named::cache().version()), ("prices", 3));
-    assert_eq!((by_path::cache().name(), by_path::cache().version()), (concat!(module_path!(), "::by_path"), 1));
+    assert_eq!(
+        (by_path::cache().name(), by_path::cache().version()),
+        (concat!(module_path!(), "::names_and_versions::by_path"), 1)
+    );
     let found: Cache<u64, u64> = CacheManager::current().cache("prices").unwrap();
     assert_eq!(found.blocking().peek(&1), Some(1));
 }

@@ -144,3 +144,74 @@ async fn without_a_manager_that_has_a_server_they_work_in_memory() {
     manager.scope(rename(7)).await.unwrap();
     assert_eq!(manager.scope(user(7, &runs)).await.unwrap().unwrap().run, 2);
 }
+
+mod of_one_name {
+    use hybridcache::cached;
+
+    pub(super) async fn inner(id: u64) -> u64 {
+        #[cached(ttl = "60s", tier = hybrid)]
+        async fn total(id: u64) -> u64 {
+            id + 1
+        }
+        total(id).await
+    }
+
+    pub(super) async fn other_inner(id: u64) -> u64 {
+        #[cached(ttl = "60s", tier = hybrid)]
+        async fn total(id: u64) -> u64 {
+            id + 2
+        }
+        total(id).await
+    }
+
+    pub(super) struct Orders;
+    pub(super) struct Items;
+
+    impl Orders {
+        #[cached(ttl = "60s", tier = hybrid, handle = false)]
+        pub(super) async fn total(id: u64) -> u64 {
+            id + 3
+        }
+    }
+
+    impl Items {
+        #[cached(ttl = "60s", tier = hybrid, handle = false)]
+        pub(super) async fn total(id: u64) -> u64 {
+            id + 4
+        }
+    }
+
+    pub(super) trait Total<T> {
+        async fn total(&self, id: u64) -> u64;
+    }
+
+    impl Total<u8> for Orders {
+        #[cached(ttl = "60s", tier = hybrid, skip(self))]
+        async fn total(&self, id: u64) -> u64 {
+            id + 5
+        }
+    }
+
+    impl Total<u16> for Orders {
+        #[cached(ttl = "60s", tier = hybrid, skip(self))]
+        async fn total(&self, id: u64) -> u64 {
+            id + 6
+        }
+    }
+}
+
+/// In Redis the name is all that tells them apart, as they have the same types.
+#[tokio::test]
+async fn functions_of_one_name_in_one_module_do_not_answer_for_one_another() {
+    use of_one_name::{Items, Orders, Total, inner, other_inner};
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let totals = async || {
+        let of_traits = (Total::<u8>::total(&Orders, 1).await, Total::<u16>::total(&Orders, 1).await);
+        (inner(1).await, other_inner(1).await, Orders::total(1).await, Items::total(1).await, of_traits)
+    };
+    for _ in 0..2 {
+        assert_eq!(node.scope(totals()).await, (2, 3, 4, 5, (6, 7)));
+    }
+    node.shutdown().await;
+}

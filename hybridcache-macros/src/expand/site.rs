@@ -106,29 +106,25 @@ fn resolve(model: &Cached<'_>, name: &Name, settings: &[Setting]) -> TokenStream
     }
 }
 
+/// The path is what the compiler calls what stands there: two functions of a module may have one name, inside of others and in
+/// impls, and in a shared tier they would answer for one another.
 fn name_of(model: &Cached<'_>, name: &Name) -> TokenStream {
-    let instance = generics::instance(&model.function.sig.generics);
-    match (name, instance) {
-        (Name::Written(name), None) => name.to_token_stream(),
-        (Name::InModule(name), None) => {
-            let name = format!("::{name}");
-            quote!(::core::concat!(::core::module_path!(), #name))
-        }
-        (Name::OnSelf(name), None) => {
+    let private = model.krate.private();
+    let name = match (name, &model.companions) {
+        (Name::Written(name), _) => name.to_token_stream(),
+        // With generic arguments and all.
+        (Name::Own(_), Companions::Nothing) => return quote!(#private::path_here(&|| ())),
+        (Name::Own(name), Companions::Struct(_)) => quote!(#private::path_beside::<Self>(#name)),
+        (Name::Own(name), Companions::Functions(_)) => {
             let format = format!("{{}}::{name}");
             quote!(::std::format!(#format, ::core::any::type_name::<Self>()))
         }
-        (Name::Written(name), Some((instance, arguments))) => {
+    };
+    match generics::instance(&model.function.sig.generics) {
+        None => name,
+        Some((instance, arguments)) => {
             let format = format!("{{}}{instance}");
             quote!(::std::format!(#format, #name, #(#arguments),*))
-        }
-        (Name::InModule(name), Some((instance, arguments))) => {
-            let format = format!("{{}}::{name}{instance}");
-            quote!(::std::format!(#format, ::core::module_path!(), #(#arguments),*))
-        }
-        (Name::OnSelf(name), Some((instance, arguments))) => {
-            let format = format!("{{}}::{name}{instance}");
-            quote!(::std::format!(#format, ::core::any::type_name::<Self>(), #(#arguments),*))
         }
     }
 }

@@ -55,11 +55,10 @@ impl<'a> Cached<'a> {
     pub(crate) fn of(function: &'a Function, args: &CachedArgs, errors: &Errors) -> Option<Self> {
         let krate = Crate::of(args.krate.as_ref());
         let companions = companions(function, args);
-        let on_self = function.is_method() || matches!(companions, Companions::Functions(_));
         // Both are computed before either is given up, so that both report.
         let returns = Returns::of(function, args, &krate, errors);
         let key = Key::of(function, args, errors);
-        let store = Store::of(function, args, &krate, on_self);
+        let store = Store::of(function, args, &krate);
         let share = match (&args.share_err, wanted(&args.cache_err).or(name(&args.err_ttl))) {
             (Some(share), _) => Share::With(share.value.clone()),
             (None, Some(name)) => Share::Cloned(name.clone()),

@@ -23,10 +23,8 @@ pub(crate) enum Store {
 /// What the store is called.
 pub(crate) enum Name {
     Written(Expr),
-    /// Behind the path of the module.
-    InModule(String),
-    /// Behind the name of the type.
-    OnSelf(String),
+    /// That of the function, behind the path to it.
+    Own(String),
 }
 
 /// A tier that processes share.
@@ -68,15 +66,14 @@ pub(crate) struct Setting {
 }
 
 impl Store {
-    pub(crate) fn of(function: &Function, args: &CachedArgs, krate: &Crate, on_self: bool) -> Self {
+    pub(crate) fn of(function: &Function, args: &CachedArgs, krate: &Crate) -> Self {
         if let Some(cache) = &args.cache {
             return Self::Given(cache.value.clone());
         }
         let own = function.sig.ident.unraw().to_string();
         let name = match &args.name {
             Some(name) => Name::Written(name.value.clone()),
-            None if on_self => Name::OnSelf(own),
-            None => Name::InModule(own),
+            None => Name::Own(own),
         };
         let remote = args.tier.as_ref().filter(|_| args.is_remote()).map(|tier| {
             Box::new(Remote {
@@ -216,7 +213,7 @@ mod tests {
         let args = CachedArgs::parse(tokens, &errors);
         errors.finish().unwrap();
         let function: Function = syn::parse_quote! { fn f() -> u8 { 0 } };
-        let Store::Own { settings, .. } = Store::of(&function, &args, &Crate::of(None), false) else {
+        let Store::Own { settings, .. } = Store::of(&function, &args, &Crate::of(None)) else {
             panic!("no cache is given");
         };
         let calls = settings.into_iter().map(|setting| format!(".{}({})", setting.method, setting.argument));

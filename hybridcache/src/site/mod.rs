@@ -19,7 +19,7 @@ use crate::observe::Event;
 use crate::returned::Returned as ReturnedTrait;
 
 pub use crate::returned::{Returned, Share};
-pub use place::{PlainSite, Site};
+pub use place::{PlainSite, Site, path_beside, path_here};
 pub use probe::{
     CacheValue, Done, KeyPart, KeyTarget, Keyed, KindProbe, OptionLike, PayloadProbe, Plain, ResultLike, ShareProbe,
     Targeted, Valued, assert_key, assert_plain, assert_target, assert_value, payload, share, via,

@@ -146,6 +146,19 @@ fn guess<T, U>(slots: &'static [T; 2], get: impl Fn(&'static T) -> Option<U>) ->
     }
 }
 
+/// The path of the function that this closure is written in.
+pub fn path_here<F>(_: &F) -> String {
+    std::any::type_name::<F>().trim_end_matches("::{{closure}}").to_owned()
+}
+
+/// The path of the function of this name that stands beside `T`.
+#[must_use]
+pub fn path_beside<T>(name: &str) -> String {
+    let path = std::any::type_name::<T>();
+    let around = path.rsplit_once("::").map_or(path, |(around, _)| around);
+    format!("{around}::{name}")
+}
+
 /// The cache of the instance that `build` stands for, in the registry that a call made now belongs to.
 fn instance<K, V, F>(build: F) -> (Mode, Cache<K, V>)
 where

@@ -50,7 +50,7 @@ fn plain_async() {
             > = ::hybridcache::__private::PlainSite::new();
             __HC.cache(|| {
                 __HC
-                    .builder(::core::concat!(::core::module_path!(), "::user"))
+                    .builder(::hybridcache::__private::path_beside::<Self>("user"))
                     .sliding(::core::time::Duration::from_secs(60))
                     .jitter(0.1)
             })
@@ -138,7 +138,9 @@ fn plain_blocking() {
         static __HC: ::hybridcache::__private::PlainSite<u64, Vec<u64>> = ::hybridcache::__private::PlainSite::new();
         ::hybridcache::__private::assert_plain!(Vec < u64 >);
         __HC.cache(|| {
-            __HC.builder(::core::concat!(::core::module_path!(), "::squares")).capacity(100)
+            __HC
+                .builder(::hybridcache::__private::path_beside::<Self>("squares"))
+                .capacity(100)
         })
     }
     ///Stores a value for these arguments. The last arrival wins.
@@ -219,8 +221,8 @@ fn generic() {
                 Vec<T>,
             >::builder(
                     ::std::format!(
-                        "{}::load<{}, {}>", ::core::module_path!(), ::core::any::type_name::
-                        < T > (), N
+                        "{}<{}, {}>", ::hybridcache::__private::path_beside:: < Self >
+                        ("load"), ::core::any::type_name:: < T > (), N
                     ),
                 )
                 .cache_none(true)
@@ -285,7 +287,7 @@ fn computed_key_and_pattern() {
             (String, ::core::option::Option<::std::string::String>, u32),
             Page,
         > = ::hybridcache::__private::PlainSite::new();
-        __HC.cache(|| __HC.builder(::core::concat!(::core::module_path!(), "::page")))
+        __HC.cache(|| __HC.builder(::hybridcache::__private::path_beside::<Self>("page")))
     }
     ///Removes the entry of these arguments.
     fn evict(
@@ -336,7 +338,7 @@ fn raw_name_without_handle() {
             __HC.cache(|| ::hybridcache::Cache::<
                 u64,
                 String,
-            >::builder(::core::concat!(::core::module_path!(), "::type")))
+            >::builder(::hybridcache::__private::path_here(&|| ())))
         };
         let __hc_when: bool = r#in > 0;
         let __hc_lookup = if __hc_when {
@@ -440,7 +442,7 @@ fn on_a_remote_tier() {
         > = ::hybridcache::__private::PlainSite::new();
         __HC.cache(|| {
             ::hybridcache::__redis!(
-                __HC.builder(::core::concat!(::core::module_path!(), "::user"))
+                __HC.builder(::hybridcache::__private::path_beside:: < Self > ("user"))
                 .ttl(::core::time::Duration::from_secs(60)).hybrid(::hybridcache::__json!())
                 .compress(::hybridcache::__lz4!())
                 .consistency(::hybridcache::Consistency::Strict)

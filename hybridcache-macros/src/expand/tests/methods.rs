@@ -194,9 +194,7 @@ fn of_async_trait() {
                 __HC.cache(|| ::hybridcache::Cache::<
                     u64,
                     User,
-                >::builder(
-                    ::std::format!("{}::user", ::core::any::type_name:: < Self > ()),
-                ))
+                >::builder(::hybridcache::__private::path_here(&|| ())))
             };
             let __hc_result = match __hc_cache.__lookup(&id, || ()) {
                 ::hybridcache::__private::Lookup::Hit(__hc_hit) => __hc_hit,
