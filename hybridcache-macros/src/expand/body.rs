@@ -7,6 +7,7 @@ use syn::visit::Visit;
 use syn::{ReturnType, Type, TypeImplTrait};
 
 use crate::function::{Flow, Function};
+use crate::model::Crate;
 
 /// Runs the body when called, once: `move || …`, which gives a future unless the function blocks.
 pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenStream {
@@ -31,8 +32,8 @@ pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenSt
 }
 
 /// Runs the body in place, and keeps a `return` in it from leaving the function.
-pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type) -> TokenStream {
-    let body = &function.body;
+pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type, krate: &Crate) -> TokenStream {
+    let (body, private) = (&function.body, krate.private());
     match flow {
         Flow::Async => {
             let body = block(function, return_edge(output));
@@ -40,10 +41,10 @@ pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type) -> TokenS
         }
         Flow::Boxed | Flow::Unboxed => {
             let output = annotation(function, flow);
-            quote!((move || #output #body)().await)
+            quote!(#private::once(move || #output #body)().await)
         }
-        Flow::Blocking if is_unnamed(output) => quote!((move || #body)()),
-        Flow::Blocking => quote!((move || -> #output #body)()),
+        Flow::Blocking if is_unnamed(output) => quote!(#private::once(move || #body)()),
+        Flow::Blocking => quote!(#private::once(move || -> #output #body)()),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
         true => quote!(__hc_evicting.finish().await;),
         false => quote!(__hc_evicting.finish_blocking();),
     };
-    let run = body::in_place(function, flow, &output);
+    let run = body::in_place(function, flow, &output, &krate);
     let started = quote! {
         let mut __hc_evicting = #private::Evict::new();
         #(__hc_evicting.add(#early);)*

@@ -17,7 +17,7 @@ pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
     let krate = Crate::of(args.krate.as_ref());
     let private = krate.private();
     let (flow, output) = (function.flow(), function.output());
-    let run = body::in_place(function, flow, &output);
+    let run = body::in_place(function, flow, &output, &krate);
     let steps: Vec<Step<'_>> = args.puts.iter().enumerate().map(|(i, put)| Step::of(i, put)).collect();
     let taken = steps.iter().map(|step| step.take(&krate, flow.waits()));
     let values = steps.iter().map(|step| step.value(&krate));

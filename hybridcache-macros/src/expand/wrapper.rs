@@ -53,6 +53,7 @@ fn statements(model: &Cached<'_>) -> TokenStream {
 
     if let (Some(when), false) = (&model.when, calls_body(model)) {
         // The body stands here once, so both ways to it meet again.
+        let bypassed = boxed(model.flow, quote!(__hc_load()));
         return quote! {
             #before
             let __hc_when: bool = #when;
@@ -66,13 +67,13 @@ fn statements(model: &Cached<'_>) -> TokenStream {
             let __hc_result = match __hc_lookup {
                 ::core::option::Option::Some(#private::Lookup::Hit(__hc_hit)) => __hc_hit,
                 __hc_other => {
-                    let __hc_load = #closure;
+                    let __hc_load = #private::once(#closure);
                     match __hc_other {
                         ::core::option::Option::Some(#private::Lookup::Miss(__hc_miss)) => {
                             let __hc_share = #share;
                             __hc_miss.#load(__hc_share, __hc_load)#wait
                         }
-                        _ => __hc_load()#wait,
+                        _ => #bypassed,
                     }
                 }
             };
@@ -81,11 +82,12 @@ fn statements(model: &Cached<'_>) -> TokenStream {
     }
 
     let bypass = model.when.as_ref().map(|when| {
+        let bypassed = boxed(model.flow, run);
         quote! {
             let __hc_when: bool = #when;
             if !__hc_when {
                 #cache.__bypassed();
-                return #run #wait;
+                return #bypassed;
             }
         }
     });
@@ -179,6 +181,11 @@ pub(crate) fn hidden(base: &Ident, what: &str) -> Ident {
 
 pub(crate) fn wait(flow: Flow) -> TokenStream {
     if flow.waits() { quote!(.await) } else { TokenStream::new() }
+}
+
+/// The body past the cache: in a box as on a miss, so that an `async fn` may call itself whatever `when` says.
+fn boxed(flow: Flow, run: TokenStream) -> TokenStream {
+    if flow.waits() { quote!(::std::boxed::Box::pin(#run).await) } else { run }
 }
 
 pub(crate) fn load(flow: Flow) -> Ident {

@@ -27,6 +27,12 @@ pub use probe::{
 pub use remote::*;
 pub use write::{All, At, Evict, Lease, Named, Target, Ticket};
 
+/// Tells the compiler that a body is called once: what it borrows mutably may then be in what it returns, and a variable that
+/// holds it need not be `mut`.
+pub fn once<R>(body: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    body
+}
+
 /// The cache that a call goes to.
 #[derive(Debug)]
 pub enum Resolved<'c, K, V> {

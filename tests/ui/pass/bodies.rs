@@ -1,4 +1,4 @@
-//! Bodies with `?`, `return`, labelled loops, closures, nested items, `impl Trait`, and ones that move their arguments.
+//! Bodies with `?`, `return`, labelled loops, closures, nested items, `impl Trait`, and ones that move or change their arguments.
 use std::fmt;
 
 use hybridcache::cached;
@@ -101,6 +101,12 @@ async fn moves_inline(list: Vec<String>, text: String) -> String {
     task.await
 }
 
+#[cached(handle = false, skip(log), when = id != 0)]
+fn changes(log: &mut Vec<u64>, id: u64) -> u64 {
+    log.push(id);
+    id
+}
+
 #[cached]
 fn diverges(id: u64) -> Result<u64, String> {
     match id {
@@ -117,6 +123,8 @@ fn main() {
         assert_eq!(items(3), "33!");
         assert_eq!(moves(vec!["a".to_owned()], "b".to_owned()), "a");
         assert_eq!(diverges(1), Ok(1));
+        let mut log = Vec::new();
+        assert_eq!((changes(&mut log, 0), changes(&mut log, 0), log.len()), (0, 0, 2));
         block_on(async {
             assert_eq!(question_inline("4").await.unwrap(), 4);
             assert!(question_inline("3").await.is_err() && question_inline("x").await.is_err());

@@ -50,6 +50,11 @@ fn generic<T: Into<u64>>(id: T, count: &mut u64) -> u64 {
     id.into()
 }
 
+#[cache_evict(db::user(1, "en"))]
+fn of_a_mutable_borrow(list: &mut Vec<u64>) -> Option<&mut u64> {
+    list.first_mut()
+}
+
 async fn fill() {
     db::user(1, "en").await;
     names(&["a".to_owned()], Some("x"));
@@ -87,6 +92,9 @@ fn main() {
         fill().await;
         let mut count = 0;
         assert_eq!((generic(1_u8, &mut count), count), (1, 1));
+        assert!(!kept().await[0]);
+        fill().await;
+        *of_a_mutable_borrow(&mut vec![1]).unwrap() = 2;
         assert!(!kept().await[0]);
         fill().await;
         unsafe { of_unsafe() };

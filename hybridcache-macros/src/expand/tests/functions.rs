@@ -352,7 +352,9 @@ fn raw_name_without_handle() {
                 __hc_hit
             }
             __hc_other => {
-                let __hc_load = move || -> String { format!("{}", r#in) };
+                let __hc_load = ::hybridcache::__private::once(move || -> String {
+                    format!("{}", r#in)
+                });
                 match __hc_other {
                     ::core::option::Option::Some(
                         ::hybridcache::__private::Lookup::Miss(__hc_miss),

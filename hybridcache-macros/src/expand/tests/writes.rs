@@ -107,7 +107,9 @@ fn evicted_before_and_always() {
                 ),
             );
         __hc_evicting.finish_blocking();
-        let __hc_result = (move || -> () { self.db.rename(id) })();
+        let __hc_result = ::hybridcache::__private::once(move || -> () {
+            self.db.rename(id)
+        })();
         __hc_result
     }
     "##);
@@ -116,7 +118,9 @@ fn evicted_before_and_always() {
         let mut __hc_evicting = ::hybridcache::__private::Evict::new();
         __hc_evicting.add(::hybridcache::__private::All::new(<Repo<T>>::user_cache()));
         __hc_evicting.arm();
-        let __hc_result = (move || -> () { self.db.rename(id) })();
+        let __hc_result = ::hybridcache::__private::once(move || -> () {
+            self.db.rename(id)
+        })();
         let _ = ::hybridcache::__private::payload!(& __hc_result);
         __hc_evicting.finish_blocking();
         __hc_result
@@ -191,7 +195,7 @@ fn put_from_a_blocking_function() {
                 <counter>::key(&id),
             )
             .write_blocking();
-        let __hc_result = (move || -> () { db().reset(id) })();
+        let __hc_result = ::hybridcache::__private::once(move || -> () { db().reset(id) })();
         let __hc_values = match ::hybridcache::__private::payload!(& __hc_result) {
             ::core::option::Option::Some(_) => ::core::option::Option::Some((0,)),
             ::core::option::Option::None => ::core::option::Option::None,
