@@ -1,9 +1,11 @@
 //! The key as an expression: in the wrapper from the arguments, in a verb from references to them.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::Expr;
 
 use crate::function::Argument;
+use crate::mention::mentions;
 use crate::model::Cached;
 use crate::model::key::{Part, Passed, tuple};
 use crate::model::shape::Place;
@@ -60,8 +62,33 @@ fn shadow(argument: &Argument, side: Side) -> Option<TokenStream> {
     // A mention may be the parameter of a closure with the same name: then this stays unused.
     Some(match argument.is_named() {
         true => quote!(#[allow(unused_variables)] let #name = #reference;),
-        false => quote!(#[allow(unused_variables)] let #pat = #reference;),
+        false => {
+            let pat = without_modes(pat.to_token_stream());
+            quote!(#[allow(unused_variables)] let #pat = #reference;)
+        }
     })
+}
+
+/// A pattern that takes a reference apart binds references, whatever it says.
+fn without_modes(pat: TokenStream) -> TokenStream {
+    let plain = |token| match token {
+        TokenTree::Ident(mode) if mode == "mut" || mode == "ref" => None,
+        TokenTree::Group(group) => {
+            let mut plain = Group::new(group.delimiter(), without_modes(group.stream()));
+            plain.set_span(group.span());
+            Some(plain.into())
+        }
+        other => Some(other),
+    };
+    pat.into_iter().filter_map(plain).collect()
+}
+
+/// What an expression in the wrapper needs that names what a pattern binds: the wrapper has the argument whole.
+pub(crate) fn unpacked(model: &Cached<'_>, expr: &Expr) -> TokenStream {
+    let tokens = expr.to_token_stream();
+    let patterns = model.function.arguments.iter().filter(|argument| !argument.is_named());
+    let mentioned = patterns.filter(|argument| argument.names.iter().any(|name| mentions(&tokens, name)));
+    mentioned.filter_map(|argument| shadow(argument, Side::Wrapper)).collect()
 }
 
 /// The parameters of a verb: what the key mentions, in the order of the signature.

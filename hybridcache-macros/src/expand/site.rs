@@ -1,11 +1,15 @@
 //! The one place of a function that knows its store.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::Expr;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
+use syn::{Expr, ReceiverKind, Type};
 
+use super::key::unpacked;
 use super::{bounds, generics};
+use crate::function::Argument;
+use crate::mention::mentions;
+use crate::model::shape::peeled;
 use crate::model::store::{Name, Setting, Store};
 use crate::model::{Cached, Companions};
 
@@ -66,6 +70,10 @@ pub(crate) fn in_place(model: &Cached<'_>) -> TokenStream {
     let (root, private) = (model.krate.root(), model.krate.private());
     let Types { key, value } = Types::of(model);
     match &model.store {
+        Store::Given(cache) if is_given_away(model, cache) => {
+            let (unpacked, given) = (unpacked(model, cache), given(model, cache));
+            quote!(let __hc_cache = #private::Resolved::Owned({ #unpacked #given });)
+        }
         Store::Given(cache) => {
             let cache = reference(cache);
             quote! {
@@ -78,6 +86,20 @@ pub(crate) fn in_place(model: &Cached<'_>) -> TokenStream {
             quote!(let __hc_cache = { #resolve };)
         }
     }
+}
+
+/// Whether the cache is in something that the body may move: then the call has its own hold on it.
+fn is_given_away(model: &Cached<'_>, cache: &Expr) -> bool {
+    let (function, tokens) = (model.function, cache.to_token_stream());
+    let of_self = function.receiver().filter(|receiver| match &receiver.kind {
+        ReceiverKind::Reference(..) => false,
+        ReceiverKind::Typed(_, ty) => !matches!(peeled(ty), Type::Reference(_)),
+        _ => true,
+    });
+    let is_lent = |argument: &&Argument| argument.is_named() && matches!(peeled(&argument.ty), Type::Reference(_));
+    let owned = function.arguments.iter().filter(|argument| !is_lent(argument));
+    of_self.is_some_and(|_| mentions(&tokens, &format_ident!("self")))
+        || owned.flat_map(|argument| &argument.names).any(|name| mentions(&tokens, name))
 }
 
 /// Statements that end in the cache of the site.

@@ -1,11 +1,11 @@
 //! The function that stands where the user's stood: one key, one lookup, one load.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::{Attribute, FnArg, Meta, Signature};
 
-use super::key::{Borrowed, Side, borrowed};
+use super::key::{Borrowed, Side, borrowed, unpacked};
 use super::{behind, body, generics, site};
 use crate::function::{Flow, Function};
 use crate::model::store::Store;
@@ -51,7 +51,12 @@ fn statements(model: &Cached<'_>) -> TokenStream {
     let wait = wait(model.flow);
     let load = load(model.flow);
 
-    if let (Some(when), false) = (&model.when, calls_body(model)) {
+    let when = model.when.as_ref().map(|when| {
+        let unpacked = unpacked(model, when);
+        if unpacked.is_empty() { when.to_token_stream() } else { quote!({ #unpacked #when }) }
+    });
+
+    if let (Some(when), false) = (&when, calls_body(model)) {
         // The body stands here once, so both ways to it meet again.
         let bypassed = boxed(model.flow, quote!(__hc_load()));
         return quote! {
@@ -81,7 +86,7 @@ fn statements(model: &Cached<'_>) -> TokenStream {
         };
     }
 
-    let bypass = model.when.as_ref().map(|when| {
+    let bypass = when.map(|when| {
         let bypassed = boxed(model.flow, run);
         quote! {
             let __hc_when: bool = #when;
