@@ -63,14 +63,18 @@ impl Parse for Function {
             let message = "there is no body here whose result could be kept: put the attribute on the method of each `impl` instead";
             return Err(syn::Error::new(sig.ident.span(), message));
         }
-        let body = match input.parse()? {
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => group,
-            other => {
-                return Err(syn::Error::new(other.span(), "expected the body of the function"));
-            }
-        };
+        let body = block(input.parse()?)?;
         let arguments = arguments(&sig);
         Ok(Self { attrs, vis, sig, arguments, body })
+    }
+}
+
+/// The body. One that came through `macro_rules!` is wrapped in an invisible group.
+fn block(token: TokenTree) -> syn::Result<Group> {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Ok(group),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => syn::parse2(group.stream()).and_then(block),
+        other => Err(syn::Error::new(other.span(), "expected the body of the function")),
     }
 }
 

@@ -187,8 +187,12 @@ fn method_target(call: ExprMethodCall, span: Span) -> syn::Result<Target> {
 
 fn call_target(call: ExprCall, span: Span) -> syn::Result<Target> {
     let parens = call.paren_token.span.join();
-    let Expr::Path(function) = *call.func else {
-        return Err(syn::Error::new(call.func.span(), "expected the path of a cached function"));
+    let mut func = *call.func;
+    while let Expr::Group(group) = func {
+        func = *group.expr;
+    }
+    let Expr::Path(function) = func else {
+        return Err(syn::Error::new(func.span(), "expected the path of a cached function"));
     };
     let mut args = call.args;
     if function.path.is_ident("named") {
