@@ -6,6 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{ReturnType, Type, TypeImplTrait};
 
+use super::wrapper::tolerant;
 use crate::function::{Flow, Function};
 use crate::model::Crate;
 
@@ -75,8 +76,8 @@ fn bindings(function: &Function) -> TokenStream {
     let patterns = function.arguments.iter().filter(|argument| !argument.is_plain());
     patterns
         .map(|argument| {
-            let (pat, name) = (&argument.pat, &argument.name);
-            quote!(let #pat = #name;)
+            let (pat, name, attrs) = (&argument.pat, &argument.name, argument.attrs.iter().map(tolerant));
+            quote!(#(#attrs)* let #pat = #name;)
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{GenericParam, Generics, Type, WherePredicate};
 
-use super::wrapper::conditions;
+use super::wrapper::{allowed, conditions};
 use crate::model::key::Part;
 use crate::model::shape::{Shape, is_std, to_owned};
 use crate::model::{Cached, Companions};
@@ -151,10 +151,10 @@ impl Bound<'_> {
 /// Asks in items that stand before the function, and in their types: what rustc sees first it reports first, and this
 /// is the message that helps.
 pub(crate) fn apart(model: &Cached<'_>) -> Option<TokenStream> {
-    let cfg = conditions(model.function);
+    let (cfg, allowed) = (conditions(model.function), allowed(model.function));
     let item = |bound: &Bound<'_>| {
         let call = bound.call(model);
-        quote!(#(#cfg)* const _: [(); #call] = [];)
+        quote!(#(#cfg)* #(#allowed)* const _: [(); #call] = [];)
     };
     (asked(model) == Asked::Apart).then(|| of(model).iter().map(item).collect())
 }

@@ -7,14 +7,14 @@ use syn::{ReturnType, Signature, Token};
 
 use super::key::{Borrowed, Side, borrowed, parameters};
 use super::site::{Types, accessor};
-use super::wrapper::{body_call, conditions, lints, load, plain_signature, share, wait};
+use super::wrapper::{allowed, body_call, conditions, lints, load, plain_signature, share, wait};
 use super::{bounds, generics};
 use crate::function::Flow;
 use crate::model::Cached;
 
 pub(crate) fn handle(model: &Cached<'_>, name: &Ident) -> TokenStream {
     let function = model.function;
-    let (vis, cfg) = (&function.vis, conditions(function));
+    let (vis, cfg, allowed) = (&function.vis, conditions(function), allowed(function));
     let accessor = accessor(model, &format_ident!("__cache"));
     let verbs = verbs(model);
     let uncached = uncached(model);
@@ -27,6 +27,7 @@ pub(crate) fn handle(model: &Cached<'_>, name: &Ident) -> TokenStream {
         #[allow(missing_debug_implementations, missing_copy_implementations)]
         #vis struct #name {}
         #(#cfg)*
+        #(#allowed)*
         #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
         impl #name #granted {
             #accessor

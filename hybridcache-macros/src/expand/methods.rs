@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 use super::generics;
 use super::key::{Borrowed, Side, borrowed, names, parameters};
 use super::site::{self, Types, given};
-use super::wrapper::{conditions, hidden, lints};
+use super::wrapper::{allowed, conditions, hidden, lints};
 use crate::mention::mentions;
 use crate::model::Cached;
 use crate::model::store::Store;
@@ -37,9 +37,10 @@ pub(crate) fn accessor(model: &Cached<'_>, base: &Ident) -> Option<TokenStream> 
 
 /// What every generated item of a method begins with.
 fn lenient(model: &Cached<'_>) -> TokenStream {
-    let cfg = conditions(model.function);
+    let (cfg, allowed) = (conditions(model.function), allowed(model.function));
     quote! {
         #(#cfg)*
+        #(#allowed)*
         #[allow(dead_code, unused_lifetimes, clippy::all, clippy::pedantic, clippy::nursery)]
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{Cached, Companions, Share};
 
 pub(crate) fn wrapper(model: &Cached<'_>) -> TokenStream {
     let function = model.function;
-    let attrs = function.attrs.iter().map(|attr| if calls_body(model) { tolerant(attr) } else { attr.clone() });
+    let attrs = function.attrs.iter().map(tolerant);
     let (vis, sig) = (&function.vis, plain_signature(function));
     let block = body::around(model.flow, &statements(model));
     let hands_on = hands_on(model).then(|| quote!(#[allow(clippy::used_underscore_binding)]));
@@ -22,7 +22,7 @@ pub(crate) fn wrapper(model: &Cached<'_>) -> TokenStream {
 
 /// Whether the wrapper itself uses an argument that the user marked as unused.
 fn hands_on(model: &Cached<'_>) -> bool {
-    calls_body(model) && model.function.arguments.iter().any(|argument| argument.name.to_string().starts_with('_'))
+    model.function.arguments.iter().any(|argument| argument.name.to_string().starts_with('_'))
 }
 
 /// Whether the body stands in a function of its own, which can be called more than once.
@@ -207,12 +207,13 @@ pub(crate) fn plain_signature(function: &Function) -> Signature {
     for (typed, argument) in typed.zip(&function.arguments) {
         let name = &argument.name;
         typed.pat = syn::parse_quote!(#name);
+        typed.attrs = argument.attrs.iter().map(tolerant).collect();
     }
     sig
 }
 
-/// An expected lint fires where the body is. On the wrapper the expectation would be unfulfilled.
-fn tolerant(attr: &Attribute) -> Attribute {
+/// Of what one function becomes, an expected lint fires in one place, and it depends on the lint in which: it is allowed in all.
+pub(crate) fn tolerant(attr: &Attribute) -> Attribute {
     let mut attr = attr.clone();
     if let Meta::List(list) = &mut attr.meta
         && list.path.is_ident("expect")
@@ -223,11 +224,15 @@ fn tolerant(attr: &Attribute) -> Attribute {
 }
 
 /// The attributes that belong to the body: what it says about lints.
-pub(crate) fn lints(function: &Function) -> impl Iterator<Item = &Attribute> {
-    function
-        .attrs
-        .iter()
-        .filter(|attr| ["allow", "expect", "warn", "deny", "forbid"].iter().any(|lint| attr.path().is_ident(lint)))
+pub(crate) fn lints(function: &Function) -> impl Iterator<Item = Attribute> {
+    let lints = ["allow", "expect", "warn", "deny", "forbid"];
+    let about_lints = function.attrs.iter().filter(move |attr| lints.iter().any(|lint| attr.path().is_ident(lint)));
+    about_lints.map(tolerant)
+}
+
+/// What is allowed to the function, and so to what names its arguments and types beside it.
+pub(crate) fn allowed(function: &Function) -> Vec<Attribute> {
+    lints(function).filter(|attr| attr.path().is_ident("allow")).collect()
 }
 
 /// The conditions under which the function exists.

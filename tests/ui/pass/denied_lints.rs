@@ -1,4 +1,4 @@
-//! The expansion trips no lint of the user's.
+//! The expansion trips no lint of the user's, and what he allows or expects of a function holds for all that it becomes.
 #![deny(
     warnings,
     missing_docs,
@@ -84,6 +84,34 @@ fn unused(_ignored: u8) -> u8 {
     7
 }
 
+/// Renamed soon.
+#[deprecated]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Old;
+
+/// Finds an old one.
+#[allow(deprecated, non_snake_case)]
+#[cached(skip(userId))]
+pub fn old(id: Old, userId: u64) -> Old {
+    let _ = userId;
+    id
+}
+
+#[cached]
+#[expect(dead_code, non_snake_case)]
+fn Never(id: u64, #[expect(unused_variables)] of: u64) -> u64 {
+    id
+}
+
+impl Users {
+    /// Reads one.
+    #[allow(non_snake_case)]
+    #[cached(skip(self))]
+    pub fn getUser(&self, userId: u64, #[allow(unused_variables)] (left, right): (u8, u8)) -> u64 {
+        userId
+    }
+}
+
 fn main() {
     block_on(async {
         assert!(user(1, "en").await.is_ok());
@@ -92,5 +120,5 @@ fn main() {
         assert_eq!(user::peek(&1, "de").await.map(|user| user.name).as_deref(), Some("Ada"));
     });
     assert_eq!((count("A"), find("a"), unused(1)), (1, b"a".to_vec(), 7));
-    assert_eq!(Users::load(1).name, "1");
+    assert_eq!((Users::load(1).name.as_str(), Users.getUser(1, (2, 3))), ("1", 1));
 }

@@ -54,8 +54,8 @@ fn attributes_go_where_they_belong() {
     let text = cached(quote!(skip(_ctx)), item);
     assert_eq!(text.matches("#[cfg(unix)]").count(), 4, "the function, the struct and its impls: {text}");
     assert_eq!(text.matches("#[tracing::instrument]").count(), 1);
-    assert_eq!(text.matches("#[expect(clippy::too_many_lines)]").count(), 1, "fulfilled by the body alone");
-    assert_eq!(text.matches("#[allow(clippy::too_many_lines)]").count(), 1);
+    assert!(!text.contains("#[expect("), "which part of them fulfils it depends on the lint: {text}");
+    assert_eq!(text.matches("#[allow(clippy::too_many_lines)]").count(), 3, "the function, the verbs and the body");
     assert!(text.contains("#[allow(clippy::used_underscore_binding)]"));
 }
 
