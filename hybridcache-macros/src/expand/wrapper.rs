@@ -8,6 +8,7 @@ use syn::{Attribute, FnArg, Meta, Signature};
 use super::key::{Borrowed, Side, borrowed, unpacked};
 use super::{behind, body, generics, site};
 use crate::function::{Flow, Function};
+use crate::model::shape::borrows;
 use crate::model::store::Store;
 use crate::model::{Cached, Companions, Share};
 
@@ -146,6 +147,8 @@ pub(crate) fn share(model: &Cached<'_>) -> TokenStream {
     let (output, value) = (&model.returns.output, &model.returns.value);
     let error = quote!(<#output as #private::Returned<#value>>::Error);
     match &model.share {
+        // The value is not borrowed, so the error is: it cannot wait for others.
+        Share::ByType if borrows(output) => quote!(#private::Share::<#error>::none()),
         Share::ByType => quote!(#root::__share!(#output, #value)),
         Share::With(share) => quote!(#private::Share::<#error>::with(#share)),
         Share::Cloned(option) => {

@@ -4,7 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{GenericArgument, Index, Lifetime, PathArguments, Type, TypePath, TypeReference};
+use syn::{
+    BoundLifetimes, GenericArgument, Index, Lifetime, ParenthesizedGenericArguments, PathArguments, Type, TypeFnPtr,
+    TypePath, TypeReference,
+};
 
 /// What is keyed of a type.
 pub(crate) enum Shape {
@@ -189,6 +192,10 @@ pub(crate) fn borrows(ty: &Type) -> bool {
         fn visit_lifetime(&mut self, lifetime: &'ast Lifetime) {
             self.0 |= lifetime.ident != "static";
         }
+        // What a function takes and gives is borrowed when it is called: `fn(&str) -> &str`, `dyn for<'a> Fn(&'a str)`.
+        fn visit_type_fn_ptr(&mut self, _: &'ast TypeFnPtr) {}
+        fn visit_parenthesized_generic_arguments(&mut self, _: &'ast ParenthesizedGenericArguments) {}
+        fn visit_bound_lifetimes(&mut self, _: &'ast BoundLifetimes) {}
     }
     let mut found = Borrows(false);
     found.visit_type(ty);
@@ -274,6 +281,7 @@ mod tests {
         assert_eq!(peel(parse_quote!(Vec<&'static str>)), ["Vec<&'staticstr>", "&x", "x"]);
         assert_eq!(peel(parse_quote!((u8, String))), ["(u8,String)", "&x", "x"]);
         assert_eq!(peel(parse_quote!([u8; 32])), ["[u8;32]", "&x", "x"]);
+        assert_eq!(peel(parse_quote!(PhantomData<fn(&str)>)), ["PhantomData<fn(&str)>", "&x", "x"]);
     }
 
     #[test]
