@@ -210,7 +210,11 @@ impl CachedArgs {
                     return read;
                 }
                 let Some(sentence) = later::option(input, name)? else {
-                    return Err(unknown_option(name, unknown));
+                    let (meant, error) = unknown_option(name, unknown);
+                    self.unread.extend(meant.map(|meant| Ident::new(meant, name.span())));
+                    // A closure in its value has commas of its own, behind which no option begins.
+                    let _ = input.parse::<Token![=]>().and_then(|_| expr(input));
+                    return Err(error);
                 };
                 self.refuse(name.span(), Some(sentence));
                 Ok(())
@@ -233,15 +237,16 @@ impl CachedArgs {
     }
 }
 
-fn unknown_option(name: &Ident, unknown: &str) -> syn::Error {
+/// The option that was meant, if one is near, and what to say.
+fn unknown_option(name: &Ident, unknown: &str) -> (Option<&'static str>, syn::Error) {
     let known: Vec<&str> = OPTIONS.into_iter().chain(remote::OPTIONS).collect();
     let all: Vec<&str> = known.iter().copied().chain(later::OPTIONS).collect();
-    let hint = match (elsewhere(unknown), nearest(unknown, &all)) {
-        (Some(here), _) => format!("it is called `{here}` here"),
-        (None, Some(near)) => format!("did you mean `{near}`?"),
-        (None, None) => format!("known are {}", list(&known)),
+    let (meant, hint) = match (elsewhere(unknown), nearest(unknown, &all)) {
+        (Some(here), _) => (Some(here), format!("it is called `{here}` here")),
+        (None, Some(near)) => (Some(near), format!("did you mean `{near}`?")),
+        (None, None) => (None, format!("known are {}", list(&known))),
     };
-    syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}"))
+    (meant, syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}")))
 }
 
 /// The word of a tier that comes with the runtime; nothing for an expression.

@@ -63,7 +63,21 @@ fn all_mistakes_are_told_at_once() {
         quote!(tll = "5m", capacity = 0, tier = redis, skip(pool)),
         quote! { const fn user(x: f64, conn: &mut Conn) -> &str { "" } },
     );
-    assert_eq!(told.len(), 8, "{told:#?}");
+    assert_eq!(told.len(), 7, "{told:#?}");
+}
+
+#[test]
+fn what_follows_from_a_mistake_is_no_mistake_on_top() {
+    says(
+        option(quote!(max_weight = "1MiB", weigher = |_key, value| value.len() as u64)),
+        &["it is called `weigh` here"],
+    );
+    says(option(quote!(tll = "5m", sliding)), &["did you mean `ttl`?"]);
+    says(option(quote!(tll = "5m", refresh_ahead = 0.8)), &["did you mean `ttl`?"]);
+    says(option(quote!(teir = redis, codec = json)), &["did you mean `tier`?"]);
+    let method = || quote! { pub fn f(&self, db: &dyn Db) -> u8 { 0 } };
+    says(one(cached(quote!(skp(self, db)), method())), &["did you mean `skip`?"]);
+    says(one(cached(quote!(key(self.tenant)), method())), &["states its owned type"]);
 }
 
 #[test]

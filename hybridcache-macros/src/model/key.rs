@@ -62,6 +62,9 @@ const LONGEST: usize = 12;
 
 impl Key {
     pub(crate) fn of(function: &Function, args: &CachedArgs, errors: &Errors) -> Option<Self> {
+        if args.left_unread("key") || args.left_unread("skip") {
+            return None;
+        }
         let before = errors.len();
         let parts: Vec<Part> = match &args.key {
             Some(key) => {
