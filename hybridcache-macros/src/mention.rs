@@ -65,11 +65,13 @@ fn any(tokens: TokenStream, matches: &mut impl FnMut(Token<'_>) -> bool) -> bool
     })
 }
 
-/// Whether a format string captures the variable: `{name}` or `{name:…}`.
+/// Whether a format string captures the variable: `{name}`, `{name:…}`, or as a width or a precision, `{…:>name$}`.
 fn captures(literal: &str, name: &str) -> bool {
     literal.contains('"')
-        && literal.match_indices('{').any(|(at, _)| {
-            literal[at + 1..].strip_prefix(name).is_some_and(|rest| rest.starts_with('}') || rest.starts_with(':'))
+        && literal.match_indices(name).any(|(at, _)| {
+            let (before, behind) = (&literal[..at], &literal[at + name.len()..]);
+            before.ends_with('{') && behind.starts_with(['}', ':'])
+                || behind.starts_with('$') && !before.ends_with(|c: char| c == '_' || c.is_alphanumeric())
         })
 }
 
@@ -89,6 +91,7 @@ mod tests {
         assert!(found(quote!(lookup(&[0, id]))));
         assert!(found(quote!(0..id)));
         assert!(found(quote!(format!("{id:>4}"))));
+        assert!(found(quote!(format!("{:>id$}", 1))) && found(quote!(format!("{text:.id$}"))));
         assert!(found(quote!(Point { id: id })));
     }
 
@@ -97,7 +100,7 @@ mod tests {
         assert!(!found(quote!(user.id)));
         assert!(!found(quote!(id::next())));
         assert!(!found(quote!(table::id)));
-        assert!(!found(quote!(format!("id {{}} {identity}"))));
+        assert!(!found(quote!(format!("id {{}} {identity} {:>valid$}", 1))));
         assert!(!found(quote!(Point { id: 1 })));
     }
 
