@@ -136,16 +136,16 @@ pub(crate) fn fraction(input: ParseStream<'_>) -> syn::Result<Value<f64>> {
         Written::Text(text) => {
             let percent = text.value().trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
             match percent {
-                Some(percent) => Ok(Value::Known(percent / 100.0, text.span())),
-                None => Err(syn::Error::new(
+                Some(percent) if percent.is_finite() => Ok(Value::Known(percent / 100.0, text.span())),
+                _ => Err(syn::Error::new(
                     text.span(),
                     format!("`{}` is not a fraction: write \"10%\" or `0.1`", text.value()),
                 )),
             }
         }
-        Written::Number(number, span) => match number.parse() {
-            Ok(value) => Ok(Value::Known(value, span)),
-            Err(_) => Err(syn::Error::new(span, format!("`{number}` is not a fraction: write \"10%\" or `0.1`"))),
+        Written::Number(number, span) => match number.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(Value::Known(value, span)),
+            _ => Err(syn::Error::new(span, format!("`{number}` is not a fraction: write \"10%\" or `0.1`"))),
         },
         Written::Other(expr) => Ok(Value::Computed(expr)),
     }
@@ -309,7 +309,9 @@ mod tests {
         assert_eq!(tokens(fraction, quote!("10%")), "0.1");
         assert_eq!(tokens(fraction, quote!(0.8)), "0.8");
         assert_eq!(fraction.parse2(quote!(-0.5)).unwrap().known(), Some(-0.5));
-        assert!(tokens(fraction, quote!("ten")).contains("is not a fraction"));
+        for none in [quote!("ten"), quote!("nan%"), quote!("inf%"), quote!(1e999)] {
+            assert!(tokens(fraction, none).contains("is not a fraction"));
+        }
         assert!(tokens(version, quote!(1.5)).contains("is not a version"));
     }
 }
