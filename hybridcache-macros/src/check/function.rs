@@ -7,6 +7,7 @@ use syn::{Receiver, ReceiverKind, Safety, Type, TypeImplTrait};
 
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::model::shape::spelled;
 
 /// What `#[cached]` asks of a function.
 pub(crate) fn cacheable(function: &Function, errors: &Errors) {
@@ -93,7 +94,7 @@ fn receiver_is_not_changed(function: &Function, errors: &Errors) {
 fn mutable(receiver: &Receiver) -> Option<Span> {
     match &receiver.kind {
         ReceiverKind::Reference(_, _, token) => token.map(|token| token.span),
-        ReceiverKind::Typed(_, ty) => match &**ty {
+        ReceiverKind::Typed(_, ty) => match spelled(ty, "Pin").unwrap_or(ty) {
             Type::Reference(reference) => reference.mutability.map(|token| token.span),
             _ => None,
         },

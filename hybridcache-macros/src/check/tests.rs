@@ -152,6 +152,7 @@ fn self_is_never_ignored_in_silence() {
         &["`skip(self)`", "key(tenant: u64 = self.tenant, id)"],
     );
     says(one(cached(quote!(skip(self)), quote! { pub fn f(&mut self) -> u8 { 0 } })), &["takes `&self`"]);
+    says(one(cached(quote!(skip(self)), quote! { pub fn f(self: Pin<&mut Self>) -> u8 { 0 } })), &["takes `&self`"]);
 }
 
 #[test]
