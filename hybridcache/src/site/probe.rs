@@ -63,9 +63,9 @@ pub const fn assert_plain<K: Plain>(kind: K) {
 
 /// A type that is a `Result`, perhaps by another name.
 #[diagnostic::on_unimplemented(
-    message = "`returns = result`, but `{Self}` is not a `Result`",
+    message = "this return type is taken for a `Result`, and `{Self}` is none",
     label = "this is not a `Result`",
-    note = "remove `returns`, or name what is kept with `value = Type`"
+    note = "say `returns = plain` to keep the whole of it, or name what is kept with `value = Type`"
 )]
 pub trait ResultLike {
     /// What is in its `Ok`.
@@ -79,9 +79,9 @@ impl<T, E> ResultLike for Result<T, E> {
 
 /// A type that is an `Option`, perhaps by another name.
 #[diagnostic::on_unimplemented(
-    message = "`returns = option`, but `{Self}` is not an `Option`",
+    message = "this return type is taken for an `Option`, and `{Self}` is none",
     label = "this is not an `Option`",
-    note = "remove `returns`, or name what is kept with `value = Type`"
+    note = "say `returns = plain` to keep the whole of it, or name what is kept with `value = Type`"
 )]
 pub trait OptionLike {
     /// What is in its `Some`.
