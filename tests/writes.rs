@@ -330,6 +330,32 @@ async fn a_refresh_retires_the_load_that_began_before_it() {
     assert_eq!(cache.peek(&1).await, Some(11), "the newer load stays");
 }
 
+/// Neither a batch nor a load alongside others leads a flight that a refresh could retire.
+#[tokio::test]
+async fn a_refresh_retires_a_batch_and_a_load_alongside_that_began_before_it() {
+    let alongside = Cache::builder("alongside").single_flight(hybridcache::SingleFlight::Off);
+    for (cache, batch) in [(cache(), true), (alongside.build().unwrap(), false)] {
+        let gate = Gate::default();
+        let read = async || {
+            gate.pass().await;
+            10
+        };
+        let mut load: std::pin::Pin<Box<dyn Future<Output = u64> + '_>> = if batch {
+            Box::pin(async {
+                let load = |_| async { Ok::<_, ()>([(1, read().await)].into()) };
+                cache.get_many_or_load(&[1], load).await.unwrap()[0].unwrap()
+            })
+        } else {
+            Box::pin(cache.get_or_load(&1, &read))
+        };
+        assert!(poll_once(&mut load).is_pending());
+        assert_eq!(cache.refresh(&1, || async { 11 }).await, 11);
+        gate.open();
+        assert_eq!(load.await, 10);
+        assert_eq!(cache.peek(&1).await, Some(11), "the newer load stays; batch: {batch}");
+    }
+}
+
 #[tokio::test]
 async fn whoever_misses_during_a_refresh_waits_for_it() {
     let (cache, gate) = (cache(), Gate::default());

@@ -90,11 +90,16 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
         }
     }
 
-    /// Leads a new flight, whoever led before.
+    /// Leads a new flight, whoever led before. A batch, or a load beside others, has no flight that this could retire: to
+    /// those it is a write.
     pub(crate) fn enter_anew(&self, key: Stored<K>, generation: u32, now: u64, blocking: bool) -> Leader<'_, K, V> {
         let id = new_id();
-        self.lock(key.hash).table.enter_anew(key.clone(), Start { id, generation, began: now, blocking });
-        self.leader(key, id, Edge::add(current_flight(), id))
+        let own = key.clone();
+        let mut shard = self.lock(key.hash);
+        shard.table.note_write(key.hash, self.period());
+        shard.table.enter_anew(key, Start { id, generation, began: now, blocking });
+        drop(shard);
+        self.leader(own, id, Edge::add(current_flight(), id))
     }
 
     /// Leads a new flight unless somebody leads one.
