@@ -16,6 +16,7 @@ use crate::fleet::{Fleet, FleetOptions, RemoteHealth};
 use crate::observe::Stats;
 #[cfg(feature = "redis")]
 use crate::redis::{RedisDriver, RedisOptions};
+use crate::rt;
 
 /// It is part of each key in a remote tier.
 const LONGEST_NAMESPACE: usize = 256;
@@ -111,9 +112,13 @@ impl CacheManager {
         total
     }
 
-    /// Clears each cache there is.
+    /// Clears each cache there is, wherever it lives. Of a remote tier this thread waits for the answers, one round trip for
+    /// each of its caches.
     pub fn clear(&self) {
-        self.registry.all().iter().for_each(|(_, cache)| cache.clear_now());
+        let caches = self.registry.all();
+        // First all that is here: it takes no time.
+        caches.iter().for_each(|(_, cache)| cache.clear_now());
+        caches.iter().filter_map(|(_, cache)| cache.clearing()).for_each(rt::block_on);
     }
 
     /// What the remote tier is doing; `None` without one.

@@ -121,6 +121,20 @@ async fn a_clear_on_one_node_is_seen_on_the_other_and_by_records() {
 }
 
 #[tokio::test]
+async fn a_manager_clears_the_remote_tier_too() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    assert_eq!(load(&here, 7, &runs).await.0, 1);
+    a.clear();
+    assert_eq!(load(&here, 7, &runs).await, (2, Tier::Source));
+    assert_eq!(load(&there, 7, &runs).await, (2, Tier::Redis));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
 async fn one_load_in_the_fleet() {
     let server = RedisServer::start();
     let runs = Runs::default();
