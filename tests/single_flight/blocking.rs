@@ -1,9 +1,11 @@
 //! Plain functions: they wait for one another, and never for an async leader.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use hybridcache::{Cache, Outcome, Share};
+use hybridcache::{Cache, Outcome, Share, SingleFlight};
 use hybridcache_tests::{Gate, Runs, in_time, leader_that_panics, on_tokio, poll_once, until, until_blocking};
 
 use super::cache;
@@ -142,5 +144,46 @@ fn a_plain_caller_stops_waiting_for_a_flight_that_becomes_async() {
         });
         held.open();
         assert_eq!(poll_once(&mut waiter), Poll::Ready(10));
+    });
+}
+
+/// Notes by how many spans it is in.
+#[derive(Clone, Default)]
+struct Depth(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Depth {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {}
+
+    fn enter(&self, _: &tracing::span::Id) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn exit(&self, _: &tracing::span::Id) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_plain_body_runs_within_the_span_of_its_load_also_beside_others() {
+    let depth = Depth::default();
+    tracing::subscriber::with_default(depth.clone(), || {
+        let inside = || depth.0.load(Ordering::Relaxed);
+        for single_flight in [SingleFlight::Process, SingleFlight::Off] {
+            let cache: Cache<u64, usize> = Cache::builder("spans").single_flight(single_flight).build().unwrap();
+            assert_eq!(cache.blocking().get_or_load(&1, inside), 1, "{single_flight:?}");
+            assert_eq!(inside(), 0);
+        }
     });
 }

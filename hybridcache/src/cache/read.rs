@@ -366,7 +366,10 @@ where
         Fut: Future<Output = R> + Unpin,
     {
         let load = self.begin_load(start, self.meter.tally());
-        let returned = Led::new(flight, body).instrument(self.load_span()).await;
+        let span = self.load_span();
+        // All of a plain body runs before its future exists.
+        let led = span.in_scope(|| Led::new(flight, body));
+        let returned = led.instrument(span).await;
         self.end_load(load, failed(&returned), self.meter.tally());
         (load.start, returned)
     }
