@@ -104,11 +104,16 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
     if flags.page.is_dir() {
         return Err(named(io::ErrorKind::IsADirectory.into()).into());
     }
-    let mut page = tempfile::Builder::new();
-    // A page is not for its owner alone, as what is temporary would be.
-    #[cfg(unix)]
-    page.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut page = page.tempfile_in(folder).map_err(named)?;
+    // What is there and no file, like `/dev/null`, is not replaced by one.
+    let page = if std::fs::metadata(&flags.page).is_ok_and(|about| !about.is_file()) {
+        None
+    } else {
+        let mut page = tempfile::Builder::new();
+        // A page is not for its owner alone, as what is temporary would be.
+        #[cfg(unix)]
+        page.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        Some(page.tempfile_in(folder).map_err(named)?)
+    };
 
     let mut all = Vec::new();
     for path in &flags.paths {
@@ -122,8 +127,14 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         }
         all.push((curves, advice));
     }
-    page.write_all(page::page(&all).as_bytes()).map_err(named)?;
-    page.persist(&flags.page).map_err(|error| named(error.error))?;
+    let html = page::page(&all);
+    match page {
+        Some(mut page) => {
+            page.write_all(html.as_bytes()).map_err(named)?;
+            page.persist(&flags.page).map_err(|error| named(error.error))?;
+        }
+        None => std::fs::write(&flags.page, html).map_err(named)?,
+    }
     writeln!(io::stdout(), "curves: {}", flags.page.display())?;
     Ok(true)
 }

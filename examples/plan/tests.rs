@@ -83,6 +83,26 @@ fn bad_flags_are_refused() {
     assert!(plan_for("keys.txt", b"1\n", &["--page", "/no/such/folder/plan.html"]).is_err());
 }
 
+/// `/dev/null`, say, which for root would be gone.
+#[cfg(unix)]
+#[test]
+fn a_page_that_is_no_file_is_written_to_and_stays_what_it_is() {
+    use std::os::unix::fs::FileTypeExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (path, page) = (folder.path().join("keys.txt"), folder.path().join("pipe"));
+    fs::write(&path, "1\n1\n").unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&page).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let page = page.clone();
+        move || fs::read_to_string(page).unwrap()
+    });
+    let words = ["plan", path.to_str().unwrap(), "--page", page.to_str().unwrap()];
+    assert!(run(&Flags::try_parse_from(words).unwrap()).unwrap());
+    assert!(fs::metadata(&page).unwrap().file_type().is_fifo());
+    assert!(reader.join().unwrap().ends_with("</html>\n"));
+}
+
 #[test]
 fn a_recording_of_a_share_stands_for_the_whole() {
     let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
