@@ -79,6 +79,9 @@ pub enum StreamError {
     /// Named like a packed file, with other content.
     #[error("named .{0}, but it does not begin like such a file")]
     NotPacked(&'static str),
+    /// Packed in a way that is not read here.
+    #[error(".{0} is not unpacked here: unpack it first, or pack it as .xz or .zst")]
+    PackedOtherwise(&'static str),
     /// The data of a packed file cannot be unpacked.
     #[error("the packed data are damaged or cut off: {0}")]
     Damaged(io::Error),

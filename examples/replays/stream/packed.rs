@@ -12,6 +12,9 @@ const XZ_MAGIC: &[u8] = b"\xFD7zXZ\0";
 /// And every zstd frame with these.
 const ZSTD_MAGIC: &[u8] = b"\x28\xB5\x2F\xFD";
 
+/// How others pack. What they make looks like binary keys, which would be replayed.
+const OTHERS: [&str; 6] = ["gz", "bz2", "lz4", "7z", "zip", "tgz"];
+
 pub(crate) type Input = Box<dyn BufRead + Send>;
 
 /// The unpacked stream, and its name without the ending that said it was packed. The content says whether it is.
@@ -23,6 +26,9 @@ pub(crate) fn unpack(mut input: impl BufRead + Send + 'static, name: &Path) -> R
     let (xz, zstd) = (start.starts_with(XZ_MAGIC), start.starts_with(ZSTD_MAGIC));
     let named = |ending: &str| name.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
     let (named_xz, named_zstd) = (named("xz"), named("zst"));
+    if let Some(other) = OTHERS.into_iter().find(|ending| named(ending)) {
+        return Err(StreamError::PackedOtherwise(other));
+    }
     if named_xz && !xz {
         return Err(StreamError::NotPacked("xz"));
     }
