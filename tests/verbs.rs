@@ -301,7 +301,11 @@ fn the_verbs_as_plain_functions_are_the_same() {
     assert_eq!(plain.evict(&1), Ok(Evicted::Acknowledged));
     assert_eq!(plain.evict_many(&[2]), Ok(Evicted::Acknowledged));
     assert!(cache.is_empty());
-    plain.insert(&1, 1).unwrap();
+    plain.insert_with(&1, 1, |context| context.do_not_keep()).unwrap();
+    let load = |keys: Vec<u64>| Ok::<_, String>(keys.into_iter().map(|key| (key, key * 10)).collect());
+    assert_eq!(plain.get_many_or_load(&[1, 2], load), Ok(vec![Some(10), Some(20)]));
+    assert_eq!(plain.guarded_write([&1], || 7), Ok(7));
+    assert_eq!(plain.get_many(&[1, 2]), [None, Some(20)]);
     assert_eq!(plain.clear(), Ok(Evicted::Acknowledged));
     assert!(cache.is_empty());
     assert_eq!(block_on(cache.get(&1)), None);

@@ -1,5 +1,7 @@
 //! The verbs of a cache as plain functions.
 
+use std::collections::HashMap;
+use std::future::ready;
 use std::hash::Hash;
 
 use super::context::Said;
@@ -44,6 +46,24 @@ where
         rt::block_on(self.inner.peek_anywhere(&key)).is_some()
     }
 
+    /// See [`Cache::get_many`].
+    pub fn get_many<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Vec<Option<V>> {
+        rt::block_on(self.cache.get_many(keys))
+    }
+
+    /// See [`Cache::get_many_or_load`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `loader`.
+    pub fn get_many_or_load<Q: Key<Owned = K>, E>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        loader: impl FnOnce(Vec<K>) -> Result<HashMap<K, V>, E>,
+    ) -> Result<Vec<Option<V>>, E> {
+        rt::block_on(self.cache.get_many_or_load(keys, |keys| ready(loader(keys))))
+    }
+
     /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have
     /// to poll: it runs its own loader then, and what that returns is not kept.
     pub fn get_or_load<Q: Key<Owned = K>, R: Returned<V>>(&self, key: Q, loader: impl FnOnce() -> R) -> R {
@@ -79,6 +99,20 @@ where
         Ok(())
     }
 
+    /// See [`Cache::insert_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_with<Q: Key<Owned = K>>(
+        &self,
+        key: Q,
+        value: V,
+        say: impl FnOnce(&LoadContext),
+    ) -> Result<(), Error> {
+        rt::block_on(self.cache.insert_with(key, value, say))
+    }
+
     /// See [`Cache::write`].
     ///
     /// # Errors
@@ -87,6 +121,19 @@ where
     /// then; none in memory alone.
     pub fn write<Q: Key<Owned = K>>(&self, key: Q) -> Result<Write<K, V>, Error> {
         rt::block_on(self.cache.write(key))
+    }
+
+    /// See [`Cache::guarded_write`].
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails.
+    pub fn guarded_write<Q: Key<Owned = K>, T>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+        write: impl FnOnce() -> T,
+    ) -> Result<T, Error> {
+        rt::block_on(self.cache.guarded_write(keys, || ready(write())))
     }
 
     /// See [`Cache::evict`].
