@@ -170,7 +170,7 @@ where
         self
     }
 
-    /// A value heavier than this is returned and not kept, and counted as rejected. Default: a sixteenth of
+    /// A value heavier than this, or than `u32::MAX`, is returned and not kept, and counted as rejected. Default: a sixteenth of
     /// [`max_weight`](Self::max_weight), rounded up. A larger share means fewer shards, down to one lock.
     pub fn max_entry_weight(mut self, weight: u64) -> Self {
         self.max_entry_weight = Some(weight);

@@ -285,9 +285,10 @@ where
         Write::begin(self.clone(), self.inner.stored(&key)).await
     }
 
-    /// Runs `write`, a transaction of the source that changes these keys, and evicts them. From before it begins until it has ended no
-    /// load may fill them, here or, with a remote tier, in any process: should this process die in between, nothing old stays,
-    /// provided that the transaction ends within 30 s. Two round trips.
+    /// Runs `write`, a transaction of the source that changes these keys, and evicts them. No load that began before it may fill
+    /// them; with a remote tier no load at all may there, in any process, from before it begins until it has ended: should this
+    /// process die in between, nothing old stays, provided that the transaction ends within 30 s. Two round trips. What is loaded
+    /// meanwhile in memory alone is served until it has ended.
     ///
     /// The keys are evicted whatever `write` returns, and in the background if this is dropped. Then nobody fills them in the remote
     /// tier for what is left of the 30 s, for the transaction may still be on its way. While the remote tier cannot be reached `write`
