@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use hybridcache::{Cache, Outcome, Share};
-use hybridcache_tests::{Gate, Runs, block_on, in_time, leader_that_panics, until, until_blocking};
+use hybridcache_tests::{Gate, Runs, block_on, in_time, leader_that_panics, poll_once, until, until_blocking};
 use tokio::runtime::{Builder, Runtime};
 
 fn current_thread() -> Runtime {
@@ -136,6 +136,32 @@ fn a_plain_wait_is_limited() {
             gate.open();
         });
         assert_eq!((cache.blocking().get(&7), cache.stats().wait_timeouts), (Some(1), 1));
+    });
+}
+
+/// A sweep runs the listener, and waits have their timers elsewhere.
+#[test]
+fn a_wait_is_limited_while_a_listener_takes_its_time() {
+    in_time(|| {
+        let (listens, loads) = (Gate::default(), Gate::default());
+        let listener = listens.clone();
+        let swept: Cache<u64, u64> = Cache::builder("swept")
+            .ttl(Duration::from_millis(20))
+            .sweep_interval(Duration::from_millis(1))
+            .on_eviction(move |_, _, _| listener.pass_blocking())
+            .build()
+            .unwrap();
+        swept.blocking().insert(&1, 1).unwrap();
+        until_blocking("it is told", || listens.arrived() == 1);
+        let cache: Cache<u64, u64> = Cache::builder("plain").wait_timeout(Duration::from_millis(10)).build().unwrap();
+        let mut leader = Box::pin(cache.get_or_load(&7, || async {
+            loads.pass().await;
+            1
+        }));
+        assert!(poll_once(&mut leader).is_pending());
+        let waiter = block_on(cache.fetch(&7).load(Share::none(), |_| async { 2 }));
+        assert_eq!((waiter.result, waiter.outcome), (2, Outcome::Uncached));
+        listens.open();
     });
 }
 

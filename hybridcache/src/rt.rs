@@ -23,13 +23,20 @@ use crate::time::Clock;
 
 /// The library's own runtime: one thread, started by the first thing that needs it.
 ///
-/// Timers and sweeps live here and not on the caller's runtime, because a static cache outlives that (each
-/// `#[tokio::test]` brings and drops its own), because a plain function has none, and because a runtime may have been
-/// built without a timer. `None` if the system would not give us a thread: then nothing is swept in the background and
-/// waits have no time limit.
+/// Sweeps live here and not on the caller's runtime, because a static cache outlives that (each `#[tokio::test]` brings and
+/// drops its own), because a plain function has none, and because a runtime may have been built without a timer. `None` if
+/// the system would not give us a thread: then nothing is swept in the background.
 fn background() -> Option<&'static Handle> {
     static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
     RUNTIME.get_or_init(|| start("hybridcache", Builder::new_current_thread().enable_time())).as_ref()
+}
+
+/// The timers of waits, for the same reasons, on a thread that does nothing else: on [`background`] user code runs, a listener
+/// that a sweep calls, which may take its time or wait itself. `None` if the system would not give us a thread: then waits
+/// have no time limit.
+fn timers() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
+    RUNTIME.get_or_init(|| start("hybridcache-time", Builder::new_current_thread().enable_time())).as_ref()
 }
 
 /// A runtime on a thread of its own, which never ends.
@@ -54,7 +61,7 @@ pub(crate) async fn within<F: Future + Unpin>(clock: &Clock, limit: Duration, mu
     } else if clock.follows_tokio() && Handle::try_current().is_ok() {
         Some(tokio::time::sleep(limit))
     } else {
-        background().map(|handle| {
+        timers().map(|handle| {
             let _context = handle.enter();
             tokio::time::sleep(limit)
         })
