@@ -40,8 +40,6 @@ pub struct Recorded {
 
 /// A file, and what is on the way to it.
 struct Film {
-    /// Keys whose hash, spread, is not above this are in the recording.
-    highest: u64,
     waiting: Mutex<Vec<u32>>,
     dropped: AtomicU64,
     // Locked before `waiting` is emptied, so that slices are written in the order of the requests.
@@ -56,7 +54,11 @@ struct Output {
 
 /// The recording of a cache, if there is one. Looked at only while the cache knows that there is.
 #[derive(Default)]
-pub(crate) struct Recording(Mutex<Option<Arc<Film>>>);
+pub(crate) struct Recording {
+    /// Keys whose hash, spread, is not above this are in it. Not beside the file: of the others no request takes a lock.
+    highest: AtomicU64,
+    film: Mutex<Option<Arc<Film>>>,
+}
 
 impl<K, V> Cache<K, V>
 where
@@ -86,18 +88,18 @@ where
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         let inner = &self.inner;
-        let mut recording = inner.recording.0.lock();
+        let mut recording = inner.recording.film.lock();
         if recording.is_some() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "this cache is being recorded already"));
         }
         let film = Arc::new(Film {
-            // A float has no number for the largest integer: the conversion stops there.
-            highest: (share * 2.0_f64.powi(64)) as u64,
             waiting: Mutex::new(Vec::with_capacity(ROOM)),
             dropped: AtomicU64::new(0),
             output: Mutex::new(Output { file: File::create(path)?, requests: 0, failed: None }),
         });
         *recording = Some(Arc::clone(&film));
+        // A float has no number for the largest integer: the conversion stops there.
+        inner.recording.highest.store((share * 2.0_f64.powi(64)) as u64, Ordering::Relaxed);
         inner.watched.fetch_or(RECORDS, Ordering::Relaxed);
         drop(recording);
 
@@ -110,7 +112,7 @@ where
         let cache = Weak::clone(&inner.me);
         let stop = move || {
             if let Some(cache) = cache.upgrade() {
-                let mut recording = cache.recording.0.lock();
+                let mut recording = cache.recording.film.lock();
                 cache.watched.fetch_and(!RECORDS, Ordering::Relaxed);
                 *recording = None;
             }
@@ -124,7 +126,12 @@ impl<K, V> Inner<K, V> {
     #[cold]
     #[inline(never)]
     pub(super) fn note(&self, hash: u64) {
-        let film = self.recording.0.lock().clone();
+        // The bits that choose the key are not those that stand for it.
+        let spread = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        if spread > self.recording.highest.load(Ordering::Relaxed) {
+            return;
+        }
+        let film = self.recording.film.lock().clone();
         // Gone, if the recording ended between the caller's look at the byte and this one.
         if let Some(film) = film {
             film.note(hash);
@@ -134,11 +141,6 @@ impl<K, V> Inner<K, V> {
 
 impl Film {
     fn note(&self, hash: u64) {
-        // The bits that chose the key are not those that stand for it.
-        let spread = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        if spread > self.highest {
-            return;
-        }
         let key = (hash ^ (hash >> 32)) as u32;
         let mut waiting = self.waiting.lock();
         if waiting.len() < ROOM {
@@ -223,6 +225,7 @@ impl fmt::Debug for Recorder {
 mod tests {
     use super::*;
     use std::thread;
+    use std::time::Instant;
 
     fn cache() -> Cache<u64, u64> {
         Cache::builder("recorded").capacity(100).build().unwrap()
@@ -264,6 +267,24 @@ mod tests {
         let keys = requests(&path);
         let round = keys.len() / 3;
         assert_eq!(keys[..round], keys[round..2 * round]);
+    }
+
+    #[test]
+    fn a_request_for_a_key_that_is_not_chosen_takes_no_lock() {
+        let (folder, cache) = (tempfile::tempdir().unwrap(), cache());
+        let recorder = cache.record(folder.path().join("keys.trace"), f64::MIN_POSITIVE).unwrap();
+        let held = cache.inner.recording.film.lock();
+        thread::scope(|scope| {
+            let asks = scope.spawn(|| (0..1_000).for_each(|key| _ = cache.blocking().get(&key)));
+            let start = Instant::now();
+            while !asks.is_finished() && start.elapsed() < Duration::from_secs(10) {
+                thread::yield_now();
+            }
+            let waits = !asks.is_finished();
+            drop(held);
+            assert!(!waits);
+        });
+        assert_eq!(recorder.finish().unwrap(), Recorded::default());
     }
 
     #[test]
