@@ -11,10 +11,12 @@ pub(crate) fn summary(curves: &Curves) -> String {
     let sample = &curves.sample;
     let (requests, keys) = (HumanCount(sample.of), HumanCount(sample.keys()));
     let kept = HumanCount(sample.requests.len() as u64);
+    let one_in = HumanCount((1.0 / sample.rate) as u64);
     if sample.beginning {
-        format!("{requests} requests; replayed: the first {kept}, with {keys} keys (see --most)")
+        let share = if sample.rate < 1.0 { format!(" for one key in {one_in}") } else { String::new() };
+        let keys = HumanCount(sample.distinct as u64);
+        format!("{requests} requests; replayed: the first {kept}{share}, with {keys} keys (see --most)")
     } else if sample.rate < 1.0 {
-        let one_in = HumanCount((1.0 / sample.rate) as u64);
         format!(
             "{requests} requests for about {keys} keys; replayed: one key in {one_in}, {kept} requests (see --most)"
         )

@@ -111,6 +111,14 @@ fn a_recording_of_a_share_stands_for_the_whole() {
     assert!(page.contains("30,000 requests for about"), "{page}");
 }
 
+/// Keys that can still be halved once, and then no more.
+#[test]
+fn what_is_left_out_is_said_also_where_the_stream_is_cut_besides() {
+    let text: String = (0..60_000_u32).map(|i| format!("{}\n", i % 3_000)).collect();
+    let page = plan_for("keys.txt", text.as_bytes(), &["--most", "10000"]).unwrap();
+    assert!(page.contains("60,000 requests; replayed: the first 10,000 for one key in 2, with 1,"), "{page}");
+}
+
 #[test]
 fn names_cannot_break_the_page() {
     let page = plan_for("<b>&.txt", b"1\n1\n", &[]).unwrap();
