@@ -101,6 +101,8 @@ pub(crate) struct Movement {
     pub(crate) refresh_at: u64,
     /// Of a sliding entry that a remote tier has too: what is renewed there. 0 if hits renew it here.
     pub(crate) version: u128,
+    /// And from when on; [`NEVER`] if hits renew it here.
+    pub(crate) renew_at: u64,
 }
 
 /// What few entries have: a lifetime that moves, or an error for a value.
@@ -115,13 +117,15 @@ pub(crate) struct Side {
     refreshing: AtomicBool,
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier is renewed by it"))]
     pub(crate) version: u128,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier is renewed by it"))]
+    renew_at: AtomicU64,
     pub(crate) failure: Option<Failure>,
 }
 
 impl Side {
     pub(crate) fn new(deadline: u64, moving: Option<&Movement>, failure: Option<Failure>) -> Self {
-        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, version: 0 };
-        let Movement { idle, idle_deadline, refresh_at, version } = *moving.unwrap_or(&still);
+        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, version: 0, renew_at: NEVER };
+        let Movement { idle, idle_deadline, refresh_at, version, renew_at } = *moving.unwrap_or(&still);
         Self {
             deadline,
             idle_deadline: AtomicU64::new(idle_deadline),
@@ -129,6 +133,7 @@ impl Side {
             refresh_at: AtomicU64::new(refresh_at),
             refreshing: AtomicBool::new(false),
             version,
+            renew_at: AtomicU64::new(renew_at),
             failure,
         }
     }
@@ -154,12 +159,17 @@ impl Side {
         now >= self.refresh_at.load(Ordering::Relaxed) && !self.refreshing.swap(true, Ordering::Relaxed)
     }
 
-    /// The remote tier renewed it: it lives until `until`, and is renewed again from `refresh_at` on.
+    /// Whether the caller is the one to have this entry renewed in the remote tier now.
     #[cfg(feature = "redis")]
-    pub(crate) fn renewed(&self, until: u64, refresh_at: u64) {
+    pub(crate) fn take_renewal(&self, now: u64) -> bool {
+        now >= self.renew_at.load(Ordering::Relaxed) && self.renew_at.swap(NEVER, Ordering::Relaxed) != NEVER
+    }
+
+    /// The remote tier renewed it: it lives until `until`, and is renewed again from `renew_at` on.
+    #[cfg(feature = "redis")]
+    pub(crate) fn renewed(&self, until: u64, renew_at: u64) {
         self.idle_deadline.store(until, Ordering::Relaxed);
-        self.refresh_at.store(refresh_at, Ordering::Relaxed);
-        self.refreshing.store(false, Ordering::Relaxed);
+        self.renew_at.store(renew_at, Ordering::Relaxed);
     }
 
     /// The reload failed, or never ran: the next is due after half of what is left of the life.

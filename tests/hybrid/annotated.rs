@@ -1,6 +1,7 @@
 //! Annotated functions on remote tiers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use hybridcache::{cache_evict, cache_put, cached};
 use hybridcache_tests::redis_server::RedisServer;
@@ -48,6 +49,27 @@ static AHEAD: AtomicU64 = AtomicU64::new(0);
 async fn ahead(id: u64) -> u64 {
     let _ = id;
     AHEAD.fetch_add(1, Relaxed)
+}
+
+static SLID: AtomicU64 = AtomicU64::new(0);
+
+#[cached(ttl = "1h", sliding = "400ms", tier = hybrid, refresh_ahead = 0.9)]
+async fn slid(id: u64) -> u64 {
+    let _ = id;
+    SLID.fetch_add(1, Relaxed)
+}
+
+#[tokio::test]
+async fn what_slides_lives_on_and_is_reloaded_when_its_ttl_says_so() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    for _ in 0..40 {
+        node.scope(slid(7)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(SLID.load(Relaxed), 1, "five times as long as it slides, and not near its hour");
+    node.shutdown().await;
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::context::Said;
 use super::read::{Miss, Want};
 use super::registry::{Erased, Going};
 use super::{COLD, EXPIRES, Inner, RECORDS};
-use crate::entry::{Entry, Kept, View};
+use crate::entry::{Entry, Kept, Side, View};
 use crate::key::{Key, Stored};
 use crate::memory::{Removed, Taken};
 use crate::observe::{Event, Stats};
@@ -103,6 +103,18 @@ where
             return self.hit_sliding(remote, hash, key, generation, now);
         }
         self.shards.hit::<_, S>(hash, key, generation, now)
+    }
+
+    /// A look that may find a reload due. What slides in the remote tier is renewed there.
+    pub(crate) fn look_ahead<Q: Key<Owned = K>>(&self, hash: u64, key: &Q) -> Option<(Kept<V>, Option<Arc<Side>>)> {
+        let (generation, now) = self.served_at(self.asked(hash));
+        #[cfg(feature = "redis")]
+        if let Some(remote) = &self.remote
+            && self.rules.idle != NEVER
+        {
+            return self.look_sliding(remote, hash, key, generation, now);
+        }
+        self.shards.look(hash, key, generation, now)
     }
 
     /// Of which generation an entry has to be for a hit, and the time to compare its deadline with, where there is more to see to.

@@ -97,8 +97,7 @@ where
     pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Ahead<'c, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
-        let (generation, now) = inner.served_at(inner.asked(hash));
-        if let Some((kept, side)) = inner.shards.look(hash, &key, generation, now) {
+        if let Some((kept, side)) = inner.look_ahead(hash, &key) {
             let due = Reload::of(&self, side, || inner.stored(&key));
             if let Some(returned) = kept.into_returned(&Share::none()) {
                 inner.meter.hit();

@@ -285,7 +285,7 @@ where
         let remaining = hit.remaining.map_or(NEVER, nanos);
         let generation = self.generation();
         if self.rules.idle != NEVER && hit.value.is_some() {
-            let moving = Some(Box::new(granted(hit.asked, remaining, self.lag, hit.version)));
+            let moving = Some(Box::new(granted(hit.asked, remaining, self.lag, hit.version, NEVER)));
             return Some(Terms { deadline: NEVER, moving, generation, weight });
         }
         Some(Terms { deadline: deadline(hit.asked, remaining, self.lag), moving: None, generation, weight })
@@ -333,9 +333,10 @@ where
                 }
                 self.meter.count(Event::Filled);
                 // What slides is renewed in the remote tier, and lives here as long as that says.
-                let slides = moving.is_some_and(|moving| moving.idle != 0);
-                let moving =
-                    if slides { Some(granted(now, nanos(lives.now), self.lag, right.version)) } else { moving };
+                let moving = moving.map(|moving| match moving.idle {
+                    0 => moving,
+                    _ => granted(now, nanos(lives.now), self.lag, right.version, moving.refresh_at),
+                });
                 if of_now { Filling::Kept(deadline_of(ends, self.lag), moving) } else { Filling::Unknown }
             }
             Ok(Filled::Rejected) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Remote;
 use super::claim::Hit;
 use crate::cache::Inner;
-use crate::entry::{Kept, Movement};
+use crate::entry::{Kept, Movement, Side};
 use crate::key::Key;
 use crate::nonce::Nonce;
 use crate::time::{NEVER, nanos};
@@ -18,8 +18,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// A hit of a cache whose entries slide. Once half of what was granted has passed, the first hit has it renewed in the
-    /// background: one round trip for all hits of half a lifetime.
+    /// A hit of a cache whose entries slide.
     // Within `hit` all of this would have its place on the stack of every hit.
     #[inline(never)]
     pub(in crate::cache) fn hit_sliding<Q: Key<Owned = K>>(
@@ -30,22 +29,34 @@ where
         generation: u32,
         now: u64,
     ) -> Option<Option<V>> {
-        let (kept, side) = self.shards.look(hash, key, generation, now)?;
-        if let Some(side) = side
-            && side.version != 0
-            && side.take_refresh(now)
-        {
-            let lag = self.lag;
-            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, granted| {
-                side.renewed(asked.saturating_add(granted).saturating_sub(lag), asked.saturating_add(granted / 2));
-            });
-        }
-        match kept {
+        match self.look_sliding(remote, hash, key, generation, now)?.0 {
             Kept::Value(value) => Some(Some(value)),
             Kept::Nothing => Some(None),
             // Found on the way of a miss, which knows how errors are shared.
             Kept::Failed(_) => None,
         }
+    }
+
+    /// A look into a cache whose entries slide. Once half of what was granted has passed, the first hit has it renewed in the
+    /// background: one round trip for all hits of half a lifetime.
+    pub(in crate::cache) fn look_sliding<Q: Key<Owned = K>>(
+        &self,
+        remote: &Remote<K, V>,
+        hash: u64,
+        key: &Q,
+        generation: u32,
+        now: u64,
+    ) -> Option<(Kept<V>, Option<Arc<Side>>)> {
+        let (kept, side) = self.shards.look(hash, key, generation, now)?;
+        if let Some(side) = &side
+            && side.take_renewal(now)
+        {
+            let (side, lag) = (Arc::clone(side), self.lag);
+            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, granted| {
+                side.renewed(asked.saturating_add(granted).saturating_sub(lag), asked.saturating_add(granted / 2));
+            });
+        }
+        Some((kept, side))
     }
 
     /// A hit in the remote tier. What slides is renewed there by the first of them in each quarter of what is granted, once half of
@@ -78,8 +89,9 @@ impl<K, V> Remote<K, V> {
     }
 }
 
-/// How a lifetime moves in memory that the remote tier granted for `granted` from `asked` on.
-pub(super) fn granted(asked: u64, granted: u64, lag: u64, version: Nonce) -> Movement {
+/// How a lifetime moves in memory that the remote tier granted for `granted` from `asked` on, and that is reloaded from
+/// `refresh_at` on.
+pub(super) fn granted(asked: u64, granted: u64, lag: u64, version: Nonce, refresh_at: u64) -> Movement {
     let ends = if granted == NEVER { NEVER } else { asked.saturating_add(granted).saturating_sub(lag) };
-    Movement { idle: 0, idle_deadline: ends, refresh_at: asked.saturating_add(granted / 2), version }
+    Movement { idle: 0, idle_deadline: ends, refresh_at, version, renew_at: asked.saturating_add(granted / 2) }
 }
