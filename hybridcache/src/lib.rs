@@ -56,6 +56,7 @@ mod error;
 #[cfg(feature = "redis")]
 mod fleet;
 mod key;
+mod known;
 mod manager;
 mod memory;
 #[cfg(any(test, feature = "redis"))]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::bus::NamedKey;
-use crate::cache::registry::Known;
 use crate::coherence::deferred::Text;
 use crate::key::text::Place;
+use crate::known::Known;
 
 /// A cache, as its fleet knows it.
 pub(crate) trait Member: Send + Sync + 'static {
