@@ -334,8 +334,15 @@ impl Driver for RedisDriver {
                 let mut floors = reply::table(floors)?;
                 let epoch = floors.iter().position(|(name, _)| name == EPOCH.as_bytes());
                 let epoch = epoch.and_then(|at| reply::nonce(&floors.swap_remove(at).1));
-                match standing(obeyed, mark)? {
-                    Some(mark) if epoch == Some(mark.epoch) => return Ok((mark, reply::floors(floors)?)),
+                let floors = reply::floors(floors);
+                if floors.is_none() {
+                    // Somebody else has written into it. What is true of it nobody can say: it is nobody's from here on.
+                    let mut command = redis::cmd("HDEL");
+                    command.arg(&self.names.floors).arg(EPOCH);
+                    self.small.ask(command, self.options.read_timeout).await?;
+                }
+                match standing(obeyed, mark)?.zip(floors) {
+                    Some((mark, floors)) if epoch == Some(mark.epoch) => return Ok((mark, floors)),
                     // Lost, or of another time: what is older than now is in doubt.
                     _ => self.found(Partition::Meta).await?,
                 }

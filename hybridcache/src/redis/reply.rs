@@ -135,11 +135,11 @@ pub(super) fn table(value: Value) -> Result<Vec<Field>, Fault> {
     }
 }
 
-/// The floors of caches, by their names.
-pub(super) fn floors(table: Vec<Field>) -> Result<Vec<(String, u64)>, Fault> {
+/// The floors of caches, by their names; `None` if one of them is no floor.
+pub(super) fn floors(table: Vec<Field>) -> Option<Vec<(String, u64)>> {
     let floor =
         |(name, number): Field| Some((String::from_utf8(name).ok()?, std::str::from_utf8(&number).ok()?.parse().ok()?));
-    table.into_iter().map(|entry| floor(entry).ok_or_else(strange)).collect()
+    table.into_iter().map(floor).collect()
 }
 
 /// An entry of the log, `[id, [m, message]]`: the id and the message.

@@ -410,6 +410,14 @@ fn clears_are_floors_and_lost_floors_are_a_new_epoch() {
         let (anew, floors) = driver.floors().await.unwrap();
         assert_ne!(anew.epoch, at.epoch);
         assert_eq!((anew.number, floors.len()), (0, 0));
+        // Or somebody else writes into it.
+        for garbage in ["no number", "-1", ""] {
+            let before = driver.clear("users", bump(1)).await.unwrap();
+            server.ask(&["HSET", "{hc:app:m}f", "other", garbage]);
+            let (after, floors) = driver.floors().await.unwrap();
+            assert!(after.epoch != before.epoch && floors.is_empty(), "{garbage:?} is no floor");
+        }
+        let anew = driver.floors().await.unwrap().0;
         // And so it is where a clear finds it gone, and where everything is.
         server.ask(&["DEL", "{hc:app:m}f"]);
         let cleared = driver.clear("users", bump(4)).await.unwrap();
