@@ -199,8 +199,8 @@ impl Node {
             match random.below(1_000) {
                 _ if self.quiet.load(SeqCst) => self.read(key, &client, false).await,
                 0..80 => self.write(key, &client, false).await,
-                80..84 => self.write(key, &client, !self.spare.load(SeqCst)).await,
-                84..100 => self.put(key, &client).await,
+                80..88 => self.write(key, &client, !self.spare.load(SeqCst)).await,
+                88..100 => self.put(key, &client).await,
                 100..220 => self.read(strict(random.below(NODES)), &client, false).await,
                 // One writer of each, and none where an evict of before may yet arrive: it would take the guard along.
                 220..250 if caller == 1 && strict(self.orders.place) != shunned => {

@@ -59,9 +59,9 @@ async fn what_a_batch_has_loaded_takes_the_place_of_nothing_that_was_loaded_late
     here.shutdown().await;
 }
 
-/// Of two batches the older one comes to its end first.
+/// Of two batches the older one comes to its end first, and is kept until the other does.
 #[tokio::test]
-async fn what_a_batch_has_loaded_is_not_kept_where_a_later_batch_is_under_way() {
+async fn of_two_batches_each_is_kept_and_the_later_one_stays() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let other = node(&server).await;
@@ -82,6 +82,7 @@ async fn what_a_batch_has_loaded_is_not_kept_where_a_later_batch_is_under_way() 
     until("it loads", || gate.arrived() == 1).await;
     proxy.blackhole_lane(Lane::Large, false, false);
     first.await.unwrap().unwrap();
+    assert_eq!(cache.len(), 2, "else nothing would ever be kept where one batch follows the other");
     gate.open();
     assert_eq!(second.await.unwrap().unwrap(), [Some("new".to_owned())]);
     assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");

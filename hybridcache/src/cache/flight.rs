@@ -116,21 +116,25 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
         free.then(|| self.leader(key, id, None))
     }
 
-    /// Leads a new flight, whoever led before, that nobody joins: in a remote tier whoever comes has a horizon, and retires it. What
-    /// memory has of the key leaves in the same step (R10).
+    /// A batch loads a key among others; what memory has of it leaves in the same step (R10). Returns its place among batches, too.
     #[cfg(feature = "redis")]
-    pub(crate) fn enter_apart(&self, key: Stored<K>, generation: u32, removed: &mut Removed<K, V>) -> Leader<'_, K, V>
+    pub(crate) fn enter_batch(
+        &self,
+        key: Stored<K>,
+        generation: u32,
+        removed: &mut Removed<K, V>,
+    ) -> (Leader<'_, K, V>, u64)
     where
         K: Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        let id = new_id();
-        {
+        let start = Start { id: new_id(), generation, began: 0, blocking: false };
+        let (id, place) = {
             let Locked { table, memory } = &mut *self.lock(key.hash);
-            table.enter_anew(key.clone(), Start { id, generation, began: 0, blocking: false });
             memory.displace(&key, removed);
-        }
-        self.leader(key, id, None)
+            table.enter_batch(key.clone(), start)
+        };
+        (self.leader(key, id, None), place)
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {
@@ -359,6 +363,19 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
             }
         }
         settled
+    }
+
+    /// [`land`](Self::land) of a batch, in its place among others. `settle` runs if it may fill.
+    #[cfg(feature = "redis")]
+    pub(crate) fn land_batch(mut self, place: u64, generation: u32, settle: impl FnOnce(Stored<K>, &mut Shard<K, V>))
+    where
+        K: Clone,
+    {
+        self.done = true;
+        let Locked { table, memory } = &mut *self.shards.lock(self.key.hash);
+        if table.land_batch(&self.key, self.id, place, generation) {
+            settle(self.key.clone(), memory);
+        }
     }
 
     /// Ends this leader's part with an error that it cannot share.

@@ -83,7 +83,24 @@ struct Crowd<W> {
     running: usize,
     /// How many may run at once: 1, doubled by each wave that failed with an error nobody else can have.
     wave: usize,
+    #[cfg(any(test, feature = "redis"))]
+    batches: Batches,
     waiters: VecDeque<Waiter<W>>,
+}
+
+/// How many batches have entered so far, and which of them was the last to fill. The one that makes the flight is the first.
+#[cfg(any(test, feature = "redis"))]
+#[derive(Clone, Debug)]
+struct Batches {
+    entered: u64,
+    filled: u64,
+}
+
+#[cfg(any(test, feature = "redis"))]
+impl Default for Batches {
+    fn default() -> Self {
+        Self { entered: 1, filled: 0 }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -199,6 +216,39 @@ impl<K: Eq + Hash, W> Table<K, W> {
     pub(crate) fn enter_anew(&mut self, key: Stored<K>, start: Start) {
         self.detach(&key);
         self.attached.get_or_insert(key, start);
+    }
+
+    /// A batch loads `key` among others. Batches share a flight: each may fill unless one that entered later has, so that where one
+    /// follows the other all the time something is kept. It counts as begun at 0, and so before every horizon: nobody else joins
+    /// it, and whoever enters retires it. Returns which flight it is, and the place of the batch in it.
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) fn enter_batch(&mut self, key: Stored<K>, start: Start) -> (FlightId, u64) {
+        if self.attached.get_mut(&key).is_some_and(|flight| flight.start.began != 0) {
+            self.detach(&key);
+        }
+        let start = Start { began: 0, ..start };
+        let Some(flight) = self.attached.get_or_insert(key, start) else { return (start.id, 1) };
+        let (id, crowd) = (flight.start.id, flight.crowd());
+        crowd.running += 1;
+        crowd.batches.entered += 1;
+        (id, crowd.batches.entered)
+    }
+
+    /// The batch in this place of flight `id` has a result. Whether it may be kept, before the lock is given up. What it does not
+    /// take the place of is older.
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) fn land_batch(&mut self, key: &Stored<K>, id: FlightId, place: u64, generation: u32) -> bool {
+        let attached = self.attached.get_mut(key).is_some_and(|flight| flight.start.id == id);
+        let Some(flight) = self.flight(key, id) else { return false };
+        let fill = attached && flight.start.generation == generation;
+        let crowd = flight.crowd();
+        crowd.running -= 1;
+        let newest = place > crowd.batches.filled;
+        crowd.batches.filled = crowd.batches.filled.max(place);
+        if crowd.running == 0 {
+            self.remove(key, id);
+        }
+        fill && newest
     }
 
     /// Flight `start` leads `key` if nobody else does.
@@ -392,7 +442,15 @@ impl<W> Flight<W> {
     }
 
     fn crowd(&mut self) -> &mut Crowd<W> {
-        self.crowd.get_or_insert_with(|| Box::new(Crowd { running: 1, wave: 1, waiters: VecDeque::new() }))
+        self.crowd.get_or_insert_with(|| {
+            Box::new(Crowd {
+                running: 1,
+                wave: 1,
+                #[cfg(any(test, feature = "redis"))]
+                batches: Batches::default(),
+                waiters: VecDeque::new(),
+            })
+        })
     }
 
     /// Up to `count` waiters become leaders. If one of them is async, the flight is from here on, and whoever waits

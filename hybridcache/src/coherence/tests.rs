@@ -56,6 +56,30 @@ fn the_first_leads_and_the_others_wait_for_it() {
 }
 
 #[test]
+fn of_batches_each_fills_unless_a_later_one_has_and_others_retire_them() {
+    let mut table = Flights::default();
+    let batch = |table: &mut Flights, id| table.enter_batch(key(7), start(id));
+    let land = |table: &mut Flights, place| table.land_batch(&key(7), 1, place, 0);
+    assert_eq!([1, 2, 3, 4].map(|id| batch(&mut table, id)), [(1, 1), (1, 2), (1, 3), (1, 4)]);
+    assert_eq!([2, 1, 3].map(|place| land(&mut table, place)), [true, false, true]);
+    assert!(table.abandon(&key(7), 1).leaders.is_empty(), "the last one is dropped");
+    assert!(table.is_idle());
+    // A load that may join whatever it may join: it joins no batch, and takes its right.
+    assert_eq!(batch(&mut table, 1), (1, 1));
+    let load = |id| Start { began: 5, ..start(id) };
+    assert_eq!(table.enter(key(7), load(2), 1, |_| true, || "b"), Entered::Lead);
+    assert!(!land(&mut table, 1));
+    // A batch takes that of a load, and an evict its own.
+    assert_eq!(batch(&mut table, 1), (1, 1));
+    assert!(!table.land(&key(7), 2, 0).fill);
+    table.evict(&key(7), 1);
+    assert_eq!(batch(&mut table, 3), (3, 1));
+    assert!(!land(&mut table, 1));
+    assert!(!table.land_batch(&key(7), 3, 1, 1), "the cache was cleared");
+    assert!(table.is_idle() && table.detached.is_empty());
+}
+
+#[test]
 fn an_evicted_flight_serves_those_who_are_in_and_nobody_else() {
     let mut table = Flights::default();
     enter(&mut table, 1, "-");

@@ -18,15 +18,15 @@ use crate::cache::keep::replace;
 use crate::entry::{Entry, Kept, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
-use crate::memory::{Removed, Shard};
+use crate::memory::Removed;
 use crate::observe::Event;
 
 /// A key that memory does not have, and its place among the keys that were asked for.
 struct Missing<'f, K: Eq + Hash, V> {
     at: usize,
     key: Stored<K>,
-    /// What allows memory to keep its value, if that keeps any.
-    leader: Option<Leader<'f, K, V>>,
+    /// What allows memory to keep its value, if that keeps any; and the place among other batches.
+    leader: Option<(Leader<'f, K, V>, u64)>,
     /// What allows its value to be filled, if anything does.
     right: Option<(KeyText, Right)>,
 }
@@ -50,11 +50,11 @@ where
     {
         let generation = self.generation();
         // Each key has a flight, so that what a later load keeps, or is kept from keeping by a write, is not replaced by what this
-        // one brings (R7, R10). Nobody joins it: others are not to wait for a load of keys they did not ask for.
+        // one brings (R7, R10). Only batches share it: others are not to wait for a load of keys they did not ask for.
         let mut removed = Removed::default();
         let leaders: Vec<_> = absent
             .iter()
-            .map(|(_, key)| remote.keeps().then(|| self.shards.enter_apart(key.clone(), generation, &mut removed)))
+            .map(|(_, key)| remote.keeps().then(|| self.shards.enter_batch(key.clone(), generation, &mut removed)))
             .collect();
         self.release(&removed);
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
@@ -109,14 +109,9 @@ where
     }
 
     /// Ends the flight of one key of a batch.
-    fn keep(&self, mut leader: Leader<'_, K, V>, entry: Option<Entry<V>>) {
+    fn keep(&self, (leader, place): (Leader<'_, K, V>, u64), entry: Option<Entry<V>>) {
         let mut removed = Removed::default();
-        let fill = |right, memory: &mut Shard<K, V>| {
-            if let Some(key) = right {
-                replace(memory, key, entry, &mut removed);
-            }
-        };
-        leader.land(self.generation(), fill, || Kept::Nothing);
+        leader.land_batch(place, self.generation(), |key, memory| replace(memory, key, entry, &mut removed));
         self.release(&removed);
     }
 }
