@@ -144,3 +144,15 @@ async fn what_another_process_may_keep_and_this_one_may_not_is_a_miss() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_bound_that_never_ends_is_one() {
+    let server = RedisServer::start();
+    let manager = CacheManager::builder().namespace("test").redis(server.url()).staleness_bound(Duration::MAX);
+    let node = manager.build().await.unwrap();
+    let (cache, runs) = (numbers(&node), Runs::default());
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    load(&cache, 1, &runs).await;
+    assert_eq!(load(&cache, 1, &runs).await, (1, Tier::Memory));
+    node.shutdown().await;
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Fleet;
-use super::members::Doomed;
+use super::members::AllDoomed;
 use super::steward::Job;
 use crate::bus::{self, Message};
 use crate::coherence::deferred::{Body, EVERY_CACHE};
@@ -11,7 +11,6 @@ use crate::coherence::effect::Effect;
 use crate::coherence::history::Message as Numbered;
 use crate::coherence::node::Node;
 use crate::driver::BusEvent;
-use crate::rt;
 
 impl Fleet {
     pub(super) fn on_bus(&self, event: BusEvent<'_>) {
@@ -35,7 +34,6 @@ impl Fleet {
                     let mut doomed = self.doomed(&message.body);
                     self.act_on(&mut doomed, |node, now| ((), node.message(partition, &message, now)));
                     self.wake(&message.body);
-                    bury(doomed);
                 }
                 Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
                 Ok(Message::Probe(_)) => {}
@@ -54,10 +52,10 @@ impl Fleet {
         Numbered { mark: numbered.mark, previous: numbered.previous, own: numbered.sender == self.id, body }
     }
 
-    pub(super) fn doomed(&self, body: &Body) -> Vec<Box<dyn Doomed>> {
+    pub(super) fn doomed(&self, body: &Body) -> AllDoomed {
         match body {
-            Body::Keys(keys) => keys.iter().flat_map(|text| self.members.doomed(text)).collect(),
-            Body::Clear(_) | Body::Floor => Vec::new(),
+            Body::Keys(keys) => AllDoomed(keys.iter().flat_map(|text| self.members.doomed(text)).collect()),
+            Body::Clear(_) | Body::Floor => AllDoomed::default(),
         }
     }
 
@@ -79,7 +77,7 @@ impl Fleet {
     }
 
     pub(super) fn act<T>(&self, event: impl FnOnce(&mut Node, u64) -> (T, Vec<Effect>)) -> T {
-        self.act_on(&mut Vec::new(), event)
+        self.act_on(&mut AllDoomed::default(), event)
     }
 
     /// Tells the node of an event and does what it answers, as one step.
@@ -88,7 +86,7 @@ impl Fleet {
     /// the watermark abreast and vouches for memory; a hit serves what was evicted longer ago than it may be.
     pub(super) fn act_on<T>(
         &self,
-        doomed: &mut Vec<Box<dyn Doomed>>,
+        doomed: &mut AllDoomed,
         event: impl FnOnce(&mut Node, u64) -> (T, Vec<Effect>),
     ) -> T {
         let mut killed = false;
@@ -100,7 +98,7 @@ impl Fleet {
                 // Whatever an event kills was read for it; killing all of that at its first word is as good.
                 Effect::Kill(_) => {
                     if !std::mem::replace(&mut killed, true) {
-                        doomed.iter_mut().for_each(|doomed| doomed.kill());
+                        doomed.0.iter_mut().for_each(|doomed| doomed.kill());
                     }
                 }
                 Effect::Clear(name) if *name == *EVERY_CACHE => self.members.raise_floor(),
@@ -110,7 +108,7 @@ impl Fleet {
                     self.synced_at.store(at, Ordering::Release);
                     let until = match at {
                         0 => 0,
-                        at => (at + self.fresh_for).saturating_sub(self.clock.lag()),
+                        at => at.saturating_add(self.fresh_for).saturating_sub(self.clock.lag()),
                     };
                     self.vouched_until.store(until, Ordering::Release);
                 }
@@ -123,14 +121,5 @@ impl Fleet {
         drop(node);
         self.steward.tell();
         answer
-    }
-}
-
-/// Drops what was removed, and tells its listeners, on another thread than that of the connections: a listener that waits for one of
-/// them would wait for ever. Most nodes have nothing of most keys, and wake nobody.
-pub(super) fn bury(mut doomed: Vec<Box<dyn Doomed>>) {
-    doomed.retain(|doomed| doomed.has_removed());
-    if !doomed.is_empty() {
-        rt::aside(move || drop(doomed));
     }
 }

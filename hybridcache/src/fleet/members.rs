@@ -9,6 +9,7 @@ use crate::bus::NamedKey;
 use crate::coherence::deferred::Text;
 use crate::key::text::Place;
 use crate::known::Known;
+use crate::rt;
 
 /// A cache, as its fleet knows it.
 pub(crate) trait Member: Send + Sync + 'static {
@@ -32,6 +33,21 @@ pub(crate) trait Doomed: Send {
     fn kill(&mut self);
     /// Whether something was removed, that is dropped with this.
     fn has_removed(&self) -> bool;
+}
+
+/// All that an invalidation removes. It is dropped, and listeners are told, on another thread than that of the connections: a listener
+/// that waits for one of them would wait for ever. Most nodes have nothing of most keys, and wake nobody.
+#[derive(Default)]
+pub(super) struct AllDoomed(pub(super) Vec<Box<dyn Doomed>>);
+
+impl Drop for AllDoomed {
+    fn drop(&mut self) {
+        let mut doomed = std::mem::take(&mut self.0);
+        doomed.retain(|doomed| doomed.has_removed());
+        if !doomed.is_empty() {
+            rt::aside(move || drop(doomed));
+        }
+    }
 }
 
 /// By name; several of one name are one function in several instances, or in several versions.
@@ -108,6 +124,9 @@ impl Members {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
 
     struct Cache(Arc<str>);
@@ -134,6 +153,33 @@ mod tests {
         fn hits(&self) -> u64 {
             1
         }
+    }
+
+    /// A key of which this much was removed.
+    struct Grave(bool, mpsc::Sender<thread::ThreadId>);
+
+    impl Doomed for Grave {
+        fn kill(&mut self) {
+            unreachable!("it is dead")
+        }
+
+        fn has_removed(&self) -> bool {
+            self.0
+        }
+    }
+
+    impl Drop for Grave {
+        fn drop(&mut self) {
+            self.1.send(thread::current().id()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_removed_is_dropped_where_it_holds_up_nobody() {
+        let (dropped, on) = mpsc::channel();
+        drop(AllDoomed(vec![Box::new(Grave(true, dropped.clone())), Box::new(Grave(false, dropped))]));
+        let (here, threads) = (thread::current().id(), [on.recv().unwrap(), on.recv().unwrap()]);
+        assert_eq!(threads.map(|thread| thread == here), [true, false], "what nothing was removed of wakes nobody");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::rt::io;
 use crate::time::{Clock, nanos};
 use intents::Abandoned;
 use leases::Leases;
-use members::Members;
+use members::{AllDoomed, Members};
 use steward::Steward;
 use wakes::Wakes;
 
@@ -285,7 +285,7 @@ impl Fleet {
         partition: Partition,
         body: Body,
         over: Option<Nonce>,
-        mut doomed: Vec<Box<dyn Doomed>>,
+        doomed: Vec<Box<dyn Doomed>>,
         mut send: impl FnMut(Nonce) -> F,
     ) -> Result<T, Fault>
     where
@@ -293,12 +293,13 @@ impl Fleet {
     {
         let mut unsent = Unsent { fleet: self, body: Some(body.clone()), over };
         let body = &body;
+        let mut doomed = AllDoomed(doomed);
         // Interleaving that this defeats: two caches here share a name; one evicts, and the answer comes before the message, which is
         // not applied any more then; the other serves what it has until its lifetime ends.
         if let Body::Keys(keys) = body
             && keys.first().is_some_and(|text| self.members.are_several(&text.cache))
         {
-            doomed.append(&mut self.doomed(body));
+            doomed.0.append(&mut self.doomed(body).0);
         }
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
@@ -310,7 +311,7 @@ impl Fleet {
             match send(nonce()).await {
                 Ok((mark, answer)) => {
                     if is_broken(Rule::OwnAnswer) {
-                        doomed.clear();
+                        doomed.0.clear();
                     }
                     let acknowledged =
                         self.act_on(&mut doomed, |node, now| node.acknowledged(generation, partition, mark, body, now));
@@ -335,7 +336,7 @@ impl Fleet {
     /// Interleaving that the second part defeats: memory is rid of a key, and the evict is sent on a connection that has just
     /// died; a read finds the old value on another one and keeps it; the evict returns unanswered; the next hit is the old value.
     pub(crate) fn defer(&self, body: &Body) {
-        let mut doomed = if is_broken(Rule::OwnQueue) { Vec::new() } else { self.doomed(body) };
+        let mut doomed = if is_broken(Rule::OwnQueue) { AllDoomed::default() } else { self.doomed(body) };
         let gone = match body {
             Body::Keys(keys) => Effect::Kill(Arc::clone(keys)),
             Body::Clear(name) => Effect::Clear(Arc::clone(name)),

@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::Fleet;
-use super::events::bury;
 use super::leases::{self, Leases};
+use super::members::AllDoomed;
 use crate::bus::Message;
 use crate::coherence::deferred::Body;
 use crate::coherence::node::{Mark, Partition, Ticket};
@@ -148,13 +148,13 @@ impl Fleet {
                         _ => None,
                     })
                     .collect();
-                let mut doomed: Vec<_> = messages.iter().flat_map(|message| self.doomed(&message.body)).collect();
+                let of_all = messages.iter().flat_map(|message| std::mem::take(&mut self.doomed(&message.body).0));
+                let mut doomed = AllDoomed(of_all.collect());
                 if is_broken(Rule::Log) {
-                    doomed.clear();
+                    doomed.0.clear();
                 }
                 self.act_on(&mut doomed, |node, now| ((), node.log_answered(generation, partition, &messages, now)));
                 messages.iter().for_each(|message| self.wake(&message.body));
-                bury(doomed);
             }
             Job::Replay(body) => self.replay(body).await,
             Job::Withdraw => self.withdraw().await,
@@ -178,7 +178,6 @@ impl Fleet {
         self.act_on(&mut doomed, |node, now| {
             ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
         });
-        bury(doomed);
     }
 
     async fn resend(&self, body: &Body) -> (Partition, Result<(u64, Mark), Fault>) {

@@ -15,7 +15,7 @@ impl Node {
     /// Whether memory may be served at `now`, as the clock of a hit shows it (R6).
     #[cfg(test)]
     pub(crate) fn is_synced(&self, now: u64) -> bool {
-        self.told != 0 && now <= (self.told + self.timing.fresh_for).saturating_sub(self.timing.lag)
+        self.told != 0 && now <= self.told.saturating_add(self.timing.fresh_for).saturating_sub(self.timing.lag)
     }
 
     /// R8: a flight may be joined if it began at this instant or later.
