@@ -384,15 +384,15 @@ impl<K: Eq + Hash, W> Table<K, W> {
         self.last_writes[group(hash)] = period;
     }
 
-    /// A value for `key` was put in beside its flight, which may not put in another.
+    /// A value for `key` was put in beside its flight, or found, which may not put in another.
     pub(crate) fn retire(&mut self, key: &Stored<K>) {
         self.detach(key);
     }
 
     /// [`retire`](Self::retire) of every flight of `key` but flight `id`.
     #[cfg(any(test, feature = "redis"))]
-    pub(crate) fn retire_others(&mut self, key: &Stored<K>, id: Option<FlightId>) {
-        if self.attached.get_mut(key).is_some_and(|flight| Some(flight.start.id) != id) {
+    pub(crate) fn retire_others(&mut self, key: &Stored<K>, id: FlightId) {
+        if self.attached.get_mut(key).is_some_and(|flight| flight.start.id != id) {
             self.detach(key);
         }
     }

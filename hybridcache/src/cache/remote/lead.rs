@@ -17,7 +17,6 @@ use crate::cache::flight::Leader;
 use crate::cache::keep::replace;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
 use crate::cache::shards::Locked;
-use crate::coherence::FlightId;
 use crate::driver::Filled;
 use crate::entry::{Entry, Kept, Movement, Terms, View};
 use crate::key::Stored;
@@ -169,7 +168,7 @@ where
         if want == Want::Reloaded && remote.keeps() && parts.is_ok() && !matches!(filling, Filling::Rejected) {
             // Interleaving that this defeats: a reload is overtaken by a load that finds in the remote tier what the reload is to
             // replace; the reload replaces it, and returns; memory has what was there before, and serves it until its lifetime ends.
-            self.supersede(&leader.key, Some(leader.id));
+            self.supersede(&leader);
         }
         if let Filling::Rejected = filling
             && remote.is_strict()
@@ -210,9 +209,10 @@ where
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
-                // Whoever leads may have asked before, and keep something older after this was returned, or have kept it just now (R10).
-                if remote.keeps() {
-                    self.supersede(&key, None);
+                if remote.keeps()
+                    && let Some(kept) = self.kept_beside(&key)
+                {
+                    return kept;
                 }
                 self.meter.count(Event::RemoteHit);
                 self.renew(remote, &key.key, &hit);
@@ -231,13 +231,28 @@ where
         self.release(&removed);
     }
 
-    /// What was found, or sent, is newer than what memory has of the key and than what flights but `id` may still bring.
-    fn supersede(&self, key: &Stored<K>, id: Option<FlightId>) {
+    /// What memory has of a key that was found beside the flight of another. If that is nothing, the flight may not bring it any more.
+    ///
+    /// Interleavings that this defeats: a load asks and finds v0; this call asks and finds v1; it returns that, and then the load keeps
+    /// v0, or it kept it just before; the next hit gets v0 after this call got v1 (R10). To take v0 from memory would not do: where a
+    /// key is asked for all the time each would take what the one before has kept.
+    fn kept_beside(&self, key: &Stored<K>) -> Option<Option<V>> {
+        let (generation, now) = self.served();
+        let Locked { table, memory } = &mut *self.shards.lock(key.hash);
+        let kept = memory.peek(key.hash, &&key.key, generation, now);
+        if kept.is_none() {
+            table.retire(key);
+        }
+        kept
+    }
+
+    /// What was sent is newer than what memory has of the key, and than what flights but this one may still bring.
+    fn supersede(&self, leader: &Leader<'_, K, V>) {
         let mut removed = Removed::default();
         {
-            let Locked { table, memory } = &mut *self.shards.lock(key.hash);
-            table.retire_others(key, id);
-            memory.displace(key, &mut removed);
+            let Locked { table, memory } = &mut *self.shards.lock(leader.key.hash);
+            table.retire_others(&leader.key, leader.id);
+            memory.displace(&leader.key, &mut removed);
         }
         self.release(&removed);
     }

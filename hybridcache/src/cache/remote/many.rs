@@ -72,14 +72,12 @@ where
                     self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
-                    if let Some(leader) = leader {
-                        let entry = |(terms, value)| Entry { kept: Kept::Value(value), terms };
-                        self.keep(leader, terms.zip(hit.value).map(entry));
-                    }
+                    let entry = |(terms, value)| Entry { kept: Kept::Value(value), terms };
+                    self.keep(leader, terms.zip(hit.value).map(entry));
                 }
                 Claim::Ours(right) => missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) }),
                 Claim::Found(_) | Claim::Theirs | Claim::Settling | Claim::Outage => {
-                    missing.push(Missing { at, key, leader: None, right: None })
+                    missing.push(Missing { at, key, leader, right: None })
                 }
             }
         }
@@ -90,26 +88,36 @@ where
         let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
         let fills = missing.into_iter().filter_map(|Missing { at, key, leader, right }| {
-            let value = loaded.get(&key.key)?;
-            found[at] = Some(value.clone());
-            right.map(|(text, right)| (key, leader, text, right, value))
+            let value = loaded.get(&key.key);
+            found[at] = value.cloned();
+            if let (Some(value), Some((text, right))) = (value, right) {
+                return Some((key, leader, text, right, value));
+            }
+            self.keep(leader, None);
+            None
         });
         let fills: Vec<_> = fills.collect();
         join_all(fills.into_iter().map(async |(key, leader, text, right, value)| {
             let view = View::Value(value);
             let filling = self.fill(remote, &key, &text, right, Loaded { view, start, said: Said::default() }).await;
-            let (Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving)) = filling else { return };
-            if let Some(leader) = leader {
-                let terms = self.terms_until(&key.key, view, deadline, moving, generation, Said::default());
-                self.keep(leader, terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms }));
-            }
+            let terms = match filling {
+                Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if leader.is_some() => {
+                    self.terms_until(&key.key, view, deadline, moving, generation, Said::default())
+                }
+                _ => None,
+            };
+            self.keep(leader, terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms }));
         }))
         .await;
         Ok(found)
     }
 
-    /// Ends the flight of one key of a batch.
-    fn keep(&self, (leader, place): (Leader<'_, K, V>, u64), entry: Option<Entry<V>>) {
+    /// Ends what a batch does for one key.
+    ///
+    /// Interleaving that this defeats where nothing is to be kept: an older batch keeps v0, or is about to; this one returns v1, and
+    /// has no right to keep it; the next hit gets v0 (R10).
+    fn keep(&self, leader: Option<(Leader<'_, K, V>, u64)>, entry: Option<Entry<V>>) {
+        let Some((leader, place)) = leader else { return };
         let mut removed = Removed::default();
         leader.land_batch(place, self.generation(), |key, memory| replace(memory, key, entry, &mut removed));
         self.release(&removed);
