@@ -185,8 +185,12 @@ impl History {
 
     /// R12: joins the fleet at `mark`. Returns what this node witnessed that is not provably part of the history that leads to
     /// `mark`, and whether it is this node's own: links are never used twice, so whatever `mark` is linked to is. What follows it
-    /// may be what was lost.
-    pub(crate) fn join(&mut self, mark: Mark) -> Vec<(bool, Body)> {
+    /// may be what was lost, unless it was heard of after the question that `mark` answers was sent, when the newest number was
+    /// `at_send`: then it is what was done since, as far as the next answer does not say otherwise.
+    ///
+    /// Without that whatever is put in the first milliseconds of a process would be evicted again: its answer comes on one connection, and
+    /// where the fleet stood before it on another.
+    pub(crate) fn join(&mut self, mark: Mark, at_send: u64) -> Vec<(bool, Body)> {
         (self.mark, self.joined) = (Some(mark), mark.number);
         let mut proven = BTreeMap::new();
         let mut link = Some(mark.chain);
@@ -199,7 +203,21 @@ impl History {
             proven.insert(number, witness);
             number = number.wrapping_sub(1);
         }
-        let unproven = std::mem::replace(&mut self.witnessed, proven);
+        let mut unproven = std::mem::replace(&mut self.witnessed, proven);
+        let mut since = unproven.split_off(&at_send.max(mark.number).saturating_add(1));
+        let mut before = mark;
+        let follows = since.iter().all(|(&number, witness)| {
+            let linked =
+                number != before.number + 1 || witness.previous.is_none_or(|previous| previous == before.chain);
+            before = Mark { epoch: witness.epoch, number, chain: witness.chain };
+            linked && witness.epoch == mark.epoch
+        });
+        if follows {
+            self.witnessed.append(&mut since);
+        } else {
+            unproven.append(&mut since);
+        }
+        self.advance();
         self.keys = self.witnessed.values().map(|witness| witness.body.weight()).sum();
         // Interleaving that this defeats: more is evicted within a minute than is remembered; the server dies, and comes back from
         // an old copy; what was forgotten has a living witness, and nobody repeats it.

@@ -232,10 +232,11 @@ impl Node {
         for (partition, mark) in [Partition::Meta, Partition::Keys].into_iter().zip(marks) {
             let at_send = ticket.numbers[partition as usize];
             match self.buses[partition as usize].history.compare(mark, at_send) {
-                Standing::Apart => self.join(partition, mark, ticket.asked, now, &mut effects),
+                Standing::Apart => self.join(partition, mark, (ticket.asked, at_send), now, &mut effects),
                 Standing::Forked => {
                     self.leave(partition, true, &mut effects);
-                    self.join(partition, mark, ticket.asked, now, &mut effects);
+                    // Of what it had of another past nothing counts as done since.
+                    self.join(partition, mark, (ticket.asked, u64::MAX), now, &mut effects);
                 }
                 Standing::Abreast => self.buses[partition as usize].sync(ticket.asked),
                 Standing::Behind => {

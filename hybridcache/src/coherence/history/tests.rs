@@ -31,7 +31,7 @@ fn what_was_witnessed_lately_is_in_the_fleets_past_or_is_repeated() {
         let mut heard = Unsettled::new();
         let mut history = History::default();
         let mark = |fleet: &[Message]| fleet.last().map_or(Mark { epoch: 1, number: 0, chain: 1 }, |last| last.mark);
-        history.join(mark(&fleet));
+        history.join(mark(&fleet), u64::MAX);
         for (sent, body) in bodies.iter().enumerate() {
             now += random.below(8);
             history.forget_before(now - WITNESS_FOR);
@@ -56,7 +56,7 @@ fn what_was_witnessed_lately_is_in_the_fleets_past_or_is_repeated() {
             }
             // Whether or not this node knows why: it takes up the fleet's past as it is.
             history.leave();
-            let lost = history.join(mark(&fleet));
+            let lost = history.join(mark(&fleet), u64::MAX);
             let past: BTreeSet<Nonce> = fleet.iter().map(|message| message.mark.chain).collect();
             let floor = lost.iter().find(|(_, body)| *body == Body::Floor);
             floors += usize::from(floor.is_some());

@@ -44,13 +44,21 @@ impl Node {
         effects.push(Effect::RaiseFloor);
     }
 
-    /// Takes up the fleet's past at `mark`: what was loaded before is forgotten, what it may have lost is owed to it.
-    pub(super) fn join(&mut self, partition: Partition, mark: Mark, asked: u64, now: u64, effects: &mut Vec<Effect>) {
+    /// Takes up the fleet's past at `mark`: what was loaded before is forgotten, what it may have lost is owed to it. `at_send` is the newest
+    /// number that was known when it was asked for at `asked`.
+    pub(super) fn join(
+        &mut self,
+        partition: Partition,
+        mark: Mark,
+        (asked, at_send): (u64, u64),
+        now: u64,
+        effects: &mut Vec<Effect>,
+    ) {
         if effects.last() != Some(&Effect::RaiseFloor) {
             effects.push(Effect::RaiseFloor);
         }
         let bus = &mut self.buses[partition as usize];
-        for (own, lost) in bus.history.join(mark) {
+        for (own, lost) in bus.history.join(mark, at_send) {
             if own {
                 self.owed.add(&lost);
             } else {

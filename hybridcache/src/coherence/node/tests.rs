@@ -337,6 +337,41 @@ fn r12_an_empty_server_is_a_new_epoch_and_everything_is_sent_again() {
     assert_eq!(effects, [Effect::Synced(START + 500)]);
 }
 
+/// A process that has just started puts something; the answer to that overtakes the answer to where the fleet stands.
+#[test]
+fn r12_what_is_done_while_a_node_asks_where_the_fleet_stands_is_not_repeated() {
+    let mut fleet = Fleet::new(7);
+    let mut node = Node::new(TIMING, 10, START);
+    node.up(START);
+    let (ticket, marks) = (node.fence_sent(START), fleet.marks);
+    let promoted = fleet.replica();
+    let mine = fleet.send(Partition::Keys, true, keys("mine"));
+    let theirs = fleet.evict("theirs");
+    node.message(Partition::Keys, &theirs, START + 1);
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 2);
+    node.fence_answered(ticket, marks, START + 3);
+    node.validate();
+    assert!(!node.is_owing() && !node.owes("users", b"theirs"));
+    let mut lost = node.clone();
+    assert_eq!(node.message(Partition::Keys, &mine, START + 4), [], "what was acknowledged is known");
+    fence(&mut node, &fleet, START + 20);
+    assert!(!node.is_owing() && !node.owes("users", b"theirs"));
+    // Should the server not have had it, the next answer says so.
+    let effects = fence(&mut lost, &promoted, START + 20);
+    assert!(effects.contains(&Effect::Replay(keys("mine"))) && lost.owes("users", b"theirs"), "{effects:?}");
+    // And so does the chain, where what followed is linked to something else.
+    let mut node = Node::new(TIMING, 10, START);
+    node.up(START);
+    let ticket = node.fence_sent(START);
+    let other = Fleet { link: 1, marks: [Mark { chain: 1, ..marks[0] }; 2] };
+    let mut following = fleet.replica();
+    following.marks[1] = Mark { number: 0, ..following.marks[1] };
+    let message = following.evict("theirs");
+    node.message(Partition::Keys, &message, START + 1);
+    node.fence_answered(ticket, other.marks, START + 3);
+    assert!(node.owes("users", b"theirs"));
+}
+
 #[test]
 fn r12_an_own_eviction_that_is_acknowledged_between_two_joins_is_witnessed() {
     let mut fleet = Fleet::new(7);
