@@ -7,6 +7,7 @@ use hybridcache::{Builder, Cache, CacheManager, Policy, RedisOptions, SingleFlig
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
+use tokio::task::JoinHandle;
 
 use crate::node;
 
@@ -18,59 +19,98 @@ fn texts(node: &CacheManager) -> Builder<u64, String> {
     Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(node)
 }
 
-/// A node that from now on hears nothing on the bus, and does not mind for half a minute; and a value of it that Redis has been sent
-/// by `load`, which has heard nothing of that.
-async fn until_filled(server: &RedisServer, proxy: &Proxy) -> (CacheManager, Cache<u64, String>) {
-    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-    let builder = CacheManager::builder().namespace("test").redis_options(redis);
-    let here = builder.staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
-    until("it is in step", || here.remote_health().unwrap().in_step).await;
-    let cache = texts(&here).build().unwrap();
-    // The server knows the script from here on, or it would be asked for that first.
-    cache.get_or_load(&1, || async { "small".to_owned() }).await;
-    assert_eq!(server.ask(&["EXISTS", PLACE]).text(), "0");
-    proxy.blackhole_lane(Lane::Bus, false, true);
-    proxy.blackhole_lane(Lane::Large, false, true);
-    (here, cache)
+/// A node that hears nothing on the bus, and does not mind for half a minute. Nor is it answered where a large value is on its way: Redis
+/// keeps what it loads, and it has not heard so.
+struct Deaf {
+    server: RedisServer,
+    proxy: Proxy,
+    node: CacheManager,
+    cache: Cache<u64, String>,
+    other: CacheManager,
 }
 
-async fn is_filled(server: &RedisServer) {
-    until("Redis has it", || server.ask(&["STRLEN", PLACE]).text().parse::<usize>().unwrap() >= LARGE).await;
+impl Deaf {
+    async fn start() -> Self {
+        let server = RedisServer::start();
+        let proxy = Proxy::before(server.port());
+        let other = node(&server).await;
+        let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+        let builder = CacheManager::builder().namespace("test").redis_options(redis);
+        let node = builder.staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
+        until("it is in step", || node.remote_health().unwrap().in_step).await;
+        let cache = texts(&node).build().unwrap();
+        // The server knows the script from here on, or it would be asked for that first.
+        cache.get_or_load(&1, || async { "small".to_owned() }).await;
+        assert_eq!(server.ask(&["EXISTS", PLACE]).text(), "0");
+        proxy.blackhole_lane(Lane::Bus, false, true);
+        proxy.blackhole_lane(Lane::Large, false, true);
+        Self { server, proxy, node, cache, other }
+    }
+
+    /// The cache of another process.
+    fn elsewhere(&self) -> Cache<u64, String> {
+        texts(&self.other).build().unwrap()
+    }
+
+    /// A batch whose value Redis keeps.
+    async fn batch(&self) -> JoinHandle<Result<Vec<Option<String>>, ()>> {
+        let cache = self.cache.clone();
+        let load = async |_| Ok::<_, ()>(HashMap::from([(7, "x".repeat(LARGE))]));
+        let batch = tokio::spawn(async move { cache.get_many_or_load(&[7], load).await });
+        self.is_filled().await;
+        batch
+    }
+
+    /// A load whose value Redis keeps.
+    async fn load(&self) -> JoinHandle<String> {
+        let cache = self.cache.clone();
+        let load = tokio::spawn(async move { cache.get_or_load(&7, || async { "x".repeat(LARGE) }).await });
+        self.is_filled().await;
+        load
+    }
+
+    async fn is_filled(&self) {
+        let length = || self.server.ask(&["STRLEN", PLACE]).text().parse::<usize>().unwrap();
+        until("Redis has it", || length() >= LARGE).await;
+    }
+
+    /// It hears what Redis keeps.
+    fn answers(&self) {
+        self.proxy.blackhole_lane(Lane::Large, false, false);
+    }
+
+    /// Reads go on from what is newer.
+    async fn ends_with_the_new(self) {
+        assert!(self.cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
+        self.end().await;
+    }
+
+    async fn end(self) {
+        self.other.shutdown().await;
+        self.node.shutdown().await;
+    }
 }
 
 /// Redis keeps what a batch loaded, and its answer is on its way. Another process evicts the key, which is not heard of here, and
 /// the key is loaded here anew.
 #[tokio::test]
 async fn what_a_batch_has_loaded_takes_the_place_of_nothing_that_was_loaded_later() {
-    let server = RedisServer::start();
-    let proxy = Proxy::before(server.port());
-    let other = node(&server).await;
-    let (here, cache) = until_filled(&server, &proxy).await;
-    let batch = cache.clone();
-    let load = async |_| Ok::<_, ()>(HashMap::from([(7, "x".repeat(LARGE))]));
-    let batch = tokio::spawn(async move { batch.get_many_or_load(&[7], load).await });
-    is_filled(&server).await;
-    texts(&other).build().unwrap().evict(&7).await.unwrap();
-    assert_eq!(cache.get_or_load(&7, || async { "new".to_owned() }).await, "new");
-    proxy.blackhole_lane(Lane::Large, false, false);
+    let here = Deaf::start().await;
+    let batch = here.batch().await;
+    here.elsewhere().evict(&7).await.unwrap();
+    assert_eq!(here.cache.get_or_load(&7, || async { "new".to_owned() }).await, "new");
+    here.answers();
     assert_eq!(batch.await.unwrap().unwrap()[0].as_ref().unwrap().len(), LARGE);
-    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
-    other.shutdown().await;
-    here.shutdown().await;
+    here.ends_with_the_new().await;
 }
 
 /// Of two batches the older one comes to its end first, and is kept until the other does.
 #[tokio::test]
 async fn of_two_batches_each_is_kept_and_the_later_one_stays() {
-    let server = RedisServer::start();
-    let proxy = Proxy::before(server.port());
-    let other = node(&server).await;
-    let (here, cache) = until_filled(&server, &proxy).await;
-    let (first, second, gate) = (cache.clone(), cache.clone(), Gate::default());
-    let load = async |_| Ok::<_, ()>(HashMap::from([(7, "x".repeat(LARGE))]));
-    let first = tokio::spawn(async move { first.get_many_or_load(&[7], load).await });
-    is_filled(&server).await;
-    texts(&other).build().unwrap().evict(&7).await.unwrap();
+    let here = Deaf::start().await;
+    let first = here.batch().await;
+    here.elsewhere().evict(&7).await.unwrap();
+    let (second, gate) = (here.cache.clone(), Gate::default());
     let held = gate.clone();
     let second = tokio::spawn(async move {
         let load = async |_| {
@@ -80,14 +120,12 @@ async fn of_two_batches_each_is_kept_and_the_later_one_stays() {
         second.get_many_or_load(&[7], load).await
     });
     until("it loads", || gate.arrived() == 1).await;
-    proxy.blackhole_lane(Lane::Large, false, false);
+    here.answers();
     first.await.unwrap().unwrap();
-    assert_eq!(cache.len(), 2, "else nothing would ever be kept where one batch follows the other");
+    assert_eq!(here.cache.len(), 2, "else nothing would ever be kept where one batch follows the other");
     gate.open();
     assert_eq!(second.await.unwrap().unwrap(), [Some("new".to_owned())]);
-    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
-    other.shutdown().await;
-    here.shutdown().await;
+    here.ends_with_the_new().await;
 }
 
 /// The later one may not fill, because the older one has the lease, and returns first.
@@ -117,49 +155,37 @@ async fn what_an_older_batch_has_loaded_is_not_kept_after_a_later_one_has_return
 /// Redis keeps what was loaded, and its answer is on its way. Another process puts a value, which is not heard of here but found.
 #[tokio::test]
 async fn what_was_loaded_is_not_kept_once_something_newer_was_found() {
-    let server = RedisServer::start();
-    let proxy = Proxy::before(server.port());
-    let other = node(&server).await;
-    let (here, cache) = until_filled(&server, &proxy).await;
-    let load = cache.clone();
-    let load = tokio::spawn(async move { load.get_or_load(&7, || async { "x".repeat(LARGE) }).await });
-    is_filled(&server).await;
-    texts(&other).build().unwrap().insert(&7, "new".to_owned()).await.unwrap();
-    assert_eq!(cache.get(&7).await.as_deref(), Some("new"));
-    proxy.blackhole_lane(Lane::Large, false, false);
+    let here = Deaf::start().await;
+    let load = here.load().await;
+    here.elsewhere().insert(&7, "new".to_owned()).await.unwrap();
+    assert_eq!(here.cache.get(&7).await.as_deref(), Some("new"));
+    here.answers();
     assert_eq!(load.await.unwrap().len(), LARGE);
-    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
-    other.shutdown().await;
-    here.shutdown().await;
+    here.ends_with_the_new().await;
 }
 
 /// The same, and what was loaded is kept after the newer value was found, and before whoever found it has heard so. Either may be
 /// returned, if the next one gets no older.
 #[tokio::test]
 async fn what_is_found_beside_a_load_is_not_newer_than_what_that_has_kept() {
-    let server = RedisServer::start();
-    let proxy = Proxy::before(server.port());
-    let other = node(&server).await;
-    let (here, cache) = until_filled(&server, &proxy).await;
-    let (load, find) = (cache.clone(), cache.clone());
-    let load = tokio::spawn(async move { load.get_or_load(&7, || async { "x".repeat(LARGE) }).await });
-    is_filled(&server).await;
-    texts(&other).build().unwrap().insert(&7, "new".to_owned()).await.unwrap();
+    let here = Deaf::start().await;
+    let load = here.load().await;
+    here.elsewhere().insert(&7, "new".to_owned()).await.unwrap();
     let looks = || {
-        let stats = server.ask(&["INFO", "commandstats"]).text();
+        let stats = here.server.ask(&["INFO", "commandstats"]).text();
         stats.split_once("cmdstat_pttl:").map(|(_, stats)| stats.split(',').next().unwrap().to_owned())
     };
     let before = looks();
-    proxy.blackhole_lane(Lane::Data, false, true);
+    here.proxy.blackhole_lane(Lane::Data, false, true);
+    let find = here.cache.clone();
     let find = tokio::spawn(async move { find.get(&7).await });
     until("it is found", || looks() != before).await;
-    proxy.blackhole_lane(Lane::Large, false, false);
+    here.answers();
     assert_eq!(load.await.unwrap().len(), LARGE);
-    proxy.blackhole_lane(Lane::Data, false, false);
+    here.proxy.blackhole_lane(Lane::Data, false, false);
     let found = find.await.unwrap();
-    assert!(found.is_some() && cache.get(&7).await == found, "time does not run backwards");
-    other.shutdown().await;
-    here.shutdown().await;
+    assert!(found.is_some() && here.cache.get(&7).await == found, "time does not run backwards");
+    here.end().await;
 }
 
 /// A reload is under way when somebody finds in Redis what it is to replace, and has memory keep that.
