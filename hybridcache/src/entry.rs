@@ -165,11 +165,11 @@ impl Side {
         now >= self.renew_at.load(Ordering::Relaxed) && self.renew_at.swap(NEVER, Ordering::Relaxed) != NEVER
     }
 
-    /// The remote tier renewed it: it lives until `until`, and is renewed again from `renew_at` on.
+    /// The remote tier renewed it, which says how long it lives now and from when on it is renewed again.
     #[cfg(feature = "redis")]
-    pub(crate) fn renewed(&self, until: u64, renew_at: u64) {
-        self.idle_deadline.store(until, Ordering::Relaxed);
-        self.renew_at.store(renew_at, Ordering::Relaxed);
+    pub(crate) fn renewed(&self, moving: &Movement) {
+        self.idle_deadline.store(moving.idle_deadline, Ordering::Relaxed);
+        self.renew_at.store(moving.renew_at, Ordering::Relaxed);
     }
 
     /// The reload failed, or never ran: the next is due after half of what is left of the life.

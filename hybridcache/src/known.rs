@@ -1,8 +1,9 @@
 //! What is known by its name, for as long as somebody else holds it.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// Caches, as `T`s, and some that are gone.
 pub(crate) struct Known<N, T: ?Sized> {
@@ -32,5 +33,13 @@ impl<N: Eq + Hash, T: ?Sized> Known<N, T> {
         let same_name = self.by_name.entry(name).or_default();
         same_name.retain(|cache| cache.strong_count() > 0);
         same_name.push(cache);
+    }
+
+    /// The living ones of this name, the newest last.
+    pub(crate) fn named<Q: Eq + Hash + ?Sized>(&self, name: &Q) -> Vec<Arc<T>>
+    where
+        N: Borrow<Q>,
+    {
+        self.by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
     }
 }

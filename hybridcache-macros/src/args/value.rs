@@ -132,22 +132,20 @@ pub(crate) fn version(input: ParseStream<'_>) -> syn::Result<Value<u32>> {
 
 /// A part of a whole: `0.1` or `"10%"`.
 pub(crate) fn fraction(input: ParseStream<'_>) -> syn::Result<Value<f64>> {
-    match literal(input, "a fraction, which is written as in \"10%\" or `0.1`")? {
+    let (written, value, span) = match literal(input, "a fraction, which is written as in \"10%\" or `0.1`")? {
         Written::Text(text) => {
             let percent = text.value().trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-            match percent {
-                Some(percent) if percent.is_finite() => Ok(Value::Known(percent / 100.0, text.span())),
-                _ => Err(syn::Error::new(
-                    text.span(),
-                    format!("`{}` is not a fraction: write \"10%\" or `0.1`", text.value()),
-                )),
-            }
+            (text.value(), percent.map(|percent| percent / 100.0), text.span())
         }
-        Written::Number(number, span) => match number.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Value::Known(value, span)),
-            _ => Err(syn::Error::new(span, format!("`{number}` is not a fraction: write \"10%\" or `0.1`"))),
-        },
-        Written::Other(expr) => Ok(Value::Computed(expr)),
+        Written::Number(number, span) => {
+            let value = number.parse().ok();
+            (number, value, span)
+        }
+        Written::Other(expr) => return Ok(Value::Computed(expr)),
+    };
+    match value.filter(|value| value.is_finite()) {
+        Some(value) => Ok(Value::Known(value, span)),
+        None => Err(syn::Error::new(span, format!("`{written}` is not a fraction: write \"10%\" or `0.1`"))),
     }
 }
 

@@ -12,10 +12,9 @@ use crate::returned::{Returned, Share};
 use crate::rt;
 
 /// A cache seen from plain functions, by [`Cache::blocking`]. Each verb is that of [`Cache`] with its name, and
-/// [`Fetch::load_blocking`](crate::Fetch::load_blocking) says how it was answered; `get_many`, `get_many_or_load`,
-/// `insert_with` and `guarded_write` are for async code alone. What has to wait parks the thread: for the load of another
-/// caller at most `wait_timeout`, and with a remote tier every verb for its answer, within the timeouts of that. It needs
-/// no runtime and does not mind one.
+/// [`Fetch::load_blocking`](crate::Fetch::load_blocking) says how it was answered. What has to wait parks the thread: for
+/// the load of another caller at most `wait_timeout`, and with a remote tier every verb for its answer, within the timeouts
+/// of that. It needs no runtime and does not mind one.
 #[derive(Debug)]
 pub struct Blocking<'c, K, V> {
     inner: &'c Inner<K, V>,

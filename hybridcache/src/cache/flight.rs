@@ -129,12 +129,13 @@ impl<K: Clone + Eq + Hash, V> Shards<K, V> {
         V: Clone + Send + Sync + 'static,
     {
         let start = Start { id: new_id(), generation, began: 0, blocking: false };
+        let own = key.clone();
         let (id, place) = {
             let Locked { table, memory } = &mut *self.lock(key.hash);
             memory.displace(&key, removed);
-            table.enter_batch(key.clone(), start)
+            table.enter_batch(key, start)
         };
-        (self.leader(key, id, None), place)
+        (self.leader(own, id, None), place)
     }
 
     fn leader(&self, key: Stored<K>, id: FlightId, edge: Option<Edge>) -> Leader<'_, K, V> {

@@ -220,8 +220,8 @@ where
 
     /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have. What the
     /// loader leaves out of its map is `None`. Each value is kept unless during the load something wrote to its key or
-    /// refreshed it, or another of the group of keys that it is told from the others with: a 64th of all, or in a cache of few
-    /// entries an eighth. Batches are not coalesced with other loads.
+    /// refreshed it; in memory alone also unless that happened to another of the group of keys that it is told from the others
+    /// with: a 64th of all, or in a cache of few entries an eighth. Batches are not coalesced with other loads.
     pub async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -365,7 +365,7 @@ where
         cleared
     }
 
-    /// Its verbs as plain functions.
+    /// The same verbs as plain functions.
     #[must_use]
     pub fn blocking(&self) -> Blocking<'_, K, V> {
         Blocking::new(&self.inner, self)

@@ -91,7 +91,7 @@ impl Registry {
         // is the user's.
         let others: Vec<Arc<dyn Erased>>;
         let mut caches = self.caches.lock();
-        others = caches.by_name.get(&cache.name).into_iter().flatten().filter_map(Weak::upgrade).collect();
+        others = caches.named(&cache.name);
         if let Some(version) = cache.version_elsewhere() {
             let same_place = others.iter().filter(|other| other.version_elsewhere() == Some(version));
             let is_other = |other: &&Arc<dyn Erased>| !Arc::clone(other).into_any().is::<Inner<K, V>>();
@@ -106,7 +106,7 @@ impl Registry {
 
     /// The living caches of this name, the newest last.
     pub(crate) fn named(&self, name: &str) -> Vec<Arc<dyn Erased>> {
-        self.caches.lock().by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.caches.lock().named(name)
     }
 
     /// All living caches with their names.

@@ -114,7 +114,7 @@ impl Members {
     }
 
     fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {
-        self.0.read().by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.0.read().named(name)
     }
 
     fn all(&self) -> Vec<Arc<dyn Member>> {

@@ -52,8 +52,8 @@ where
             && side.take_renewal(now)
         {
             let (side, lag) = (Arc::clone(side), self.lag);
-            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, granted| {
-                side.renewed(asked.saturating_add(granted).saturating_sub(lag), asked.saturating_add(granted / 2));
+            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, lives| {
+                side.renewed(&granted(asked, lives, lag, side.version, NEVER));
             });
         }
         Some((kept, side))
