@@ -90,15 +90,16 @@ async fn the_end_of_a_write_that_redis_did_not_hear_of_is_sent_when_it_can_be_re
     let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
     let cache = numbers(&node);
     let runs = Runs::default();
-    let away = || {
+    let goes_away = async || {
         proxy.refuse(true);
         proxy.cut();
+        // A connection is cut a moment later: until then it would carry the end of a write.
+        until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
     };
     let [put, dropped, cancelled] = [7, 8, 9];
     let writes = [cache.write(&put).await, cache.write(&dropped).await, cache.write(&cancelled).await];
     let [to_put, to_drop, to_cancel] = writes.map(Result::unwrap);
-    cache.guarded_write([&10], || async { away() }).await.unwrap();
-    until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
+    cache.guarded_write([&10], goes_away).await.unwrap();
     to_put.put(70).await.unwrap();
     drop(to_drop);
     to_cancel.cancel();
