@@ -88,10 +88,11 @@ async fn six_hundred_megabytes_are_a_value_like_any_other_and_stay_here() {
             runs.run();
             Arc::new("x".repeat(600 << 20))
         };
+        // What makes so large a value may keep the node from hearing the others for longer than it vouches for its memory.
+        until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
         let fetched = cache.fetch(&7).load(Share::none(), load).await;
         (fetched.result.len(), fetched.tier)
     };
-    until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
     assert_eq!(read().await, (600 << 20, Tier::Source));
     assert_eq!(read().await, (600 << 20, Tier::Memory));
     let remote = cache.stats().remote;
