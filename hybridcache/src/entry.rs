@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::time::NEVER;
 
@@ -99,10 +99,15 @@ pub(crate) struct Movement {
     pub(crate) idle_deadline: u64,
     /// A background reload is due from here on; [`NEVER`] if it is not refreshed ahead.
     pub(crate) refresh_at: u64,
-    /// Of a sliding entry that a remote tier has too: what is renewed there. 0 if hits renew it here.
+    /// Of a sliding entry that a remote tier has too; hits of others renew it here.
+    pub(crate) renewal: Option<Renewal>,
+}
+
+/// What is renewed in the remote tier, and from when on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewal {
     pub(crate) version: u128,
-    /// And from when on; [`NEVER`] if hits renew it here.
-    pub(crate) renew_at: u64,
+    pub(crate) at: u64,
 }
 
 /// What few entries have: a lifetime that moves, or an error for a value.
@@ -112,29 +117,42 @@ pub(crate) struct Side {
     deadline: u64,
     idle_deadline: AtomicU64,
     idle: u64,
+    /// [`NEVER`] also once somebody has taken the reload on.
     refresh_at: AtomicU64,
-    /// Somebody has taken the reload on.
-    refreshing: AtomicBool,
+    beside: Option<Box<Beside>>,
+}
+
+/// What fewer still have. Apart, so that what slides in memory alone is a cache line.
+#[derive(Debug)]
+enum Beside {
+    Failure(Failure),
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier is renewed by it"))]
-    pub(crate) version: u128,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a remote tier is renewed by it"))]
-    renew_at: AtomicU64,
-    pub(crate) failure: Option<Failure>,
+    Renewal {
+        version: u128,
+        at: AtomicU64,
+    },
 }
 
 impl Side {
     pub(crate) fn new(deadline: u64, moving: Option<&Movement>, failure: Option<Failure>) -> Self {
-        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, version: 0, renew_at: NEVER };
-        let Movement { idle, idle_deadline, refresh_at, version, renew_at } = *moving.unwrap_or(&still);
+        let still = Movement { idle: 0, idle_deadline: NEVER, refresh_at: NEVER, renewal: None };
+        let Movement { idle, idle_deadline, refresh_at, renewal } = *moving.unwrap_or(&still);
+        let renewal = renewal.map(|Renewal { version, at }| Beside::Renewal { version, at: AtomicU64::new(at) });
         Self {
             deadline,
             idle_deadline: AtomicU64::new(idle_deadline),
             idle,
             refresh_at: AtomicU64::new(refresh_at),
-            refreshing: AtomicBool::new(false),
-            version,
-            renew_at: AtomicU64::new(renew_at),
-            failure,
+            // An error is not in the remote tier.
+            beside: failure.map(Beside::Failure).or(renewal).map(Box::new),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self.beside.as_deref()? {
+            Beside::Failure(failure) => Some(failure),
+            Beside::Renewal { .. } => None,
         }
     }
 
@@ -156,26 +174,35 @@ impl Side {
 
     /// Whether the caller is the one to reload this entry now.
     pub(crate) fn take_refresh(&self, now: u64) -> bool {
-        now >= self.refresh_at.load(Ordering::Relaxed) && !self.refreshing.swap(true, Ordering::Relaxed)
+        take(&self.refresh_at, now)
     }
 
-    /// Whether the caller is the one to have this entry renewed in the remote tier now.
+    /// What the caller is to have renewed in the remote tier now, if it is the one to.
     #[cfg(feature = "redis")]
-    pub(crate) fn take_renewal(&self, now: u64) -> bool {
-        now >= self.renew_at.load(Ordering::Relaxed) && self.renew_at.swap(NEVER, Ordering::Relaxed) != NEVER
+    pub(crate) fn take_renewal(&self, now: u64) -> Option<u128> {
+        match self.beside.as_deref()? {
+            Beside::Renewal { version, at } => take(at, now).then_some(*version),
+            Beside::Failure(_) => None,
+        }
     }
 
     /// The remote tier renewed it, which says how long it lives now and from when on it is renewed again.
     #[cfg(feature = "redis")]
     pub(crate) fn renewed(&self, moving: &Movement) {
         self.idle_deadline.store(moving.idle_deadline, Ordering::Relaxed);
-        self.renew_at.store(moving.renew_at, Ordering::Relaxed);
+        if let (Some(Beside::Renewal { at, .. }), Some(renewal)) = (self.beside.as_deref(), moving.renewal) {
+            at.store(renewal.at, Ordering::Relaxed);
+        }
     }
 
     /// The reload failed, or never ran: the next is due after half of what is left of the life.
     pub(crate) fn refresh_later(&self, now: u64) {
         let at = now.saturating_add(self.deadline.saturating_sub(now) / 2);
         self.refresh_at.store(at, Ordering::Relaxed);
-        self.refreshing.store(false, Ordering::Relaxed);
     }
+}
+
+/// Whether it is time, and nobody was told so before.
+fn take(at: &AtomicU64, now: u64) -> bool {
+    now >= at.load(Ordering::Relaxed) && at.swap(NEVER, Ordering::Relaxed) != NEVER
 }

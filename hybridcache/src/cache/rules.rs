@@ -93,7 +93,7 @@ impl<K, V> Rules<K, V> {
             return (ends, None);
         }
         let idle_deadline = if idle == 0 { NEVER } else { start.saturating_add(idle) };
-        (ends, Some(Movement { idle, idle_deadline, refresh_at, version: 0, renew_at: NEVER }))
+        (ends, Some(Movement { idle, idle_deadline, refresh_at, renewal: None }))
     }
 }
 

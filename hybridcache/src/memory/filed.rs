@@ -116,7 +116,7 @@ impl Life {
     }
 
     fn failed(&self) -> bool {
-        self.side().is_some_and(|side| side.failure.is_some())
+        self.side().is_some_and(|side| side.failure().is_some())
     }
 }
 

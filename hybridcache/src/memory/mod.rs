@@ -85,7 +85,7 @@ where
         let probe = Closer { any: Any { hash, key: *key }, generation, now, side: Cell::default() };
         let value = self.store.get(hash, &probe, unsettled)?;
         let side = probe.side.take();
-        let kept = match (value, side.as_ref().and_then(|side| side.failure.as_ref())) {
+        let kept = match (value, side.as_ref().and_then(|side| side.failure())) {
             (Some(value), _) => Kept::Value(value.clone()),
             (None, Some(failure)) => Kept::Failed(failure.clone()),
             (None, None) => Kept::Nothing,

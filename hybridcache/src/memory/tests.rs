@@ -111,7 +111,7 @@ fn put(tier: &Tier<u64>, k: u64, entry: Entry<u64>) {
 
 /// A life that slides by `idle`.
 fn sliding(idle: u64, idle_deadline: u64) -> Option<Movement> {
-    Some(Movement { idle, idle_deadline, refresh_at: NEVER, version: 0, renew_at: NEVER })
+    Some(Movement { idle, idle_deadline, refresh_at: NEVER, renewal: None })
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Remote;
 use super::claim::Hit;
 use crate::cache::Inner;
-use crate::entry::{Kept, Movement, Side};
+use crate::entry::{Kept, Movement, Renewal, Side};
 use crate::key::Key;
 use crate::nonce::Nonce;
 use crate::time::{NEVER, nanos};
@@ -49,11 +49,11 @@ where
     ) -> Option<(Kept<V>, Option<Arc<Side>>)> {
         let (kept, side) = self.shards.look(hash, key, generation, now)?;
         if let Some(side) = &side
-            && side.take_renewal(now)
+            && let Some(version) = side.take_renewal(now)
         {
             let (side, lag) = (Arc::clone(side), self.lag);
-            remote.touch(&key.to_owned_key(), side.version, self.rules.idle, move |asked, lives| {
-                side.renewed(&granted(asked, lives, lag, side.version, NEVER));
+            remote.touch(&key.to_owned_key(), version, self.rules.idle, move |asked, lives| {
+                side.renewed(&granted(asked, lives, lag, version, NEVER));
             });
         }
         Some((kept, side))
@@ -93,5 +93,6 @@ impl<K, V> Remote<K, V> {
 /// `refresh_at` on.
 pub(super) fn granted(asked: u64, granted: u64, lag: u64, version: Nonce, refresh_at: u64) -> Movement {
     let ends = if granted == NEVER { NEVER } else { asked.saturating_add(granted).saturating_sub(lag) };
-    Movement { idle: 0, idle_deadline: ends, refresh_at, version, renew_at: asked.saturating_add(granted / 2) }
+    let renewal = Some(Renewal { version, at: asked.saturating_add(granted / 2) });
+    Movement { idle: 0, idle_deadline: ends, refresh_at, renewal }
 }
