@@ -79,12 +79,13 @@ async fn show(url: &str) -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(redis: Option<String>) -> Result<(), Box<dyn Error>> {
+    let told = told_to_end()?;
     let server = if redis.is_none() { Some(RedisServer::start()?) } else { None };
     let port = server.as_ref().map_or(0, |server| server.port);
     let url = redis.unwrap_or_else(|| format!("redis://127.0.0.1:{port}"));
     tokio::select! {
         shown = show(&url) => shown,
-        told = told_to_end() => Ok(told?),
+        () = told => Ok(()),
     }
 }
 

@@ -78,14 +78,16 @@ impl Drop for RedisServer {
     }
 }
 
-/// Returns when somebody wants this process to end: Ctrl-C, `kill`, a terminal that is closed.
-pub(crate) async fn told_to_end() -> io::Result<()> {
+/// From this call on, hears whether somebody wants this process to end: Ctrl-C, `kill`, a terminal that is closed. A server
+/// that is started before would be left behind.
+pub(crate) fn told_to_end() -> io::Result<impl Future<Output = ()>> {
     let [mut interrupt, mut terminate, mut hang_up] =
         [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hang_up.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
 }

@@ -73,6 +73,7 @@ async fn show(args: Args) -> Result<(), Box<dyn Error>> {
         None if stdout().is_terminal() => None,
         None => Some(script::parse(script::TOUR)?),
     };
+    let told = told_to_end()?;
     let (say, heard) = unbounded_channel();
     let mut fleet = Fleet::start(&say).await?;
     let seconds = args.seconds.map(Duration::from_secs);
@@ -83,7 +84,7 @@ async fn show(args: Args) -> Result<(), Box<dyn Error>> {
                 None => live(&mut fleet, heard, seconds).await,
             }
         } => shown,
-        told = told_to_end() => Ok(told?),
+        () = told => Ok(()),
     };
     fleet.end().await;
     shown
