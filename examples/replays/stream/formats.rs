@@ -141,7 +141,7 @@ struct Table {
 impl Table {
     fn open(input: Input, column: Option<&str>) -> Result<Self, StreamError> {
         let number = column.map_or(Ok(1), str::parse::<usize>);
-        let input = Bounded { input, since_line_end: 0 };
+        let input = Bounded { input, row: 0 };
         let mut rows = csv::ReaderBuilder::new().has_headers(number.is_err()).flexible(true).from_reader(input);
         let found = match number {
             Ok(number) => number.checked_sub(1),
@@ -169,6 +169,7 @@ impl Iterator for Table {
     type Item = Result<u64, StreamError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.rows.get_mut().row = 0;
         match self.rows.read_byte_record(&mut self.row) {
             Ok(false) => None,
             Ok(true) => Some(match self.row.get(self.column) {
@@ -187,20 +188,18 @@ impl Iterator for Table {
     }
 }
 
-/// Ends a row that does not end by itself.
+/// Ends a row that does not end by itself, as after a quote that nobody closes.
 struct Bounded {
     input: Input,
-    since_line_end: usize,
+    /// What was read since the row began.
+    row: usize,
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
-        self.since_line_end = match buffer[..read].iter().rposition(|&byte| byte == b'\n') {
-            Some(end) => read - end,
-            None => self.since_line_end + read,
-        };
-        if self.since_line_end > LONGEST_ROW {
+        self.row += read;
+        if self.row > LONGEST_ROW {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is longer than a mebibyte"));
         }
         Ok(read)

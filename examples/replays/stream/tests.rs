@@ -64,6 +64,8 @@ fn a_table_without_the_column_says_so() {
     assert_eq!(short, "row 2: it has no column 2");
     static ENDLESS: &[u8] = &[b'x'; 2 << 20];
     assert!(matches!(read("a.csv", ENDLESS), Err(StreamError::Row { row: 1, .. })));
+    let unclosed = format!("x\n\"{}", "y\n".repeat(1 << 20)).into_bytes().leak();
+    assert!(matches!(read("a.csv", unclosed), Err(StreamError::Row { row: 2, .. })));
 }
 
 #[test]
