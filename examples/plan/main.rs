@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match ctrlc::set_handler(stop).map_err(Into::into).and_then(|()| run(&flags)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("stopped by Ctrl-C: no page was written");
+            eprintln!("stopped: no page was written");
             ExitCode::from(130)
         }
         Err(error) => {
@@ -105,15 +105,18 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         return Err(named(io::ErrorKind::IsADirectory.into()).into());
     }
     // What is there and no file, like `/dev/null`, is not replaced by one.
-    let page = if std::fs::metadata(&flags.page).is_ok_and(|about| !about.is_file()) {
-        None
-    } else {
+    let is_replaced = std::fs::metadata(&flags.page).map_or(true, |about| about.is_file());
+    let new = || {
         let mut page = tempfile::Builder::new();
         // A page is not for its owner alone, as what is temporary would be.
         #[cfg(unix)]
         page.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        Some(page.tempfile_in(folder).map_err(named)?)
+        page.tempfile_in(folder).map_err(named)
     };
+    if is_replaced {
+        // A trial, gone at once: whoever is ended at work leaves nothing behind.
+        new()?;
+    }
 
     let mut all = Vec::new();
     for path in &flags.paths {
@@ -128,12 +131,12 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         all.push((curves, advice));
     }
     let html = page::page(&all);
-    match page {
-        Some(mut page) => {
-            page.write_all(html.as_bytes()).map_err(named)?;
-            page.persist(&flags.page).map_err(|error| named(error.error))?;
-        }
-        None => std::fs::write(&flags.page, html).map_err(named)?,
+    if is_replaced {
+        let mut page = new()?;
+        page.write_all(html.as_bytes()).map_err(named)?;
+        page.persist(&flags.page).map_err(|error| named(error.error))?;
+    } else {
+        std::fs::write(&flags.page, html).map_err(named)?;
     }
     writeln!(io::stdout(), "curves: {}", flags.page.display())?;
     Ok(true)
