@@ -9,6 +9,7 @@
 mod advice;
 mod curves;
 mod page;
+#[path = "../progress.rs"]
 mod progress;
 mod report;
 mod sample;

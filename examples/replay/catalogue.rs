@@ -1,6 +1,5 @@
 //! The slow side: products in an embedded SQLite database.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +35,7 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     /// Creates the database in `folder`, with a row for each of `ids`.
-    pub(crate) fn create(folder: &Path, ids: &BTreeSet<u32>) -> Result<Self, CatalogueError> {
+    pub(crate) fn create(folder: &Path, ids: impl Iterator<Item = u32>) -> Result<Self, CatalogueError> {
         let file = folder.join("catalogue.sqlite");
         let mut connection = Connection::open(&file)?;
         // The file does not outlive this run, so it need not survive a crash.

@@ -9,6 +9,8 @@
 mod catalogue;
 mod measure;
 mod nodes;
+#[path = "../progress.rs"]
+mod progress;
 mod report;
 
 use std::collections::BTreeSet;
@@ -23,8 +25,9 @@ use hybridcache::{Cache, cached};
 use indicatif::HumanCount;
 
 use catalogue::{Catalogue, CatalogueError, Product};
-use measure::{BoxError, interrupts, measure};
+use measure::{BoxError, interrupt, interrupts, measure};
 use nodes::{Nodes, product_of_a_node};
+use progress::Progress;
 use replays::stream::{Source, StreamError};
 use report::Report;
 
@@ -97,7 +100,6 @@ const SAMPLE: u64 = 20_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tokio::spawn(measure::count_interrupts());
     match run(Flags::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -108,6 +110,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: Flags) -> Result<(), BoxError> {
+    ctrlc::set_handler(interrupt)?;
     let source = match flags.path {
         Some(path) => Source::recorded(path),
         None => Source::Zipf { requests: 500_000, products: 50_000, exponent: 0.99 },
@@ -141,19 +144,27 @@ async fn run(flags: Flags) -> Result<(), BoxError> {
 /// Reads the stream once, to count its requests and to stock the catalogue with what they ask for.
 fn prepare(source: Source, folder: PathBuf) -> Result<(Source, u64, Catalogue), BoxError> {
     let named = |error: StreamError| format!("{source}: {error}");
+    let go_on = || if interrupts() == 0 { Ok(()) } else { Err("stopped before the first request") };
     let (mut requests, mut ids) = (0, BTreeSet::new());
+    let progress = Progress::new(0, "requests read");
     for id in source.small_keys().map_err(named)? {
         ids.insert(id.map_err(named)?);
         requests += 1;
-        if interrupts() > 0 {
-            return Err("stopped before the first request".into());
+        if requests % 4_096 == 0 {
+            progress.add(4_096);
+            go_on()?;
         }
     }
+    drop(progress);
     if requests == 0 {
         return Err(named(StreamError::Empty).into());
     }
     eprintln!("{source}: {} requests for {} products", HumanCount(requests), HumanCount(ids.len() as u64));
-    let catalogue = Catalogue::create(&folder, &ids)?;
+    let progress = Progress::new(ids.len() as u64, "products stocked");
+    let stock = ids.into_iter().inspect(|_| progress.add(1)).take_while(|_| go_on().is_ok());
+    let catalogue = Catalogue::create(&folder, stock)?;
+    drop(progress);
+    go_on()?;
     Ok((source, requests, catalogue))
 }
 

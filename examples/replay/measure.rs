@@ -5,25 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use replays::stream::Keys;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{CatalogueError, Product};
+use crate::progress::Progress;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How often Ctrl-C was pressed. Each press ends the run that is under way, not the program: the summary still comes.
+/// How often Ctrl-C was pressed. Each press ends the run that is under way, not the program: the summary still comes, and
+/// the database goes.
 static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) fn interrupts() -> usize {
     INTERRUPTS.load(Ordering::Relaxed)
 }
 
-pub(crate) async fn count_interrupts() {
-    while tokio::signal::ctrl_c().await.is_ok() {
-        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
-    }
+pub(crate) fn interrupt() {
+    INTERRUPTS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// What was measured over a run of requests.
@@ -46,15 +45,13 @@ where
     F: Fn(u32) -> A + Copy + Send + 'static,
     A: Future<Output = Result<Arc<Product>, CatalogueError>> + Send + 'static,
 {
-    let bar = ProgressBar::new(expected);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len}, {eta} left")?);
-    let narrator = tokio::spawn(narrate(bar.clone()));
+    let progress = Arc::new(Progress::new(expected, "requests"));
     let keys = Arc::new(Mutex::new(keys));
     let mut measured = Measured { requests: 0, bytes: 0, elapsed: Duration::ZERO, latency: Histogram::new(3)? };
     let started = Instant::now();
     let mut clients = JoinSet::new();
     for _ in 0..concurrency {
-        clients.spawn(client(Arc::clone(&keys), bar.clone(), interrupts(), ask));
+        clients.spawn(client(Arc::clone(&keys), Arc::clone(&progress), interrupts(), ask));
     }
     while let Some(client) = clients.join_next().await {
         let (latency, bytes) = client??;
@@ -63,15 +60,13 @@ where
         measured.latency.add(latency)?;
     }
     measured.elapsed = started.elapsed();
-    narrator.abort();
-    bar.finish_and_clear();
     Ok(measured)
 }
 
 /// Asks for one product after the other until the stream ends or somebody presses Ctrl-C once more.
 async fn client<F, A>(
     keys: Arc<Mutex<Keys<u32>>>,
-    bar: ProgressBar,
+    progress: Arc<Progress>,
     interrupts_before: usize,
     ask: F,
 ) -> Result<(Histogram<u64>, u64), BoxError>
@@ -92,18 +87,9 @@ where
         bytes += product.page.len() as u64;
         // A run of hits never waits for anything, so it makes room for the other clients by itself.
         if latency.len() % 256 == 0 {
-            bar.inc(256);
+            progress.add(256);
             tokio::task::yield_now().await;
         }
     }
     Ok((latency, bytes))
-}
-
-/// Where no terminal shows the bar, a plain line a second tells that the program is alive.
-async fn narrate(bar: ProgressBar) {
-    while bar.is_hidden() {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let (done, all) = (HumanCount(bar.position()), HumanCount(bar.length().unwrap_or_default()));
-        eprintln!("{done} of {all} requests");
-    }
 }

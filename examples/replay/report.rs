@@ -26,7 +26,7 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { cached, uncached, stats, .. } = self;
         if self.stopped {
-            writeln!(out, "stopped by Ctrl-C: this is the stream so far")?;
+            writeln!(out, "stopped: this is the stream so far")?;
         }
         let served = HumanBytes(cached.bytes);
         writeln!(out, "{} requests in {:.2?}, {served} served\n", HumanCount(cached.requests), cached.elapsed)?;
