@@ -7,8 +7,8 @@ use std::time::Duration;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::style::{Color, Stylize};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap, EndSynchronizedUpdate,
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use crossterm::{execute, queue};
 
@@ -17,8 +17,10 @@ use crate::fleet::{BOUND, Fleet, Node};
 use crate::line::Cut;
 use crate::node::{Origin, Served};
 
-const KEYS: &str =
-    "1 2 3 node   ← → row   w write   e evict   b cut the bus   u unplug   p pause   r restart Redis   q quit";
+const LEGEND: &str = "mem, redis, src: where an answer came from; green: the newest, red: an older one";
+const KEYS: &str = "1 2 3 node   ← → row   w write   e evict   b cut the bus   u unplug   p pause
+r restart Redis   q quit";
+/// What happened is shown as far as there is room.
 const LOGGED: usize = 12;
 
 /// The node and the row that keys are about.
@@ -35,41 +37,48 @@ impl Screen {
     pub(crate) fn open() -> io::Result<Self> {
         enable_raw_mode()?;
         let screen = Self;
-        execute!(stdout(), EnterAlternateScreen, Hide)?;
+        execute!(stdout(), EnterAlternateScreen, DisableLineWrap, Hide)?;
         Ok(screen)
     }
 
     pub(crate) fn draw(&self, fleet: &Fleet, selected: Selected) -> io::Result<()> {
         let mut text = format!("hybridcache: a fleet of {} processes, bound {BOUND:?}\n\n", fleet.nodes.len());
         text += &table(fleet, Some(selected));
-        text += "\nmem, redis, src: where the last answer came from; green: the newest version, red: an older one\n\n";
-        for (at, what) in fleet.log.iter().rev().take(LOGGED).rev() {
+        let _ = writeln!(text, "\n{LEGEND}\n\n{KEYS}\n");
+        let (_, height) = size()?;
+        let room = usize::from(height).saturating_sub(text.lines().count()).min(LOGGED);
+        for (at, what) in fleet.log.iter().rev().take(room).rev() {
             let _ = writeln!(text, "{:>7.2} s  {what}", at.as_secs_f64());
         }
-        let _ = writeln!(text, "\n{KEYS}");
         let mut out = stdout().lock();
-        queue!(out, BeginSynchronizedUpdate, MoveTo(0, 0))?;
-        for line in text.lines() {
-            queue!(out, Clear(ClearType::CurrentLine))?;
-            write!(out, "{line}\r\n")?;
+        queue!(out, BeginSynchronizedUpdate)?;
+        for (row, line) in (0..height).zip(text.lines()) {
+            queue!(out, MoveTo(0, row), Clear(ClearType::FromCursorDown))?;
+            write!(out, "{line}")?;
         }
-        queue!(out, Clear(ClearType::FromCursorDown), EndSynchronizedUpdate)?;
+        queue!(out, EndSynchronizedUpdate)?;
         out.flush()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = execute!(stdout(), Show, LeaveAlternateScreen);
+        let _ = execute!(stdout(), Show, EnableLineWrap, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
 }
 
-/// The table, with colours if somebody is there to select.
+/// Two tables, with colours if somebody is there to select: what each node serves, and how it is. Either fits into 80
+/// columns.
 pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
     let paint = |text: String, colour: Color| match selected {
         Some(_) => text.with(colour).to_string(),
         None => text,
+    };
+    let title = |number: usize| {
+        let title = format!("{:<8}", number + 1);
+        let here = selected.is_some_and(|selected| selected.node == number);
+        if here { title.reverse().to_string() } else { title }
     };
     let mut text = format!("{:<8}{:<10}", "node", "state");
     for row in 0..ROWS {
@@ -77,11 +86,8 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
         let here = selected.is_some_and(|selected| selected.row == row);
         text += &if here { title.reverse().to_string() } else { title };
     }
-    text += "  memory   redis  source  bus   breaker  last word  worst lag\n";
     for (number, node) in fleet.nodes.iter().enumerate() {
-        let title = format!("{:<8}", number + 1);
-        let here = selected.is_some_and(|selected| selected.node == number);
-        text += &if here { title.reverse().to_string() } else { title };
+        text += &format!("\n{}", title(number));
         let (state, colour) = state(fleet, node);
         text += &paint(format!("{state:<10}"), colour);
         for (served, newest) in node.report.rows.iter().zip(&fleet.newest) {
@@ -92,6 +98,13 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
             };
             text += &paint(format!("{:<10}", cell(served)), colour);
         }
+    }
+    text += &format!("\n{:<18}", "source");
+    for newest in &fleet.newest {
+        let _ = write!(text, "{:<10}", format!("v{newest}"));
+    }
+    text += "\n\nnode      memory   redis  source  bus   breaker  last word  worst lag\n";
+    for (number, node) in fleet.nodes.iter().enumerate() {
         let report = &node.report;
         let bus = match (node.line.state(), report.subscribed) {
             (Cut::Bus | Cut::Everything, _) => "cut",
@@ -100,14 +113,9 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
         };
         let breaker = if report.breaker_open { "open" } else { "closed" };
         let word = report.last_word.map_or("never".to_owned(), |ago| format!("{:.1} s", ago.as_secs_f64()));
-        let _ = write!(text, "{:>8}{:>8}{:>8}  ", report.memory, report.redis, report.source);
+        let _ = write!(text, "{}{:>8}{:>8}{:>8}  ", title(number), report.memory, report.redis, report.source);
         let _ = writeln!(text, "{bus:<6}{breaker:<9}{word:<11}{}", lag(node.worst));
     }
-    text += &format!("{:<18}", "source");
-    for newest in &fleet.newest {
-        let _ = write!(text, "{:<10}", format!("v{newest}"));
-    }
-    text.push('\n');
     text
 }
 
