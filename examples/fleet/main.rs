@@ -16,7 +16,7 @@ mod screen;
 mod script;
 
 use std::error::Error;
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use redis_server::told_to_end;
 use screen::{Screen, Selected, table};
 use script::Step;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep};
 
 /// Three processes with a hybrid cache over one Redis: who serves what, and from where.
 #[derive(Parser)]
@@ -109,7 +109,7 @@ async fn live(
             }
         }
     });
-    let end = limit.map(|limit| Instant::now() + limit);
+    let began = Instant::now();
     let mut selected = Selected::default();
     let mut frame = interval(Duration::from_millis(50));
     loop {
@@ -124,9 +124,9 @@ async fn live(
                     fleet.act(step).await?;
                 }
             }
-            now = frame.tick() => {
+            _ = frame.tick() => {
                 screen.draw(fleet, selected)?;
-                if end.is_some_and(|end| now >= end) {
+                if limit.is_some_and(|limit| began.elapsed() >= limit) {
                     return Ok(());
                 }
             }
@@ -161,7 +161,8 @@ fn meant(key: KeyEvent, fleet: &Fleet, selected: &mut Selected) -> Option<Step> 
     None
 }
 
-/// Does what a script says, prints what happens, and judges it.
+/// Does what a script says, prints what happens, and judges it. Not by `println!`, which panics when whoever reads it has
+/// gone away.
 async fn scripted(
     fleet: &mut Fleet,
     mut heard: UnboundedReceiver<Heard>,
@@ -169,16 +170,16 @@ async fn scripted(
     limit: Option<Duration>,
 ) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    let (mut next, mut rest) = (began, steps.iter());
+    let (mut since, mut pause, mut rest) = (began, Duration::ZERO, steps.iter());
     let mut frame = interval(Duration::from_secs(1));
     let mut printed = Duration::ZERO;
     loop {
         let ends = limit.is_some_and(|limit| began.elapsed() >= limit);
         tokio::select! {
             Some(said) = heard.recv() => fleet.hear(said)?,
-            _ = frame.tick() => println!("{}", table(fleet, None)),
-            () = sleep_until(next), if !ends => match rest.next() {
-                Some(Step::Wait(time)) => next = Instant::now() + *time,
+            _ = frame.tick() => writeln!(stdout(), "{}", table(fleet, None))?,
+            () = sleep(pause.saturating_sub(since.elapsed())), if !ends => match rest.next() {
+                Some(Step::Wait(time)) => (since, pause) = (Instant::now(), *time),
                 Some(step) => fleet.act(*step).await?,
                 None if limit.is_some() && !steps.is_empty() => rest = steps.iter(),
                 None => break,
@@ -188,16 +189,17 @@ async fn scripted(
             break;
         }
         for (at, what) in fleet.log.iter().filter(|(at, _)| *at > printed) {
-            println!("{:>7.2} s  {what}", at.as_secs_f64());
+            writeln!(stdout(), "{:>7.2} s  {what}", at.as_secs_f64())?;
         }
         printed = fleet.log.back().map_or(printed, |(at, _)| *at);
     }
-    println!("{}", table(fleet, None));
     let worst = fleet.nodes.iter().map(|node| node.worst).max().unwrap_or_default();
-    println!(
-        "an older version was served for at most {:.1} ms after its evict was acknowledged",
+    writeln!(
+        stdout(),
+        "{}\nan older version was served for at most {:.1} ms after its evict was acknowledged",
+        table(fleet, None),
         worst.as_secs_f64() * 1e3
-    );
+    )?;
     if worst > BOUND {
         return Err(format!("that is more than the bound, {BOUND:?}").into());
     }
