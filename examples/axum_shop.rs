@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -36,10 +38,10 @@ async fn product(db: &Database, id: u32) -> Result<Option<Product>, ShopError> {
     .await
 }
 
-/// The products whose name contains `q`; "Tea" and "tea " are the same search.
-#[cached(name = "search", ttl = "60s", capacity = 1_000, key(q: String = q.trim().to_lowercase()))]
+/// The products whose name contains `q`; "Tea" and "tea " are the same search, in lower case as SQLite's `lower` has it.
+#[cached(name = "search", ttl = "60s", capacity = 1_000, key(q: String = q.trim().to_ascii_lowercase()))]
 async fn search(db: &Database, q: &str) -> Result<Arc<Vec<Product>>, ShopError> {
-    let q = q.trim().to_lowercase();
+    let q = q.trim().to_ascii_lowercase();
     db.run(format!("search {q:?}"), move |connection| {
         let mut query = connection.prepare_cached(
             "SELECT id, name, price_cents FROM product WHERE instr(lower(name), ?1) ORDER BY id LIMIT 50",
@@ -128,6 +130,16 @@ struct Flags {
     port: u16,
 }
 
+/// How long a request that has begun may take once the shop closes.
+const LAST_ORDERS: Duration = Duration::from_secs(2);
+
+/// Returns on Ctrl-C. Without the signal there is no way to ask for an end, so an error here means: serve on.
+async fn told_to_close() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let flags = Flags::parse();
@@ -146,16 +158,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  curl -X PUT {url}/products/1 --json '{{\"name\": \"Tea kettle\", \"price_cents\": 3100}}'");
     println!("  curl -X DELETE {url}/products/2");
     println!("  curl {url}/stats\n");
-    axum::serve(listener, shop)
-        .with_graceful_shutdown(async {
-            // Without the signal there is no way to ask for an end, so an error here means: serve on.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending().await
-            }
-        })
-        .await?;
+    let late = async {
+        told_to_close().await;
+        tokio::time::sleep(LAST_ORDERS).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, shop).with_graceful_shutdown(told_to_close()).into_future() => served?,
+        () = late => {}
+    }
     CacheManager::current().shutdown().await;
-    println!("the shop is closed");
+    let _ = writeln!(io::stdout(), "the shop is closed");
     Ok(())
 }
 
@@ -191,13 +203,13 @@ impl Database {
         Ok(Database(Arc::new(Mutex::new(connection))))
     }
 
-    /// Runs a query where blocking is allowed, and says so: a read that hits leaves no such line.
+    /// Runs a query where blocking is allowed, and says so, if anybody reads it: a read that hits leaves no such line.
     async fn run<T, F>(&self, what: String, query: F) -> Result<T, ShopError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        println!("database: {what}");
+        let _ = writeln!(io::stdout(), "database: {what}");
         let connection = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || query(&connection.lock().unwrap_or_else(PoisonError::into_inner)))
             .await
