@@ -29,7 +29,7 @@ pub(crate) struct Curves {
 }
 
 /// Capacities on the way from a thousandth of the keys to all of them, in shares of a thousand.
-const LADDER: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1_000];
+const LADDER: [u128; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1_000];
 /// Below so many entries a cache of a sample says nothing about the one it stands for.
 const SMALLEST: f64 = 8.0;
 
@@ -37,8 +37,8 @@ const SMALLEST: f64 = 8.0;
 pub(crate) fn ladder(sample: &Sample) -> Vec<u64> {
     let keys = sample.keys();
     let smallest = if sample.rate < 1.0 { (SMALLEST / sample.rate) as u64 } else { 1 };
-    let mut capacities: Vec<_> =
-        LADDER.iter().map(|share| (keys * share).div_ceil(1_000)).filter(|capacity| *capacity >= smallest).collect();
+    let capacity = |share: u128| (u128::from(keys) * share).div_ceil(1_000) as u64;
+    let mut capacities: Vec<_> = LADDER.into_iter().map(capacity).filter(|capacity| *capacity >= smallest).collect();
     capacities.dedup();
     if capacities.is_empty() { vec![keys] } else { capacities }
 }

@@ -109,6 +109,7 @@ fn a_recording_of_a_share_stands_for_the_whole() {
     let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
     let page = plan_for("keys.txt", text.as_bytes(), &["--recorded-share", "0.1"]).unwrap();
     assert!(page.contains("30,000 requests for about"), "{page}");
+    plan_for("keys.txt", text.as_bytes(), &["--recorded-share", "1e-30"]).unwrap();
 }
 
 /// Keys that can still be halved once, and then no more.
