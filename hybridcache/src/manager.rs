@@ -155,17 +155,13 @@ impl CacheManager {
     }
 
     /// Ends the background work: waits for reloads that are under way, starts none any more, and stops sweeping. The
-    /// caches go on to work; expired entries are still never served.
+    /// caches go on to work; expired entries are still never served. Of several calls each returns when all has ended.
     ///
     /// With a remote tier it sends what is queued, for up to a second, and ends the connections. From then on its caches
     /// work as in an outage without end: what is evicted or put then reaches no other process. So it comes last, when
     /// nobody writes any more.
     pub async fn shutdown(&self) {
-        self.registry.tasks.shutdown().await;
-        #[cfg(feature = "redis")]
-        if let Some(fleet) = self.registry.fleet() {
-            fleet.shutdown().await;
-        }
+        self.registry.shutdown().await;
     }
 }
 

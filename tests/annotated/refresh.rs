@@ -334,17 +334,19 @@ async fn a_shutdown_waits_for_reloads_and_starts_none_after() {
     clocked.clock.advance(SECOND * 80);
     assert_eq!(drained(7, &runs, &gate).await, 701);
     until("it reloads", || gate.arrived() == 1).await;
-    let shutdown = {
+    let shutdowns = [(); 2].map(|()| {
         let manager = manager.clone();
         tokio::spawn(async move { manager.shutdown().await })
-    };
+    });
     settle().await;
-    assert!(!shutdown.is_finished(), "it waits for the reload");
+    assert!(shutdowns.iter().all(|shutdown| !shutdown.is_finished()), "they wait for the reload");
     assert_eq!(drained(8, &runs, &gate).await, 802, "callers are served meanwhile");
     settle().await;
     assert_eq!((runs.count(), gate.arrived()), (3, 1), "and nothing is started any more");
     gate.open();
-    shutdown.await.unwrap();
+    for shutdown in shutdowns {
+        shutdown.await.unwrap();
+    }
     assert_eq!(clocked.cache.peek(&7).await, Some(703), "what was under way has landed");
     clocked.clock.advance(SECOND * 15);
     for _ in 0..5 {

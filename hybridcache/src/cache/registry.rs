@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::OnceCell;
 
 use super::Inner;
 use crate::error::{Error, ErrorKind};
@@ -32,6 +33,8 @@ pub(crate) struct Registry {
     sites: RwLock<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Shared with the caches, which must not hold their manager: it holds those of sites.
     pub(crate) tasks: Arc<Tasks>,
+    /// Its work has ended.
+    ended: OnceCell<()>,
 }
 
 /// Work on the remote tier that is on its way.
@@ -79,6 +82,18 @@ impl Registry {
 
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
+    }
+
+    /// Ends the work. Whoever comes while somebody is at it waits, and goes on with it if that one leaves.
+    pub(crate) async fn shutdown(&self) {
+        let end = || async {
+            self.tasks.shutdown().await;
+            #[cfg(feature = "redis")]
+            if let Some(fleet) = &self.fleet {
+                fleet.shutdown().await;
+            }
+        };
+        self.ended.get_or_init(end).await;
     }
 
     /// Fails if the cache would share its place in the remote tier with one of other types.
