@@ -156,15 +156,32 @@ async fn a_batch_loads_what_is_missing_in_one_call_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_batch_with_a_key_twice_answers_both() {
+async fn a_batch_with_a_key_twice_loads_it_once_and_answers_both() {
     let cache = cache();
     let found = cache
-        .get_many_or_load(&[5, 5], |missing| async move {
+        .get_many_or_load(&[5, 6, 5, 5], |missing| async move {
+            assert_eq!(missing, [5, 6]);
             Ok::<_, String>(missing.into_iter().map(|key| (key, key * 2)).collect())
         })
         .await;
-    assert_eq!(found, Ok(vec![Some(10), Some(10)]));
-    assert_eq!(cache.len(), 1);
+    assert_eq!(found, Ok(vec![Some(10), Some(12), Some(10), Some(10)]));
+    assert_eq!((cache.len(), cache.stats().evictions.replaced), (2, 0));
+}
+
+#[tokio::test]
+async fn a_batch_keeps_nothing_as_an_answer_if_asked_to() {
+    let cache: Cache<u64, u64> = Cache::builder("nothing").cache_none(true).build().unwrap();
+    cache.get_or_load(&1, || async { None::<u64> }).await;
+    for missing in [vec![2, 3], vec![]] {
+        let found = cache.get_many_or_load(&[1, 2, 3], async |keys| {
+            assert_eq!(keys, missing);
+            Ok::<_, String>(HashMap::from([(3, 30)]))
+        });
+        assert_eq!(found.await, Ok(vec![None, None, Some(30)]));
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.loads), (4, 3, 2));
+    assert_eq!((cache.get_many(&[1, 2]).await, cache.stats().hits), (vec![None, None], 6), "it is an answer");
 }
 
 #[tokio::test]

@@ -17,6 +17,12 @@ pub(crate) enum Kept<V> {
     Failed(Failure),
 }
 
+impl<V> From<Option<V>> for Kept<V> {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self::Nothing, Self::Value)
+    }
+}
+
 /// A look at what may be kept, before it is known whether it will be: a value too heavy to keep is never cloned.
 #[derive(Debug)]
 pub(crate) enum View<'v, V> {
@@ -33,13 +39,15 @@ impl<V> Clone for View<'_, V> {
 
 impl<V> Copy for View<'_, V> {}
 
+impl<'v, V> From<Option<&'v V>> for View<'v, V> {
+    fn from(value: Option<&'v V>) -> Self {
+        value.map_or(Self::Nothing, Self::Value)
+    }
+}
+
 impl<'v, V, E> From<&'v Result<Option<V>, E>> for View<'v, V> {
     fn from(parts: &'v Result<Option<V>, E>) -> Self {
-        match parts {
-            Ok(Some(value)) => Self::Value(value),
-            Ok(None) => Self::Nothing,
-            Err(_) => Self::Failed,
-        }
+        parts.as_ref().map_or(Self::Failed, |value| value.as_ref().into())
     }
 }
 

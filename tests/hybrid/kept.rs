@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Share};
-use hybridcache_tests::MINUTE;
 use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::{MINUTE, until};
 
 use crate::node;
 
@@ -55,6 +55,34 @@ async fn a_reload_whose_result_is_not_kept_leaves_nothing_in_redis() {
     load().await;
     let failed = here.refresh(&7, || async { Err::<String, _>("away") }).await;
     assert!(failed.is_err() && stands(), "a reload that failed leaves what was there");
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn nothing_is_an_answer_of_memory_and_of_redis_and_of_batches_too() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let both = [&a, &b];
+    until("memory may answer", || both.iter().all(|node| node.remote_health().unwrap().in_step)).await;
+    let [here, there] = both.map(|node| texts(node, |texts| texts.cache_none(true)));
+    here.get_or_load(&1, || async { None::<String> }).await;
+    let load = |keys: Vec<u64>| {
+        assert_eq!(keys, [2, 3], "what is there is not loaded, and what is asked for twice is loaded once");
+        async { Ok::<_, ()>([(3, "three".to_owned())].into()) }
+    };
+    let keys = [1, 2, 3, 2, 3];
+    let expected = [None, None, Some("three".to_owned()), None, Some("three".to_owned())];
+    assert_eq!(here.get_many_or_load(&keys, load).await.unwrap(), expected);
+    let asked = here.stats().remote;
+    assert_eq!((asked.hits, asked.misses, asked.fills), (0, 3, 3));
+    assert_eq!(here.get_many(&keys).await, expected);
+    assert_eq!((here.get(&1).await, here.peek(&1).await, here.stats().remote), (None, None, asked), "memory answers");
+    for _ in 0..2 {
+        let found = there.get_many_or_load(&keys, async |_| Err("all of it is in Redis"));
+        assert_eq!(found.await.unwrap(), expected);
+    }
+    assert_eq!((there.stats().remote.hits, there.len()), (3, 3), "and then in memory");
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -1,6 +1,7 @@
 //! What the verbs of a cache have in common: a look into memory, the way past it, and the sweep.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, Hash};
@@ -14,8 +15,8 @@ use super::context::Said;
 use super::read::{Miss, Want};
 use super::registry::{Erased, Going};
 use super::{COLD, EXPIRES, Inner, RECORDS};
-use crate::entry::{Entry, Kept, Side, View};
-use crate::key::{Key, Stored};
+use crate::entry::{Entry, Kept, Side};
+use crate::key::{Key, Prehashed, Stored};
 use crate::memory::{Removed, Taken};
 use crate::observe::{Event, Stats};
 use crate::rt;
@@ -156,53 +157,60 @@ where
     /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
     /// answers must not pay for its size.
     pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
-        let value = self.get(key);
+        let found = self.get(key);
         #[cfg(feature = "redis")]
-        if let (None, Some(remote)) = (&value, &self.remote) {
+        if let (None, Some(remote)) = (&found, &self.remote) {
             return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
         }
         #[cfg(not(feature = "redis"))]
         let _ = blocking;
-        value
+        found.flatten()
     }
 
     /// [`get_anywhere`](Self::get_anywhere), and nothing is kept or counted for it.
     pub(crate) async fn peek_anywhere<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
-        let value = self.peek(key);
+        let found = self.peek(key);
         #[cfg(feature = "redis")]
-        if let (None, Some(remote)) = (&value, &self.remote) {
+        if let (None, Some(remote)) = (&found, &self.remote) {
             return Box::pin(remote.peek(&key.to_owned_key(), &self.meter)).await;
         }
-        value
+        found.flatten()
     }
 
-    pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+    /// What memory has, which may be a `None` that was kept. Counts a hit or a miss.
+    pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Option<V>> {
         /// Its look is compiled for this function alone, see [`Resolved`](crate::site::Resolved).
         enum Get {}
-        let value = self.hit::<_, Get, false>(self.hash(key), key).flatten();
-        match &value {
+        let found = self.hit::<_, Get, false>(self.hash(key), key);
+        match &found {
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),
         }
-        value
+        found
     }
 
-    pub(super) fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
+    fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Option<V>> {
         let (generation, now) = self.served();
-        self.shards.peek(self.hash(key), key, generation, now).flatten()
+        self.shards.peek(self.hash(key), key, generation, now)
     }
 
     /// Looks for several keys in memory.
-    pub(super) fn look_for<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Batch<K, V> {
+    fn look_for<Q: Key<Owned = K>>(&self, keys: impl IntoIterator<Item = Q>) -> Batch<K, V> {
         // Both are read before the first look, so that nothing can be written unseen between the look and the load.
         let (ticket, generation) = (self.shards.ticket(), self.generation());
-        let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new() };
+        let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new(), again: Vec::new() };
+        let mut known: HashMap<u64, usize, Prehashed> = HashMap::default();
         for key in keys {
-            let value = self.get(&key);
-            if value.is_none() {
-                batch.missing.push((batch.found.len(), self.stored(&key)));
+            let (at, found) = (batch.found.len(), self.get(&key));
+            if found.is_none() {
+                let key = self.stored(&key);
+                let first = *known.entry(key.hash).or_insert(batch.missing.len());
+                match batch.missing.get(first) {
+                    Some((first, missing)) if *missing == key => batch.again.push((at, *first)),
+                    _ => batch.missing.push((at, key)),
+                }
             }
-            batch.found.push(value);
+            batch.found.push(found.flatten());
         }
         batch
     }
@@ -215,29 +223,40 @@ where
     where
         Q: Key<Owned = K>,
         F: FnOnce(Vec<K>) -> Fut,
-        Fut: Future<Output = Result<std::collections::HashMap<K, V>, E>>,
+        Fut: Future<Output = Result<HashMap<K, V>, E>>,
     {
-        let batch = self.look_for(keys);
+        let mut batch = self.look_for(keys);
+        if !batch.missing.is_empty() {
+            self.load_many(&mut batch, loader).await?;
+        }
+        let Batch { mut found, again, .. } = batch;
+        again.into_iter().for_each(|(at, first)| found[at] = found[first].clone());
+        Ok(found)
+    }
+
+    async fn load_many<E, F, Fut>(&self, batch: &mut Batch<K, V>, loader: F) -> Result<(), E>
+    where
+        F: FnOnce(Vec<K>) -> Fut,
+        Fut: Future<Output = Result<HashMap<K, V>, E>>,
+    {
         #[cfg(feature = "redis")]
         if let Some(remote) = &self.remote {
-            return self.get_many_or_load_remotely(remote, batch, loader).await;
+            return self.load_many_remotely(remote, batch, loader).await;
         }
-        let Batch { ticket, generation, mut found, missing } = batch;
-        if missing.is_empty() {
-            return Ok(found);
-        }
+        let missing = std::mem::take(&mut batch.missing);
         let keys = missing.iter().map(|(_, key)| key.key.clone()).collect();
         let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
-        let loaded = loaded?;
+        let mut loaded = loaded?;
         for (at, key) in missing {
-            if let Some(value) = loaded.get(&key.key) {
-                found[at] = Some(value.clone());
-                let terms = self.terms(&key.key, View::Value(value), start, generation, Said::default());
-                let entry = terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms });
-                self.fill_unless_written(key, entry, ticket, generation);
+            let value = loaded.remove(&key.key);
+            let terms = self.terms(&key.key, value.as_ref().into(), start, batch.generation, Said::default());
+            let entry = terms.map(|terms| Entry { kept: Kept::from(value.clone()), terms });
+            if value.is_some() || entry.is_some() {
+                self.fill_unless_written(key, entry, batch.ticket, batch.generation);
             }
+            batch.found[at] = value;
         }
-        Ok(found)
+        Ok(())
     }
 
     pub(crate) fn begin_clear(&self) {
@@ -307,12 +326,14 @@ where
 
 /// Several keys that are asked for at once.
 pub(super) struct Batch<K, V> {
-    pub(super) ticket: u64,
-    pub(super) generation: u32,
-    /// What memory has, in the order of the keys.
+    ticket: u64,
+    generation: u32,
+    /// What was found, in the order of the keys.
     pub(super) found: Vec<Option<V>>,
-    /// What it lacks, by its place among them.
+    /// What memory lacks, each key once, by its first place among them.
     pub(super) missing: Vec<(usize, Stored<K>)>,
+    /// Where one of these comes again, and its first place.
+    again: Vec<(usize, usize)>,
 }
 
 /// The entries of a shard that was emptied. They leave, whether they are waited for or not.

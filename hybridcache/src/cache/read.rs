@@ -478,7 +478,7 @@ where
         let said = context.map(LoadContext::said).unwrap_or_default();
         let terms = self.terms(&key.key, View::from(&parts), start, generation, said);
         let kept = match &parts {
-            Ok(value) => terms.map(|terms| (value.clone().map_or(Kept::Nothing, Kept::Value), terms)),
+            Ok(value) => terms.map(|terms| (value.clone().into(), terms)),
             Err(error) => terms.and_then(|terms| Some((Kept::Failed(share.export(error)?), terms))),
         };
         if parts.is_ok() || kept.is_some() {

@@ -18,7 +18,7 @@ use crate::cache::keep::replace;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
 use crate::cache::shards::Locked;
 use crate::driver::Filled;
-use crate::entry::{Entry, Kept, Movement, Terms, View};
+use crate::entry::{Entry, Movement, Terms, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
@@ -270,10 +270,9 @@ where
         self.renew(remote, &leader.key.key, &hit);
         let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
         let value = hit.value;
-        let kept = |value: &Option<V>| value.clone().map_or(Kept::Nothing, Kept::Value);
         self.meter.count(Event::RemoteHit);
         // Cloned only for whoever else gets it: memory, if that keeps any, and those who wait.
-        let entry = terms.map(|terms| Entry { kept: kept(&value), terms });
+        let entry = terms.map(|terms| Entry { kept: value.clone().into(), terms });
         let mut removed = Removed::default();
         leader.land(
             self.generation(),
@@ -282,7 +281,7 @@ where
                     replace(memory, key, entry, &mut removed);
                 }
             },
-            || kept(&value),
+            || value.clone().into(),
         );
         self.release(&removed);
         let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
@@ -296,7 +295,7 @@ where
         if !remote.keeps() {
             return None;
         }
-        let weight = self.weight(key, hit.value.as_ref().map_or(View::Nothing, View::Value))?;
+        let weight = self.weight(key, hit.value.as_ref().into())?;
         let remaining = hit.remaining.map_or(NEVER, nanos);
         let generation = self.generation();
         if self.rules.idle != NEVER && hit.value.is_some() {

@@ -15,7 +15,7 @@ use crate::cache::context::Said;
 use crate::cache::flight::Leader;
 use crate::cache::inner::Batch;
 use crate::cache::keep::replace;
-use crate::entry::{Entry, Kept, View};
+use crate::entry::{Entry, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
@@ -38,16 +38,17 @@ where
 {
     /// All that memory lacks is asked for at once, one load brings what the remote tier lacks, and all of that is filled at
     /// once: two round trips, whatever the number of keys.
-    pub(in crate::cache) async fn get_many_or_load_remotely<E, F, Fut>(
+    pub(in crate::cache) async fn load_many_remotely<E, F, Fut>(
         &self,
         remote: &Remote<K, V>,
-        Batch { mut found, missing: absent, .. }: Batch<K, V>,
+        Batch { found, missing: absent, .. }: &mut Batch<K, V>,
         loader: F,
-    ) -> Result<Vec<Option<V>>, E>
+    ) -> Result<(), E>
     where
         F: FnOnce(Vec<K>) -> Fut,
         Fut: Future<Output = Result<HashMap<K, V>, E>>,
     {
+        let absent = std::mem::take(absent);
         let generation = self.generation();
         // Each key has a flight, so that what a later load keeps, or is kept from keeping by a write, is not replaced by what this
         // one brings (R7, R10). Only batches share it: others are not to wait for a load of keys they did not ask for.
@@ -67,22 +68,21 @@ where
         let mut missing = Vec::new();
         for ((((at, key), leader), text), claim) in absent.into_iter().zip(leaders).zip(texts).zip(claims) {
             match claim {
-                Claim::Found(hit) if hit.value.is_some() => {
+                Claim::Found(hit) => {
                     self.meter.count(Event::RemoteHit);
                     self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
-                    let entry = |(terms, value)| Entry { kept: Kept::Value(value), terms };
-                    self.keep(leader, terms.zip(hit.value).map(entry));
+                    self.keep(leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
                 }
                 Claim::Ours(right) => missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) }),
-                Claim::Found(_) | Claim::Theirs | Claim::Settling | Claim::Outage => {
+                Claim::Theirs | Claim::Settling | Claim::Outage => {
                     missing.push(Missing { at, key, leader, right: None })
                 }
             }
         }
         if missing.is_empty() {
-            return Ok(found);
+            return Ok(());
         }
         let keys = missing.iter().map(|missing| missing.key.key.clone()).collect();
         let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
@@ -90,7 +90,7 @@ where
         let fills = missing.into_iter().filter_map(|Missing { at, key, leader, right }| {
             let value = loaded.get(&key.key);
             found[at] = value.cloned();
-            if let (Some(value), Some((text, right))) = (value, right) {
+            if let Some((text, right)) = right.filter(|_| value.is_some() || self.rules.cache_none) {
                 return Some((key, leader, text, right, value));
             }
             self.keep(leader, None);
@@ -98,7 +98,7 @@ where
         });
         let fills: Vec<_> = fills.collect();
         join_all(fills.into_iter().map(async |(key, leader, text, right, value)| {
-            let view = View::Value(value);
+            let view = View::from(value);
             let filling = self.fill(remote, &key, &text, right, Loaded { view, start, said: Said::default() }).await;
             let terms = match filling {
                 Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if leader.is_some() => {
@@ -106,10 +106,10 @@ where
                 }
                 _ => None,
             };
-            self.keep(leader, terms.map(|terms| Entry { kept: Kept::Value(value.clone()), terms }));
+            self.keep(leader, terms.map(|terms| Entry { kept: value.cloned().into(), terms }));
         }))
         .await;
-        Ok(found)
+        Ok(())
     }
 
     /// Ends what a batch does for one key.
