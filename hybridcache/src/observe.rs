@@ -14,9 +14,9 @@ const BUCKETS: usize = 65;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Reads that were answered from the cache, cached `None`s and errors included.
+    /// Reads that memory answered, cached `None`s and errors included.
     pub hits: u64,
-    /// Reads that were not.
+    /// Reads that it did not. Some of them the remote tier has answered: [`Remote::hits`].
     pub misses: u64,
     /// Runs of a body for the cache that returned: successes and failures.
     pub loads: u64,
@@ -89,11 +89,11 @@ impl Remote {
 }
 
 impl Stats {
-    /// The share of reads that were hits, 0 if there were none.
+    /// The share of reads that were hits, in memory or in the remote tier; 0 if there were none.
     #[must_use]
     pub fn hit_ratio(&self) -> f64 {
         let reads = self.hits + self.misses;
-        if reads == 0 { 0.0 } else { self.hits as f64 / reads as f64 }
+        if reads == 0 { 0.0 } else { (self.hits + self.remote.hits) as f64 / reads as f64 }
     }
 
     /// Adds the counts of another cache.

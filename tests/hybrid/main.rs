@@ -47,6 +47,7 @@ async fn what_one_node_loads_the_other_finds() {
     assert_eq!(load(&here, 7, &runs).await, (1, Tier::Source));
     assert_eq!(load(&there, 7, &runs).await, (1, Tier::Redis));
     assert_eq!(runs.count(), 1);
+    assert_eq!([&here, &there].map(|cache| cache.stats().hit_ratio()), [0.0, 1.0]);
     until("memory may answer", || there.stats().remote.hits >= 1).await;
     for cache in [&here, &there] {
         until("memory answers", || cache.blocking().peek(&7) == Some(1) && cache.len() == 1).await;
