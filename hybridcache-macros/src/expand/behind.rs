@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Index, ReceiverKind, Type};
 
-use super::wrapper::{body_path, wait};
+use super::wrapper::{body_called_with, wait};
 use crate::model::Cached;
 use crate::model::shape::{Place, Shape, peeled};
 
@@ -34,9 +34,8 @@ pub(crate) fn due(model: &Cached<'_>) -> TokenStream {
         lets.extend(quote!(let #own = #owned;));
         passed.push(lent(&shape, Place::Value(quote!(#own))));
     }
-    let path = body_path(model);
-    let wait = wait(model.flow);
-    let call = quote!(#path(#(#passed),*)#wait);
+    let (called, wait) = (body_called_with(model, passed), wait(model.flow));
+    let call = quote!(#called #wait);
     match model.flow.waits() {
         true => quote!(#lets __hc_due.spawn(async move { #call });),
         false => quote!(#lets __hc_due.spawn_blocking(move || #call);),

@@ -7,7 +7,9 @@ use syn::{ReturnType, Signature, Token};
 
 use super::key::{Borrowed, Side, borrowed, parameters};
 use super::site::{Types, accessor};
-use super::wrapper::{allowed, body_call, conditions, lints, load, plain_signature, share, wait};
+use super::wrapper::{
+    allowed, body_call, conditions, deprecation, lints, load, named, places_in_docs, plain_signature, share, wait,
+};
 use super::{bounds, generics};
 use crate::function::Flow;
 use crate::model::Cached;
@@ -18,11 +20,12 @@ pub(crate) fn handle(model: &Cached<'_>, name: &Ident) -> TokenStream {
     let accessor = accessor(model, &format_ident!("__cache"));
     let verbs = verbs(model);
     let uncached = uncached(model);
-    let docs = docs(&function.sig.ident);
+    let (docs, places) = (docs(&function.sig.ident), places_in_docs(function));
     let granted = bounds::clause(model);
     quote! {
         #(#cfg)*
         #[doc = #docs]
+        #(#places)*
         #[allow(non_camel_case_types, dead_code)]
         #[allow(missing_debug_implementations, missing_copy_implementations)]
         #vis struct #name {}
@@ -170,8 +173,10 @@ fn refresh(model: &Cached<'_>) -> TokenStream {
     let turbofish = generics::turbofish(&sig.generics);
     let Borrowed { lets, expr } = borrowed(model, Side::Wrapper);
     let (share, call, load, wait) = (share(model), body_call(model), load(model.flow), wait(model.flow));
+    let deprecated = deprecation(model.function);
     quote! {
         #[doc = "Runs the body now and replaces what is kept."]
+        #deprecated
         #vis #sig {
             #lets
             let __hc_share = #share;
@@ -224,9 +229,11 @@ fn without_arguments(model: &Cached<'_>) -> TokenStream {
 fn uncached(model: &Cached<'_>) -> TokenStream {
     let (vis, body) = (&model.function.vis, &model.function.body);
     let lints = lints(model.function);
+    let of_calls = deprecation(model.function).into_iter().chain(named(model.function, "must_use"));
     let sig = Signature { ident: format_ident!("uncached"), ..model.function.sig.clone() };
     quote! {
         #[doc = "The body itself, past the cache."]
+        #(#of_calls)*
         #(#lints)*
         #[allow(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate, clippy::missing_const_for_fn)]
         #vis #sig #body

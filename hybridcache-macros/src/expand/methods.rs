@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 use super::generics;
 use super::key::{Borrowed, Side, borrowed, names, parameters};
 use super::site::{self, Types, given};
-use super::wrapper::{allowed, conditions, hidden, lints};
+use super::wrapper::{allowed, conditions, hidden, lints, places_in_docs};
 use crate::mention::mentions;
 use crate::model::Cached;
 use crate::model::store::Store;
@@ -71,8 +71,10 @@ fn cache(model: &Cached<'_>, base: &Ident, name: &Ident) -> TokenStream {
         }
     };
     let docs = format!("The cache of `{}()`.", model.function.sig.ident.unraw());
+    let places = places_in_docs(model.function);
     quote! {
         #[doc = #docs]
+        #(#places)*
         #vis fn #name #lasting (#receiver) -> #root::Cache<#key, #value> #clause {
             #found
         }
@@ -87,8 +89,10 @@ fn key(model: &Cached<'_>, name: &Ident) -> TokenStream {
     let parameters = key_receiver(model).into_iter().chain(parameters(model));
     let Borrowed { lets, expr } = borrowed(model, Side::Verb);
     let docs = format!("The key of `{}()` for these arguments.", model.function.sig.ident.unraw());
+    let places = places_in_docs(model.function);
     quote! {
         #[doc = #docs]
+        #(#places)*
         #vis fn #name #generics (#(#parameters),*) -> #key #clause {
             #lets
             #root::Key::to_owned_key(&#expr)

@@ -160,17 +160,23 @@ pub(crate) fn share(model: &Cached<'_>) -> TokenStream {
 
 /// A call of the body with the arguments of the wrapper.
 pub(crate) fn body_call(model: &Cached<'_>) -> TokenStream {
-    let receiver = model.function.receiver().map(|receiver| receiver.self_token);
-    let arguments = model.function.arguments.iter().map(|argument| &argument.name);
-    let path = body_path(model);
-    match receiver {
-        Some(receiver) => quote!(#path(#receiver, #(#arguments),*)),
-        None => quote!(#path(#(#arguments),*)),
+    let receiver = model.function.receiver().map(|receiver| receiver.self_token.to_token_stream());
+    let arguments = model.function.arguments.iter().map(|argument| argument.name.to_token_stream());
+    body_called_with(model, receiver.into_iter().chain(arguments))
+}
+
+/// A call of the body. It may be deprecated, as the function is, and whoever called that has been told.
+pub(crate) fn body_called_with(model: &Cached<'_>, arguments: impl IntoIterator<Item = TokenStream>) -> TokenStream {
+    let (path, arguments) = (body_path(model), arguments.into_iter());
+    let call = quote!(#path(#(#arguments),*));
+    match deprecation(model.function) {
+        Some(_) => quote!({ #[allow(deprecated)] let __hc_called = #call; __hc_called }),
+        None => call,
     }
 }
 
 /// The function that holds the body.
-pub(crate) fn body_path(model: &Cached<'_>) -> TokenStream {
+fn body_path(model: &Cached<'_>) -> TokenStream {
     let turbofish = generics::turbofish(&model.function.sig.generics);
     match &model.companions {
         Companions::Struct(name) => quote!(#name::uncached #turbofish),
@@ -240,5 +246,24 @@ pub(crate) fn allowed(function: &Function) -> Vec<Attribute> {
 
 /// The conditions under which the function exists.
 pub(crate) fn conditions(function: &Function) -> Vec<&Attribute> {
-    function.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
+    named(function, "cfg").collect()
+}
+
+/// What is said to those who call the function, in whatever way.
+pub(crate) fn deprecation(function: &Function) -> Option<&Attribute> {
+    named(function, "deprecated").next()
+}
+
+/// Where the documentation is to show the function, and so its companions: `#[doc(hidden)]`, `#[doc(cfg(…))]`.
+pub(crate) fn places_in_docs(function: &Function) -> impl Iterator<Item = &Attribute> {
+    named(function, "doc").filter(|attr| match &attr.meta {
+        Meta::List(list) => {
+            list.tokens.clone().into_iter().next().is_some_and(|word| ["hidden", "cfg"].contains(&&*word.to_string()))
+        }
+        _ => false,
+    })
+}
+
+pub(crate) fn named<'a>(function: &'a Function, name: &str) -> impl Iterator<Item = &'a Attribute> {
+    function.attrs.iter().filter(move |attr| attr.path().is_ident(name))
 }

@@ -97,6 +97,28 @@ pub fn old(id: Old, userId: u64) -> Old {
     id
 }
 
+/// Finds one that is older.
+#[cached(ttl = "60s", refresh_ahead = 0.5, when = id > 0)]
+#[deprecated]
+#[must_use]
+pub fn older(id: u64) -> u64 {
+    id
+}
+
+impl Users {
+    /// Finds one that is older.
+    #[cached(skip(self), ttl = "60s", refresh_ahead = 0.5)]
+    #[deprecated]
+    #[doc(hidden)]
+    pub async fn older(self: &std::sync::Arc<Self>, id: u64) -> u64 {
+        id
+    }
+
+    /// Forgets one that is older.
+    #[cache_evict(older(id), self.older(id))]
+    pub async fn forget(self: &std::sync::Arc<Self>, id: u64) {}
+}
+
 #[cached]
 #[expect(dead_code, non_snake_case)]
 fn Never(id: u64, #[expect(unused_variables)] of: u64) -> u64 {

@@ -59,6 +59,22 @@ fn attributes_go_where_they_belong() {
     assert!(text.contains("#[allow(clippy::used_underscore_binding)]"));
 }
 
+#[test]
+fn what_is_said_of_a_function_is_said_of_its_companions() {
+    let said = quote! { #[doc(hidden)] #[doc(cfg(unix))] #[doc(alias = "load")] #[deprecated] #[must_use] };
+    let text = cached(quote!(), quote! { #said pub fn user(id: u64) -> u64 { id } });
+    let count = |text: &str, attr: &str| text.matches(attr).count();
+    assert_eq!(count(&text, "#[doc(cfg(unix))]"), 2, "the function and the struct: {text}");
+    assert_eq!(count(&text, "#[doc(hidden)]"), 3, "these and what is hidden anyway: {text}");
+    assert_eq!(count(&text, "#[doc(alias"), 1, "it is found once: {text}");
+    assert_eq!(count(&text, "#[deprecated]"), 3, "what runs the body: {text}");
+    assert_eq!(count(&text, "#[must_use]"), 2, "what does nothing but that: {text}");
+    let text =
+        inside(attribute::cached(quote!(skip(self)), quote! { #said pub fn user(&self, id: u64) -> u64 { id } }));
+    assert_eq!(count(&text, "#[doc(cfg(unix))]"), 3, "the method, its cache and its key: {text}");
+    assert_eq!(count(&text, "#[deprecated]"), 1, "only that runs the body: {text}");
+}
+
 /// What a reader of `cargo expand` has to go through, beside what he wrote and the verbs that he can call.
 #[test]
 fn an_expansion_is_short() {
