@@ -229,11 +229,14 @@ fn without_arguments(model: &Cached<'_>) -> TokenStream {
 fn uncached(model: &Cached<'_>) -> TokenStream {
     let (vis, body) = (&model.function.vis, &model.function.body);
     let lints = lints(model.function);
-    let of_calls = deprecation(model.function).into_iter().chain(named(model.function, "must_use"));
+    let deprecated = deprecation(model.function);
+    // Whether a result says so itself is between the user and clippy where the function stands.
+    let must_use = named(model.function, "must_use").map(|attr| quote!(#attr #[allow(clippy::double_must_use)]));
     let sig = Signature { ident: format_ident!("uncached"), ..model.function.sig.clone() };
     quote! {
         #[doc = "The body itself, past the cache."]
-        #(#of_calls)*
+        #deprecated
+        #(#must_use)*
         #(#lints)*
         #[allow(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate, clippy::missing_const_for_fn)]
         #vis #sig #body
