@@ -105,5 +105,5 @@ pub use time::Clock;
 pub use hybridcache_macros::{cache_evict, cache_put, cached};
 
 #[cfg(all(doctest, feature = "macros", feature = "redis"))]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
