@@ -4,7 +4,7 @@ use std::fmt;
 
 use indicatif::HumanCount;
 
-use crate::curves::Curves;
+use crate::curves::{Curve, Curves};
 
 /// What was replayed of a stream, in a sentence.
 pub(crate) fn summary(curves: &Curves) -> String {
@@ -25,20 +25,25 @@ pub(crate) fn summary(curves: &Curves) -> String {
     }
 }
 
+/// How many columns a curve has in the table: room for `*100.00`, and for its name. All fit into a terminal of 80.
+fn width(curve: &Curve) -> usize {
+    1 + curve.name.len().max(7)
+}
+
 impl fmt::Display for Curves {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}: {}", self.title, summary(self))?;
         writeln!(out, "\nhit ratio in percent, `*` the best policy of a row\n")?;
         write!(out, "{:>12}", "capacity")?;
         for curve in &self.curves {
-            write!(out, "{:>10}", curve.name)?;
+            write!(out, "{:>1$}", curve.name, width(curve))?;
         }
         for (row, capacity) in self.capacities.iter().enumerate() {
             write!(out, "\n{:>12}", HumanCount(*capacity).to_string())?;
             let best = self.best(row);
             for (column, curve) in self.curves.iter().enumerate() {
                 let mark = if column > 0 && curve.ratios[row] >= best { "*" } else { "" };
-                write!(out, "{:>10}", format!("{mark}{:.2}", 100.0 * curve.ratios[row]))?;
+                write!(out, "{:>1$}", format!("{mark}{:.2}", 100.0 * curve.ratios[row]), width(curve))?;
             }
         }
         Ok(())
