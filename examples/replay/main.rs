@@ -181,3 +181,22 @@ async fn compare(source: &Source, requests: u64, concurrency: u16) -> Result<Rep
     let uncached = measure(Box::new(sample), cached.requests.div_ceil(stride), concurrency, product::uncached).await?;
     Ok(Report { stopped: cached.requests < requests, cached, uncached, stats, queries })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ctrl_c_ends_the_stocking_of_the_catalogue() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, place) = (folder.path().join("catalogue.sqlite"), folder.path().to_path_buf());
+        let source = Source::Zipf { requests: 300_000, products: 1_000_000, exponent: 0.0 };
+        let stocking = std::thread::spawn(move || prepare(source, place));
+        while !database.exists() && !stocking.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        interrupt();
+        let stopped = stocking.join().unwrap().err().map(|error| error.to_string());
+        assert_eq!(stopped.as_deref(), Some("stopped before the first request"));
+    }
+}
