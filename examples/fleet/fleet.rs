@@ -44,6 +44,8 @@ pub(crate) struct Fleet {
 pub(crate) struct Node {
     pub(crate) line: Line,
     pub(crate) paused: bool,
+    /// By itself, or by somebody else.
+    pub(crate) ended: bool,
     pub(crate) report: Report,
     /// How long after the acknowledgement of a newer version an older one was still served, at worst.
     pub(crate) worst: Duration,
@@ -75,10 +77,10 @@ impl Fleet {
                 unreachable!("they are piped")
             };
             let parse = |line: String| serde_json::from_str(&line).map_err(|_| line);
-            tokio::spawn(listen(number, said, heard.clone(), parse));
-            tokio::spawn(listen(number, trouble, heard.clone(), Err));
-            let (paused, report, worst) = (false, Report::default(), Duration::ZERO);
-            nodes.push(Node { line, paused, report, worst, process, orders });
+            tokio::spawn(listen(number, said, heard.clone(), parse, Some(Said::Ended)));
+            tokio::spawn(listen(number, trouble, heard.clone(), Err, None));
+            let (report, worst) = (Report::default(), Duration::ZERO);
+            nodes.push(Node { line, paused: false, ended: false, report, worst, process, orders });
         }
         Ok(Self {
             nodes,
@@ -107,7 +109,10 @@ impl Fleet {
             Step::Restart => return self.restart(),
             Step::Wait(_) => return Ok(()),
         };
-        self.nodes[node].orders.write_all(order.as_bytes()).await
+        if self.nodes[node].orders.write_all(order.as_bytes()).await.is_err() {
+            self.note(format!("node {} takes no orders any more", node + 1));
+        }
+        Ok(())
     }
 
     /// Takes in what a node said.
@@ -133,6 +138,10 @@ impl Fleet {
                     Outcome::Failed(why) => why,
                 };
                 self.note(format!("node {} {did} {}: {outcome} ({took:.1?})", number + 1, name(row)));
+            }
+            Ok(Said::Ended) => {
+                self.nodes[number].ended = true;
+                self.note(format!("node {} has ended", number + 1));
             }
             Err(trouble) => self.note(format!("node {}: {trouble}", number + 1)),
         }
@@ -194,17 +203,21 @@ impl Fleet {
     }
 }
 
-/// Hands on, line by line, what a process says, until it ends.
+/// Hands on, line by line, what a process says, until it ends; and then the last word.
 async fn listen(
     number: usize,
     from: impl AsyncRead + Unpin,
     heard: UnboundedSender<Heard>,
     parse: impl Fn(String) -> Result<Said, String>,
+    last: Option<Said>,
 ) {
     let mut lines = BufReader::new(from).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if heard.send((number, parse(line))).is_err() {
             return;
         }
+    }
+    if let Some(last) = last {
+        let _ = heard.send((number, Ok(last)));
     }
 }

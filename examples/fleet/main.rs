@@ -203,6 +203,9 @@ async fn scripted(
     if worst > BOUND {
         return Err(format!("that is more than the bound, {BOUND:?}").into());
     }
+    if fleet.nodes.iter().any(|node| node.ended) {
+        return Err("a node has ended that nobody told to".into());
+    }
     if fleet.nodes.iter().all(|node| node.report.memory + node.report.redis + node.report.source == 0) {
         return Err("no node has read anything".into());
     }

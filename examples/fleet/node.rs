@@ -31,6 +31,9 @@ pub(crate) enum Said {
         outcome: Outcome,
         took: Duration,
     },
+    /// Nothing more: it has ended.
+    #[serde(skip)]
+    Ended,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]

@@ -92,7 +92,7 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
         text += &paint(format!("{state:<10}"), colour);
         for (served, newest) in node.report.rows.iter().zip(&fleet.newest) {
             let colour = match served.version {
-                _ if node.paused => Color::DarkGrey,
+                _ if node.paused || node.ended => Color::DarkGrey,
                 version if (1..*newest).contains(&version) => Color::Red,
                 _ => Color::Green,
             };
@@ -122,6 +122,7 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
 fn state(fleet: &Fleet, node: &Node) -> (&'static str, Color) {
     let report = &node.report;
     match () {
+        () if node.ended => ("ended", Color::DarkGrey),
         () if node.paused => ("stopped", Color::DarkGrey),
         () if fleet.is_behind(node) => ("behind", Color::Red),
         () if report.in_step => ("in step", Color::Green),
