@@ -43,6 +43,8 @@
 //! again and is heard by every process. Memory answers only while the process is known to have heard everything: how old an
 //! answer may be, in each mode and in an outage, is written at `Consistency`. A `Fetched` says where its answer came from
 //! ([`Tier`]), [`Stats::remote`] counts.
+//!
+#![cfg_attr(not(feature = "macros"), doc = include_str!("../docs/not_in_this_build.md"))]
 
 #[cfg(feature = "redis")]
 mod bus;

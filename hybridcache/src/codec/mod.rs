@@ -23,6 +23,8 @@
 //! no bound to nesting, so that a record of a *recursive* type can overflow the stack, and none to the length of a
 //! list of empty elements (`Vec<()>`). The other codecs end at a depth of about 100, which is of no use to a type
 //! that is nothing but an option of itself (`struct N(Option<Box<N>>)`): that one no codec of serde can read.
+//!
+#![cfg_attr(not(feature = "full"), doc = include_str!("../../docs/not_in_this_build.md"))]
 
 #[cfg(feature = "bincode")]
 mod bincode;
