@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident};
 use syn::parse::{Parse, ParseStream};
 use syn::visit::Visit;
 use syn::{
-    Attribute, FnArg, GenericArgument, Pat, PathArguments, Receiver, ReturnType, Signature, Token, Type,
+    Attribute, FnArg, GenericArgument, Pat, PathArguments, Receiver, ReceiverKind, ReturnType, Signature, Token, Type,
     TypeParamBound, Visibility,
 };
 
@@ -131,6 +131,18 @@ impl Function {
         }
     }
 
+    /// The names of what one alone can have at a time, the receiver's too: all that is given but shared references.
+    pub(crate) fn exclusive(&self) -> impl Iterator<Item = Ident> {
+        let receiver = self.receiver().filter(|receiver| match &receiver.kind {
+            ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+            ReceiverKind::Typed(_, ty) => !is_shared(ty),
+            _ => true,
+        });
+        let receiver = receiver.map(|receiver| Ident::new("self", receiver.self_token.span));
+        let arguments = self.arguments.iter().filter(|argument| !(argument.is_named() && is_shared(&argument.ty)));
+        receiver.into_iter().chain(arguments.flat_map(|argument| argument.names.iter().cloned()))
+    }
+
     /// The argument that a user means by a name, be it bound inside a pattern.
     pub(crate) fn argument(&self, name: &Ident) -> Option<usize> {
         self.arguments.iter().position(|argument| argument.names.contains(name))
@@ -151,6 +163,10 @@ impl Argument {
     pub(crate) fn is_named(&self) -> bool {
         matches!(&self.pat, Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none())
     }
+}
+
+fn is_shared(ty: &Type) -> bool {
+    matches!(peeled(ty), Type::Reference(reference) if reference.mutability.is_none())
 }
 
 fn arguments(sig: &Signature) -> Vec<Argument> {

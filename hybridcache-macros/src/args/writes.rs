@@ -57,6 +57,21 @@ pub(crate) enum Selection {
     },
 }
 
+impl Target {
+    /// What the user wrote to be evaluated for it.
+    pub(crate) fn expressions(&self) -> TokenStream {
+        let place = match &self.place {
+            Place::Method { receiver: expr, .. } | Place::Named(expr) => Some(expr),
+            Place::Function(_) | Place::Associated { .. } => None,
+        };
+        let args = match &self.selection {
+            Selection::One { args, .. } => &args[..],
+            Selection::All => &[],
+        };
+        quote::quote!(#place, #(#args,)*)
+    }
+}
+
 impl EvictArgs {
     pub(crate) fn parse(tokens: TokenStream, errors: &Errors) -> Self {
         let mut args = Self::default();

@@ -67,6 +67,16 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
+fn what_a_boxed_future_took_along_is_told() {
+    let item = |this: TokenStream| quote! { fn add(#this, id: u64) -> Pin<Box<dyn Future<Output = u64>>> { Box::pin(self.insert(id)) } };
+    says(
+        one(evict(quote!(self.user(*result)), item(quote!(&mut self)))),
+        &["taken along", "as in `Self::user(result.id)`"],
+    );
+    says(one(put(quote!(Self::user(id) = self.last), item(quote!(self: Arc<Self>)))), &["or take `&self`"]);
+}
+
+#[test]
 fn what_follows_from_a_mistake_is_no_mistake_on_top() {
     says(
         option(quote!(max_weight = "1MiB", weigher = |_key, value| value.len() as u64)),

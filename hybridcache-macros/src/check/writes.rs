@@ -1,11 +1,11 @@
 //! Rules about `#[cache_evict]` and `#[cache_put]`.
 
-use proc_macro2::Ident;
-use quote::ToTokens;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
 
-use crate::args::writes::{EvictArgs, PutArgs, Selection, Target};
+use crate::args::writes::{EvictArgs, Put, PutArgs, Selection, Target};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Flow, Function};
 use crate::mention::mentions;
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
@@ -13,11 +13,13 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
     one_time_to_evict(args, errors);
     results_exist_when_used(args, errors);
     result_is_no_argument(args.targets.iter().any(of_result), function, errors);
+    self_is_left(&evicted_after(args), function, errors);
 }
 
 pub(crate) fn put(args: &PutArgs, function: &Function, errors: &Errors) {
     let used = args.puts.iter().any(|put| of_result(&put.target) || mentions(&put.value.to_token_stream(), &result()));
     result_is_no_argument(used, function, errors);
+    self_is_left(&put_after(args), function, errors);
 }
 
 /// Whether the key of a target is known only after the body.
@@ -26,6 +28,20 @@ pub(crate) fn of_result(target: &Target) -> bool {
         Selection::All => false,
         Selection::One { args, .. } => args.iter().any(|arg| mentions(&arg.to_token_stream(), &result())),
     }
+}
+
+/// What an eviction evaluates after the body.
+pub(crate) fn evicted_after(args: &EvictArgs) -> TokenStream {
+    args.targets.iter().filter(|target| of_result(target)).map(Target::expressions).collect()
+}
+
+/// What a put evaluates after the body: each value, and the keys that are made of it.
+pub(crate) fn put_after(args: &PutArgs) -> TokenStream {
+    let after = args.puts.iter().map(|Put { target, value }| {
+        let target = of_result(target).then(|| target.expressions());
+        quote!(#target #value,)
+    });
+    after.collect()
 }
 
 fn result() -> Ident {
@@ -66,6 +82,18 @@ fn result_is_no_argument(used: bool, function: &Function, errors: &Errors) {
         errors.at(
             argument.span(),
             "in the attribute `result` means what the function returned: give this argument another name",
+        );
+    }
+}
+
+/// A future that the body returns has taken along what it needs.
+fn self_is_left(after: &TokenStream, function: &Function, errors: &Errors) {
+    let this = function.exclusive().find(|name| name == "self");
+    let moved = matches!(function.flow(), Flow::Boxed | Flow::Unboxed);
+    if let Some(this) = this.filter(|this| moved && mentions(after, this)) {
+        errors.at(
+            this.span(),
+            "what the attribute evaluates after the body mentions `self`, which the future of the body has taken along: name the method by its type, as in `Self::user(result.id)`, or take `&self`",
         );
     }
 }

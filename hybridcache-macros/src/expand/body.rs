@@ -4,10 +4,11 @@ use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
-use syn::{ReturnType, Type, TypeImplTrait};
+use syn::{ReturnType, Token, Type, TypeImplTrait};
 
 use super::wrapper::tolerant;
 use crate::function::{Flow, Function};
+use crate::mention::mentions;
 use crate::model::Crate;
 
 /// Runs the body when called, once: `move || …`, which gives a future unless the function blocks.
@@ -32,20 +33,52 @@ pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenSt
     }
 }
 
-/// Runs the body in place, and keeps a `return` in it from leaving the function.
-pub(crate) fn in_place(function: &Function, flow: Flow, output: &Type, krate: &Crate) -> TokenStream {
-    let (body, private) = (&function.body, krate.private());
+/// Runs the body in place, and keeps a `return` in it from leaving the function. What is named `after` it is lent to it.
+pub(crate) fn in_place(
+    function: &Function,
+    flow: Flow,
+    output: &Type,
+    krate: &Crate,
+    after: &TokenStream,
+) -> TokenStream {
+    let private = krate.private();
+    let (moves, mut begin) = hold(function, after);
     match flow {
         Flow::Async => {
-            let body = block(function, return_edge(output));
-            quote!(async move #body.await)
+            begin.extend(return_edge(output));
+            let body = block(function, begin);
+            quote!(async #moves #body.await)
         }
+        // What the future needs that the body returns, it has.
         Flow::Boxed | Flow::Unboxed => {
-            let output = annotation(function, flow);
+            let (output, body) = (annotation(function, flow), &function.body);
             quote!(#private::once(move || #output #body)().await)
         }
-        Flow::Blocking if is_unnamed(output) => quote!(#private::once(move || #body)()),
-        Flow::Blocking => quote!(#private::once(move || -> #output #body)()),
+        Flow::Blocking => {
+            let output = (!is_unnamed(output)).then(|| quote!(-> #output));
+            let body = block(function, begin);
+            quote!(#private::once(#moves || #output #body)())
+        }
+    }
+}
+
+/// How the body gets what the function was given: all of it, unless some is named after the body and so can only be lent. The rest
+/// ends with the body even then, as a statement says that never runs.
+fn hold(function: &Function, after: &TokenStream) -> (Option<Token![move]>, TokenStream) {
+    let (lent, owned): (Vec<_>, Vec<_>) = function.exclusive().partition(|name| mentions(after, name));
+    match (lent.is_empty(), owned.is_empty()) {
+        (true, _) => (Some(<Token![move]>::default()), TokenStream::new()),
+        (false, true) => (None, TokenStream::new()),
+        (false, false) => {
+            let owned = quote! {
+                #[allow(clippy::all, clippy::pedantic, clippy::nursery)]
+                if false {
+                    let __hc_owned = (#(#owned,)*);
+                    loop {}
+                }
+            };
+            (None, owned)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use quote::quote;
 use super::body;
 use super::target::target;
 use crate::args::writes::EvictArgs;
-use crate::check::of_result;
+use crate::check::{evicted_after, of_result};
 use crate::function::{Flow, Function};
 use crate::model::Crate;
 
@@ -20,7 +20,7 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
         true => quote!(__hc_evicting.finish().await;),
         false => quote!(__hc_evicting.finish_blocking();),
     };
-    let run = body::in_place(function, flow, &output, &krate);
+    let run = body::in_place(function, flow, &output, &krate, &evicted_after(args));
     let started = quote! {
         let mut __hc_evicting = #private::Evict::new();
         #(__hc_evicting.add(#early);)*

@@ -8,7 +8,7 @@ use super::body;
 use super::evict::wrapped;
 use super::target::{cache, target};
 use crate::args::writes::{Put, PutArgs};
-use crate::check::of_result;
+use crate::check::{of_result, put_after};
 use crate::function::Function;
 use crate::mention::mentions;
 use crate::model::Crate;
@@ -17,8 +17,8 @@ pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
     let krate = Crate::of(args.krate.as_ref());
     let private = krate.private();
     let (flow, output) = (function.flow(), function.output());
-    let run = body::in_place(function, flow, &output, &krate);
     let steps: Vec<Step<'_>> = args.puts.iter().enumerate().map(|(i, put)| Step::of(i, put)).collect();
+    let run = body::in_place(function, flow, &output, &krate, &put_after(args));
     let taken = steps.iter().map(|step| step.take(&krate, flow.waits()));
     let values = steps.iter().map(|step| step.value(&krate));
     let filled: Vec<_> = steps.iter().map(|step| step.fill(flow.waits())).collect();
