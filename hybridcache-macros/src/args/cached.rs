@@ -227,6 +227,37 @@ impl CachedArgs {
         self.tier.as_ref().is_some_and(|tier| tier.value != "memory")
     }
 
+    /// The expressions that say how long, how often and how much, with the options they stand in.
+    pub(crate) fn computed(&self) -> impl Iterator<Item = (&Ident, &Expr)> {
+        fn of<T: Copy>(option: &Option<Written<Value<T>>>) -> Option<(&Ident, &Expr)> {
+            let Written { name, value } = option.as_ref()?;
+            value.computed().map(|expr| (name, expr))
+        }
+        let sliding =
+            self.sliding.as_ref().and_then(|sliding| Some((&sliding.name, sliding.value.as_ref()?.computed()?)));
+        let remote = &self.remote;
+        let computed = [
+            sliding,
+            of(&self.ttl),
+            of(&self.max_age),
+            of(&self.none_ttl),
+            of(&self.err_ttl),
+            of(&self.wait_timeout),
+            of(&self.capacity),
+            of(&self.max_weight),
+            of(&self.max_entry_weight),
+            of(&self.jitter),
+            of(&self.refresh_ahead),
+            of(&self.version),
+            of(&remote.lease),
+            of(&remote.settle),
+            of(&remote.degraded_ttl),
+            of(&remote.max_disconnected),
+            of(&remote.max_value_bytes),
+        ];
+        computed.into_iter().flatten()
+    }
+
     /// Whether an option of this name was written that could not be read.
     pub(crate) fn left_unread(&self, option: &str) -> bool {
         self.unread.iter().any(|name| name == option)

@@ -24,6 +24,13 @@ impl<T: Copy> Value<T> {
         }
     }
 
+    pub(crate) fn computed(&self) -> Option<&Expr> {
+        match self {
+            Self::Known(..) => None,
+            Self::Computed(expr) => Some(expr),
+        }
+    }
+
     pub(crate) fn span(&self) -> Span {
         match self {
             Self::Known(_, span) => *span,

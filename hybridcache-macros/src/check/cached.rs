@@ -109,13 +109,17 @@ fn expressions_of_the_store_stand_alone(model: &Cached<'_>, args: &CachedArgs, e
         Codec::Own(expr) => Some((name, expr)),
         Codec::Known(_) => None,
     });
-    for (name, value) in plain.map(|Written { name, value }| (name, value)).chain(codec) {
+    let plain = plain.map(|Written { name, value }| (name, value));
+    for (name, value) in plain.chain(codec).chain(args.computed()) {
         // A closure may call its own parameters like arguments of the function.
         if matches!(value, Expr::Closure(_)) {
             continue;
         }
+        let of_store = format!("`{name}` belongs to the store, which is built once for all calls: it cannot depend on");
         if let Some(argument) = mentioned_argument(model.function, value) {
-            errors.at(value.span(), format!("`{name}` belongs to the store, which is built once for all calls: it cannot depend on the argument `{argument}`"));
+            errors.at(value.span(), format!("{of_store} the argument `{argument}`"));
+        } else if mentions(&value.to_token_stream(), &format_ident!("self")) {
+            errors.at(value.span(), format!("{of_store} `self`"));
         }
     }
 }

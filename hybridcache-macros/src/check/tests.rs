@@ -189,6 +189,12 @@ fn a_given_cache_is_configured_elsewhere() {
         &["comes from the argument `state`", "handle = false"],
     );
     says(option(quote!(name = format!("users-{lang}"))), &["cannot depend on the argument `lang`"]);
+    says(option(quote!(ttl = life_of(id))), &["`ttl`", "built once", "cannot depend on the argument `id`"]);
+    says(option(quote!(sliding = id * SECOND, jitter = SHARE)), &["`sliding`", "the argument `id`"]);
+    says(
+        one(cached(quote!(skip(self), capacity = self.most), quote! { pub fn user(&self, id: u64) -> u64 { id } })),
+        &["`capacity`", "cannot depend on `self`"],
+    );
 }
 
 #[test]
