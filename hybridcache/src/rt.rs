@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
+pub(crate) use tokio::sync::OnceCell;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::sync::{LocalKey, thread_local};

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::OnceCell;
 
 use super::Inner;
 use crate::error::{Error, ErrorKind};
@@ -18,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fleet::Fleet;
 use crate::known::Known;
 use crate::observe::Stats;
-use crate::rt::Tasks;
+use crate::rt::{OnceCell, Tasks};
 
 /// What a manager knows and owns.
 #[derive(Default)]
