@@ -128,6 +128,19 @@ async fn a_guard_that_did_not_stand_until_its_write_was_over_is_a_warning() {
 }
 
 #[tokio::test]
+async fn that_the_bus_is_down_is_a_warning_and_that_it_is_left_is_none() {
+    let server = RedisServer::start();
+    let build = |name| CacheManager::builder().namespace(name).redis(server.url()).build();
+    let (leaves, loses) = (build("leaves").await.unwrap(), build("loses").await.unwrap());
+    let said = kept();
+    leaves.shutdown().await;
+    server.kill();
+    until("it is said", || said.of("namespace=loses") == ["WARN message=the bus is down namespace=loses"]).await;
+    assert!(said.of("namespace=leaves").is_empty());
+    loses.shutdown().await;
+}
+
+#[tokio::test]
 async fn why_a_server_that_answers_cannot_be_used_any_more_is_a_warning() {
     let server = RedisServer::with_users(&["user default on nopass ~* &* +@all", "user app on >first ~* &* +@all"]);
     let said = kept();

@@ -22,7 +22,11 @@ impl Fleet {
                 self.wakes.wake_all();
             }
             BusEvent::Down => {
-                tracing::warn!(namespace = %self.namespace, "the bus is down");
+                if self.steward.is_dismissed() {
+                    tracing::debug!(namespace = %self.namespace, "the bus is closed");
+                } else {
+                    tracing::warn!(namespace = %self.namespace, "the bus is down");
+                }
                 self.act(|node, _| {
                     node.down();
                     ((), Vec::new())

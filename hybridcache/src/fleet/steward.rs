@@ -77,6 +77,11 @@ impl Steward {
     pub(super) async fn dismiss(&self) {
         self.crew.dismiss().await;
     }
+
+    /// The fleet is being left.
+    pub(super) fn is_dismissed(&self) -> bool {
+        self.crew.is_dismissed()
+    }
 }
 
 /// The heartbeat (R5, R15). A fence that was asked for is sent at once; else one is due when the node says so.

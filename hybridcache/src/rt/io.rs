@@ -266,6 +266,10 @@ impl Crew {
             tasks.shutdown().await;
         }
     }
+
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.0.lock().is_none()
+    }
 }
 
 /// Wakes one waiter; if nobody waits, the next one does not have to.
