@@ -29,6 +29,11 @@ async fn is_filled_again(server: &RedisServer, cache: &Cache<u64, u64>, key: u64
     .await;
 }
 
+/// Whether something stands in the place of a key.
+fn standing(server: &RedisServer, key: u64) -> bool {
+    server.ask(&["EXISTS", &format!("{{hc:test:0}}numbers:v1:{key}")]).text() == "1"
+}
+
 /// A server that stops before a write begins: what is sent now is executed when it goes on, though nobody waits for the answer any
 /// more. It knows the script, or it would ask for that first.
 async fn stops(server: &RedisServer, cache: &Cache<u64, u64>) {
@@ -129,6 +134,29 @@ async fn a_write_that_is_given_up_before_a_shutdown_leaves_nothing_in_the_way() 
         node.shutdown().await;
         assert_eq!(server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text(), "0");
     }
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_all_intents_also_those_that_a_heartbeat_was_about_to_end() {
+    const WRITES: u64 = 300;
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let cache = numbers(&node);
+    let mut writes = Vec::new();
+    for key in 0..WRITES {
+        writes.push(cache.write(&key).await.unwrap());
+    }
+    let intents = || (0..WRITES).filter(|key| standing(&server, *key)).count();
+    assert_eq!(intents(), WRITES as usize);
+    proxy.refuse(true);
+    proxy.cut();
+    until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
+    drop(writes);
+    proxy.refuse(false);
+    until("they are being ended", || !standing(&server, 0)).await;
+    node.shutdown().await;
+    assert_eq!(intents(), 0);
 }
 
 /// A second write of the key is not touched by what is left of the first.

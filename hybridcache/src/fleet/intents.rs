@@ -34,11 +34,27 @@ impl Abandoned {
         self.0.lock().is_empty()
     }
 
+    fn take(&self) -> Taken<'_> {
+        Taken { of: self, left: std::mem::take(&mut *self.0.lock()) }
+    }
+
     fn add(&self, more: impl IntoIterator<Item = Withdrawal>) {
         let mut all = self.0.lock();
         all.extend(more);
         let forgotten = all.len().saturating_sub(REMEMBERED);
         all.drain(..forgotten);
+    }
+}
+
+/// What the remote tier is being told. What is left in the end goes back, also where that is the end of a task.
+struct Taken<'a> {
+    of: &'a Abandoned,
+    left: VecDeque<Withdrawal>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.of.add(std::mem::take(&mut self.left));
     }
 }
 
@@ -53,12 +69,12 @@ impl Fleet {
 
     /// Has the remote tier forget them. The first that it does not answer ends it; what is left is for the next heartbeat.
     pub(super) async fn withdraw(&self) {
-        let mut abandoned = std::mem::take(&mut *self.abandoned.0.lock());
-        while let Some(next) = abandoned.front() {
+        let mut taken = self.abandoned.take();
+        while let Some(next) = taken.left.front() {
             if self.clock.now() < next.until && self.end(next.intent, &next.keys).await.is_err() {
-                return self.abandoned.add(abandoned);
+                return;
             }
-            abandoned.pop_front();
+            taken.left.pop_front();
         }
     }
 

@@ -424,6 +424,9 @@ impl Fleet {
             while self.node.lock().is_owing() {
                 self.steward.told().await;
             }
+            // Interleaving that this order defeats: a heartbeat has them withdrawn, one after the other; none is left to be withdrawn
+            // here; who does it is dismissed, and with it go those whose turn had not come.
+            self.steward.dismiss().await;
             self.withdraw().await;
         };
         io::within(FAREWELL, sent).await;
