@@ -33,13 +33,27 @@ where
     R: Returned<u64> + 'static,
     Fut: Future<Output = R> + Send + 'static,
 {
-    match Resolved::of(cache).__lookup_ahead(&id) {
+    ahead_sharing(Share::none(), cache, id, body).await
+}
+
+/// The same for a function whose errors are shared so.
+async fn ahead_sharing<R, Fut>(
+    share: Share<R::Error>,
+    cache: &Cache<u64, u64>,
+    id: u64,
+    body: impl FnOnce() -> Fut,
+) -> R
+where
+    R: Returned<u64> + 'static,
+    Fut: Future<Output = R> + Send + 'static,
+{
+    match Resolved::of(cache).__lookup_ahead(&id, share) {
         Ahead::Hit(hit) => hit,
         Ahead::Due(hit, due) => {
             due.spawn(body());
             hit
         }
-        Ahead::Miss(miss) => miss.load(Share::none(), body).await,
+        Ahead::Miss(miss) => miss.load(share, body).await,
     }
 }
 
@@ -104,6 +118,32 @@ async fn a_reload_that_fails_keeps_the_value_and_is_tried_again() {
     assert_eq!((clocked.cache.stats().load_failures, clocked.cache.stats().refreshes), (3, 3));
     clocked.clock.advance(SECOND * 5);
     assert_eq!(failing(7, &runs).await, Err("down".to_owned()), "a life is not lengthened");
+}
+
+#[tokio::test]
+async fn an_error_that_is_kept_is_reloaded_too() {
+    let clock = Clock::manual();
+    let builder = Cache::builder("clocked").ttl(SECOND * 100).err_ttl(SECOND * 10).refresh_ahead(0.8);
+    let (cache, runs) = (builder.clock(clock.clone()).build().unwrap(), Runs::default());
+    let failing = async || {
+        let runs = runs.clone();
+        let body = || async move { if runs.run() < 3 { Err("down".to_owned()) } else { Ok(7) } };
+        ahead_sharing(Share::cloned(), &cache, 7, body).await
+    };
+    let down = || Err("down".to_owned());
+    assert_eq!(failing().await, down());
+    clock.advance(SECOND * 8);
+    assert_eq!(failing().await, down());
+    until("the reload has failed", || cache.stats().load_failures == 2).await;
+    clock.advance(SECOND - INSTANT);
+    assert_eq!(failing().await, down());
+    settle().await;
+    assert_eq!(runs.count(), 2, "not before half of what is left has passed");
+    clock.advance(INSTANT);
+    assert_eq!(failing().await, down());
+    until("the next has landed", || cache.blocking().peek(&7) == Some(7)).await;
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.refreshes), (3, 1, 2));
 }
 
 #[tokio::test]
@@ -396,7 +436,7 @@ fn plain_value(Clocked { cache, .. }: &Clocked, id: u64, runs: &Runs, gate: &Gat
         }
         id * 100 + run
     };
-    match Resolved::of(cache).__lookup_ahead(&id) {
+    match Resolved::of(cache).__lookup_ahead(&id, Share::none()) {
         Ahead::Hit(hit) => hit,
         Ahead::Due(hit, due) => {
             due.spawn_blocking(body);

@@ -40,7 +40,7 @@ fn statements(model: &Cached<'_>) -> TokenStream {
     let (before, cache) = cache(model);
     let Borrowed { lets, expr: key } = borrowed(model, Side::Wrapper);
     let lookup = match model.ahead {
-        true => quote!(#cache.__lookup_ahead(#key)),
+        true => quote!(#cache.__lookup_ahead(#key, __hc_share)),
         false => quote!(#cache.__lookup(#key, || ())),
     };
     let share = share(model);
@@ -110,17 +110,17 @@ fn statements(model: &Cached<'_>) -> TokenStream {
             quote! {
                 #private::Ahead::Hit(__hc_hit) => __hc_hit,
                 #private::Ahead::Due(__hc_hit, __hc_due) => { #due __hc_hit }
-                #private::Ahead::Miss(__hc_miss) => {
-                    let __hc_share = #share;
-                    __hc_miss.#load(__hc_share, #closure)#wait
-                }
+                #private::Ahead::Miss(__hc_miss) => __hc_miss.#load(__hc_share, #closure)#wait,
             }
         }
     };
+    // A kept error is an answer whose reload may be due.
+    let shared = model.ahead.then(|| quote!(let __hc_share = #share;));
     quote! {
         #before
         #bypass
         #lets
+        #shared
         let __hc_result = match #lookup {
             #arms
         };

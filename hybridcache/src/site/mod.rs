@@ -94,12 +94,16 @@ where
 
     /// The look of an annotated function with `refresh_ahead`.
     #[doc(hidden)]
-    pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(self, key: Q) -> Ahead<'c, K, V, R> {
+    pub fn __lookup_ahead<R: ReturnedTrait<V>, Q: Key<Owned = K>>(
+        self,
+        key: Q,
+        share: Share<R::Error>,
+    ) -> Ahead<'c, K, V, R> {
         let inner = &*self.inner;
         let hash = inner.hash(&key);
         if let Some((kept, side)) = inner.look_ahead(hash, &key) {
             let due = Reload::of(&self, side, || inner.stored(&key));
-            if let Some(returned) = kept.into_returned(&Share::none()) {
+            if let Some(returned) = kept.into_returned(&share) {
                 inner.meter.hit();
                 return match due {
                     Some(reload) => Ahead::Due(returned, Due { reload, returned: PhantomData }),

@@ -378,8 +378,14 @@ fn refreshed_ahead() {
     assert_snapshot!(wrapper(&cached(args, item)), @r##"
     const _: [(); ::hybridcache::__private::assert_value::<User>()] = [];
     async fn user(pool: &Pool, id: u64, lang: Option<&str>) -> Result<User, DbError> {
+        let __hc_share = ::hybridcache::__private::Share::<
+            <Result<User, DbError> as ::hybridcache::__private::Returned<User>>::Error,
+        >::with(DbError::duplicate);
         let __hc_result = match user::__cache()
-            .__lookup_ahead((&id, lang.as_ref().map(|__hc_item| *__hc_item)))
+            .__lookup_ahead(
+                (&id, lang.as_ref().map(|__hc_item| *__hc_item)),
+                __hc_share,
+            )
         {
             ::hybridcache::__private::Ahead::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Ahead::Due(__hc_hit, __hc_due) => {
@@ -402,12 +408,6 @@ fn refreshed_ahead() {
                 __hc_hit
             }
             ::hybridcache::__private::Ahead::Miss(__hc_miss) => {
-                let __hc_share = ::hybridcache::__private::Share::<
-                    <Result<
-                        User,
-                        DbError,
-                    > as ::hybridcache::__private::Returned<User>>::Error,
-                >::with(DbError::duplicate);
                 __hc_miss.load(__hc_share, move || user::uncached(pool, id, lang)).await
             }
         };
