@@ -205,7 +205,7 @@ impl Side {
 
     /// The reload failed, or never ran: the next is due after half of what is left of the life.
     pub(crate) fn refresh_later(&self, now: u64) {
-        let at = now.saturating_add(self.deadline.saturating_sub(now) / 2);
+        let at = now.saturating_add(self.dies_at().saturating_sub(now) / 2);
         self.refresh_at.store(at, Ordering::Relaxed);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hybridcache::__private::{Ahead, Resolved};
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, Consistency, Share, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
@@ -36,6 +37,36 @@ async fn what_is_asked_for_lives_on_in_redis_and_what_is_not_ends() {
     assert!(remaining(&server) > 0);
     until("nobody asks for it any more", || remaining(&server) < 0).await;
     assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
+    node.shutdown().await;
+}
+
+/// What is there ends with the last that Redis granted, and the reload that failed is due again after half of that.
+#[tokio::test]
+async fn a_reload_ahead_that_fails_is_tried_again() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let builder = Cache::builder("numbers").ttl(MINUTE).sliding(SECOND).refresh_ahead(0.001);
+    let cache: Cache<u64, u64> = builder.hybrid(MsgPack).manager(&node).build().unwrap();
+    let runs = Runs::default();
+    // Who has loaded an entry reloads it, as long as memory answers with it.
+    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    until("it was tried again", || {
+        let load = {
+            let runs = runs.clone();
+            move || if runs.run() == 1 { Ok(1) } else { Err(()) }
+        };
+        let read = match Resolved::of(&cache).__lookup_ahead(&7, Share::none()) {
+            Ahead::Hit(hit) => hit,
+            Ahead::Due(hit, due) => {
+                due.spawn_blocking(load);
+                hit
+            }
+            Ahead::Miss(miss) => miss.load_blocking(Share::none(), load),
+        };
+        assert_eq!(read, Ok(1));
+        runs.count() > 3
+    })
+    .await;
     node.shutdown().await;
 }
 
