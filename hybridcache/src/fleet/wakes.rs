@@ -18,15 +18,16 @@ pub(super) struct Wakes(Mutex<HashMap<(String, String), Arc<Announcement>>>);
 #[derive(Debug)]
 pub(crate) struct Awake<'w> {
     wakes: &'w Wakes,
-    key: Option<(String, String)>,
-    announcement: Arc<Announcement>,
+    key: (String, String),
+    /// Taken as the place is given up.
+    announcement: Option<Arc<Announcement>>,
 }
 
 impl Wakes {
     pub(super) fn wait(&self, name: &str, text: &str) -> Awake<'_> {
         let key = (name.to_owned(), text.to_owned());
         let announcement = Arc::clone(self.0.lock().entry(key.clone()).or_default());
-        Awake { wakes: self, key: Some(key), announcement }
+        Awake { wakes: self, key, announcement: Some(announcement) }
     }
 
     /// The key was filled, released or evicted: whoever waits for it looks again.
@@ -53,25 +54,34 @@ impl Wakes {
 impl Awake<'_> {
     /// Returns when the key was announced since this place was taken, to everybody who had one by then.
     pub(crate) async fn announced(&self) {
-        self.announcement.made().await;
+        if let Some(announcement) = &self.announcement {
+            announcement.made().await;
+        }
     }
 }
 
 impl Drop for Awake<'_> {
     fn drop(&mut self) {
-        let Some(key) = self.key.take() else { return };
-        if let Entry::Occupied(entry) = self.wakes.0.lock().entry(key)
-            && Arc::ptr_eq(entry.get(), &self.announcement)
-            // The map's, and this one.
-            && Arc::strong_count(entry.get()) <= 2
+        let Some(announcement) = self.announcement.take() else { return };
+        let mut waiting = self.wakes.0.lock();
+        if let Entry::Occupied(entry) = waiting.entry(std::mem::take(&mut self.key))
+            && Arc::ptr_eq(entry.get(), &announcement)
         {
-            entry.remove();
+            // Interleaving that dropping it under the lock defeats: the last two leave at once; each sees that the other still has its
+            // place; nobody takes away what nobody waits for any more.
+            drop(announcement);
+            if Arc::strong_count(entry.get()) == 1 {
+                entry.remove();
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
     use futures_util::FutureExt as _;
 
     use super::*;
@@ -92,5 +102,19 @@ mod tests {
             drop(later);
             assert!(wakes.0.lock().is_empty());
         }
+    }
+
+    #[test]
+    fn of_those_who_leave_at_once_nothing_is_left() {
+        let (wakes, barrier) = (Wakes::default(), Barrier::new(2));
+        let waits = || {
+            for round in 0..5_000 {
+                let place = wakes.wait("users", &round.to_string());
+                barrier.wait();
+                drop(place);
+            }
+        };
+        thread::scope(|scope| [(); 2].map(|()| scope.spawn(waits)).map(|thread| thread.join().unwrap()));
+        assert_eq!(wakes.0.lock().len(), 0);
     }
 }
