@@ -94,6 +94,27 @@ async fn a_lease_over_something_dead_whose_caller_left_is_given_back() {
     node.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_memory_had_is_dropped_before_a_batch_loads() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let builder = Cache::builder("texts").ttl(Duration::from_millis(20)).sweep_interval(MINUTE);
+    let cache: Cache<u64, Arc<String>> = builder.hybrid(MsgPack).manager(&node).build().unwrap();
+    let old = Arc::new("old".to_owned());
+    until("memory has it", || {
+        drop(cache.blocking().get_or_load(&7, || Arc::clone(&old)));
+        Arc::strong_count(&old) == 2
+    })
+    .await;
+    until("it has ended", || cache.blocking().peek(&7).is_none()).await;
+    let load = async |_| {
+        assert_eq!(Arc::strong_count(&old), 1);
+        Ok::<_, ()>(HashMap::new())
+    };
+    assert_eq!(cache.get_many_or_load(&[7], load).await, Ok(vec![None]));
+    node.shutdown().await;
+}
+
 /// A batch finds that memory may not answer. What it loads may not be kept, because other keys are written meanwhile; but what
 /// memory had is older, and is not served after it.
 #[tokio::test]

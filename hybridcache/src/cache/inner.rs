@@ -296,7 +296,7 @@ where
     }
 
     /// For some of many: a `Drop` that panics must not keep the others from their end.
-    fn release_each(&self, removed: Removed<K, V>) {
+    pub(super) fn release_each(&self, removed: Removed<K, V>) {
         for removed in removed.each() {
             rt::guarded("drop of a value", || {
                 self.release(&removed);

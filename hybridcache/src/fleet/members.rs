@@ -36,7 +36,8 @@ pub(crate) trait Doomed: Send {
 }
 
 /// All that an invalidation removes. It is dropped, and listeners are told, on another thread than that of the connections: a listener
-/// that waits for one of them would wait for ever. Most nodes have nothing of most keys, and wake nobody.
+/// that waits for one of them would wait for ever. Each by itself: of two that panic together the second ends the process. Most nodes
+/// have nothing of most keys, and wake nobody.
 #[derive(Default)]
 pub(super) struct AllDoomed(pub(super) Vec<Box<dyn Doomed>>);
 
@@ -45,7 +46,11 @@ impl Drop for AllDoomed {
         let mut doomed = std::mem::take(&mut self.0);
         doomed.retain(|doomed| doomed.has_removed());
         if !doomed.is_empty() {
-            rt::aside(move || drop(doomed));
+            rt::aside(move || {
+                for doomed in doomed {
+                    rt::guarded("drop of a value", || drop(doomed));
+                }
+            });
         }
     }
 }

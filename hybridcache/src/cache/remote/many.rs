@@ -57,7 +57,7 @@ where
             .iter()
             .map(|(_, key)| remote.keeps().then(|| self.shards.enter_batch(key.clone(), generation, &mut removed)))
             .collect();
-        self.release(&removed);
+        self.release_each(removed);
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
         let claims = join_all(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.
