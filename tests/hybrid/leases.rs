@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use hybridcache::codec::{BoxError, Codec, MsgPack};
 use hybridcache::{Cache, CacheManager, Consistency, RedisOptions, Tier};
+use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
+use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
 
 use crate::{load, node, numbers};
 
@@ -92,6 +93,47 @@ async fn a_lease_over_something_dead_whose_caller_left_is_given_back() {
     until("the lease is gone", || server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text() == "0").await;
     assert_eq!(runs.count(), 2);
     node.shutdown().await;
+}
+
+/// Who looks finds that memory may not answer, and in Redis something newer: what memory had is not served after it.
+#[tokio::test]
+async fn what_memory_had_before_a_look_is_not_served_after_it() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let builder = CacheManager::builder().namespace("test").redis(proxy.url());
+    let far = builder.staleness_bound(Duration::from_millis(100)).build().await.unwrap();
+    let near = node(&server).await;
+    let (here, there) = (numbers(&far), numbers(&near));
+    let runs = Runs::default();
+    for name in ["peek", "get"] {
+        until("memory has it", || {
+            here.blocking().get_or_load(&7, || runs.run());
+            here.len() == 1
+        })
+        .await;
+        let old = runs.count();
+        let mut reload = Box::pin(here.refresh(&7, std::future::pending::<u64>));
+        proxy.blackhole_lane(Lane::Bus, false, true);
+        until("memory may not answer", || !far.remote_health().unwrap().in_step).await;
+        server.ask(&["DEL", "{hc:test:0}numbers:v1:7"]);
+        assert_eq!(load(&there, 7, &runs).await.0, old + 1);
+        let found = if name == "peek" {
+            here.peek(&7).await
+        } else {
+            // Beside a reload, which leaves alone what memory has until it ends.
+            assert!(poll_once(&mut reload).is_pending());
+            here.get(&7).await
+        };
+        assert_eq!(found, Some(old + 1), "{name}");
+        drop(reload);
+        proxy.blackhole_lane(Lane::Bus, false, false);
+        until("memory may answer", || far.remote_health().unwrap().in_step).await;
+        assert_eq!(load(&here, 7, &runs).await.0, old + 1, "{name}");
+        here.evict(&7).await.unwrap();
+        there.evict(&7).await.unwrap();
+    }
+    far.shutdown().await;
+    near.shutdown().await;
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ where
         let found = self.peek(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&found, &self.remote) {
-            return Box::pin(remote.peek(&key.to_owned_key(), &self.meter)).await;
+            return Box::pin(self.peek_remotely(remote, self.stored(key))).await;
         }
         found.flatten()
     }

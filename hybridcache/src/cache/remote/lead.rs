@@ -16,7 +16,7 @@ use crate::cache::fetch::Tier;
 use crate::cache::flight::Leader;
 use crate::cache::keep::replace;
 use crate::cache::read::{Answered, Keep, Outcome, Want};
-use crate::cache::shards::Locked;
+use crate::cache::shards::{Flying, Locked};
 use crate::driver::Filled;
 use crate::entry::{Entry, Movement, Terms, View};
 use crate::key::Stored;
@@ -210,7 +210,7 @@ where
             }
             None => {
                 if remote.keeps()
-                    && let Some(kept) = self.kept_beside(&key)
+                    && let Some(kept) = self.kept_beside(&key, |flights| flights.retire(&key))
                 {
                     return kept;
                 }
@@ -219,6 +219,14 @@ where
                 hit.value
             }
         }
+    }
+
+    /// A value of the remote tier, for who wants to look only.
+    pub(in crate::cache) async fn peek_remotely(&self, remote: &Remote<K, V>, key: Stored<K>) -> Option<V> {
+        let value = remote.peek(&key.key, &self.meter).await?;
+        // Flights go on: who looks again and again would keep them all from keeping what they find.
+        let kept = remote.keeps().then(|| self.kept_beside(&key, |_| {})).flatten();
+        kept.unwrap_or(Some(value))
     }
 
     /// A new load takes what memory has of the key out of service (R10).
@@ -231,18 +239,26 @@ where
         self.release(&removed);
     }
 
-    /// What memory has of a key that was found beside the flight of another. If that is nothing, the flight may not bring it any more.
+    /// What memory may serve of a key that was found beside the flight of another. If that is nothing, what it has leaves, and
+    /// `retire` sees to the flight, which may not bring it any more.
     ///
     /// Interleavings that this defeats: a load asks and finds v0; this call asks and finds v1; it returns that, and then the load keeps
-    /// v0, or it kept it just before; the next hit gets v0 after this call got v1 (R10). To take v0 from memory would not do: where a
-    /// key is asked for all the time each would take what the one before has kept.
-    fn kept_beside(&self, key: &Stored<K>) -> Option<Option<V>> {
+    /// v0, or it kept it just before, or memory had it and nobody vouched for it; the next hit gets v0 after this call got v1 (R10). To
+    /// take v0 from memory where it is served would not do: where a key is asked for all the time each would take what the one before
+    /// has kept.
+    fn kept_beside(&self, key: &Stored<K>, retire: impl FnOnce(&mut Flying<K, V>)) -> Option<Option<V>> {
         let (generation, now) = self.served();
-        let Locked { table, memory } = &mut *self.shards.lock(key.hash);
-        let kept = memory.peek(key.hash, &&key.key, generation, now);
-        if kept.is_none() {
-            table.retire(key);
-        }
+        let mut removed = Removed::default();
+        let kept = {
+            let Locked { table, memory } = &mut *self.shards.lock(key.hash);
+            let kept = memory.peek(key.hash, &&key.key, generation, now);
+            if kept.is_none() {
+                retire(table);
+                memory.displace(key, &mut removed);
+            }
+            kept
+        };
+        self.release(&removed);
         kept
     }
 
