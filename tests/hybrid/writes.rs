@@ -1,6 +1,8 @@
 //! Evictions and writes in the fleet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use hybridcache::codec::{BoxError, Codec, Json, MsgPack};
@@ -311,5 +313,51 @@ async fn a_drop_that_panics_keeps_nothing_in_redis() {
     assert_eq!(elsewhere.evict_many(&[7, 8]).await, Ok(Evicted::Acknowledged));
     until("they were dropped", || cache.is_empty() && LOUD.load(Ordering::SeqCst) == 0).await;
     other.shutdown().await;
+    node.shutdown().await;
+}
+
+/// Says on which thread it is dropped.
+#[derive(Clone)]
+struct Dropped(Arc<Mutex<Vec<Option<String>>>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(thread::current().name().map(str::to_owned));
+    }
+}
+
+struct Unread;
+
+impl Codec<Dropped> for Unread {
+    const ID: u8 = 202;
+
+    fn encode(&self, _: &Dropped, _: &mut Vec<u8>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Dropped, BoxError> {
+        Err("nothing was written".into())
+    }
+}
+
+/// What is left of a write holds its cache, on the thread of connections. There nobody waits for a `Drop` of the user's.
+#[tokio::test]
+async fn a_cache_whose_last_holder_is_what_is_left_of_a_write_is_dropped_elsewhere() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, Dropped> =
+        Cache::builder("dropped").ttl(MINUTE).hybrid(Unread).manager(&node).build().unwrap();
+    let dropped = Arc::default();
+    until("memory has it", || {
+        drop(cache.blocking().get_or_load(&7, || Dropped(Arc::clone(&dropped))));
+        cache.len() == 1
+    })
+    .await;
+    let write = cache.write(&8).await.unwrap();
+    drop(cache);
+    dropped.lock().unwrap().clear();
+    drop(write);
+    until("it is dropped", || !dropped.lock().unwrap().is_empty()).await;
+    assert_eq!(*dropped.lock().unwrap(), [Some("hybridcache".to_owned())]);
     node.shutdown().await;
 }

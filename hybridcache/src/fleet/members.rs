@@ -1,6 +1,7 @@
 //! The caches of this process that take part.
 
-use std::sync::{Arc, Weak};
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -25,6 +26,34 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn raise_floor(&self);
     /// How many hits it had: they keep its process in step.
     fn hits(&self) -> u64;
+    /// It is held here no longer. If nobody else holds it, what is in it is dropped where that holds up nobody.
+    fn leave(self: Arc<Self>);
+}
+
+/// A cache that something is done with, perhaps on the thread of connections, or while a lock is held. Whoever built it may be gone
+/// when that is done: what is in it is the user's, and its `Drop` may wait for either.
+pub(crate) struct Held<M: Member + ?Sized>(Option<Arc<M>>);
+
+impl<M: Member + ?Sized> Held<M> {
+    pub(crate) fn new(member: Arc<M>) -> Self {
+        Self(Some(member))
+    }
+}
+
+impl<M: Member + ?Sized> Deref for Held<M> {
+    type Target = Arc<M>;
+
+    fn deref(&self) -> &Arc<M> {
+        self.0.as_ref().expect("it is held until this is dropped")
+    }
+}
+
+impl<M: Member + ?Sized> Drop for Held<M> {
+    fn drop(&mut self) {
+        if let Some(member) = self.0.take() {
+            member.leave();
+        }
+    }
 }
 
 /// A key that an invalidation removes. What it was is dropped with it, where no lock is held.
@@ -82,7 +111,7 @@ impl Members {
 
     pub(super) fn doomed(&self, text: &Text) -> Vec<Box<dyn Doomed>> {
         let Ok(key) = str::from_utf8(&text.key) else { return Vec::new() };
-        self.named(&text.cache).into_iter().map(|member| member.doom(key)).collect()
+        self.named(&text.cache).iter().map(|member| Arc::clone(member).doom(key)).collect()
     }
 
     pub(super) fn raise_floor(&self) {
@@ -118,12 +147,13 @@ impl Members {
         self.named(name).iter().map(|member| member.settle()).max().unwrap_or_default()
     }
 
-    fn named(&self, name: &str) -> Vec<Arc<dyn Member>> {
-        self.0.read().named(name)
+    fn named(&self, name: &str) -> Vec<Held<dyn Member>> {
+        self.0.read().named(name).into_iter().map(Held::new).collect()
     }
 
-    fn all(&self) -> Vec<Arc<dyn Member>> {
-        self.0.read().by_name.values().flatten().filter_map(Weak::upgrade).collect()
+    fn all(&self) -> Vec<Held<dyn Member>> {
+        let members = self.0.read();
+        members.by_name.values().flatten().filter_map(|member| member.upgrade().map(Held::new)).collect()
     }
 }
 
@@ -158,6 +188,8 @@ mod tests {
         fn hits(&self) -> u64 {
             1
         }
+
+        fn leave(self: Arc<Self>) {}
     }
 
     /// A key of which this much was removed.

@@ -38,7 +38,7 @@ use wakes::Wakes;
 
 pub(crate) use intents::INTENT;
 pub(crate) use leases::{Lease, Planting};
-pub(crate) use members::{Doomed, Member};
+pub(crate) use members::{Doomed, Held, Member};
 pub(crate) use options::FleetOptions;
 pub(crate) use wakes::Awake;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cache::Inner;
 use crate::cache::shards::Locked;
-use crate::fleet::{Doomed, Member};
+use crate::fleet::{Doomed, Held, Member};
 use crate::key::Stored;
 use crate::memory::Removed;
 use crate::rt;
@@ -29,14 +29,15 @@ where
     }
 
     fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed> {
-        let read = || self.remote.as_ref()?.options.spelling.read(text);
+        let cache = Held::new(self);
+        let read = || {
+            let key = cache.remote.as_ref()?.options.spelling.read(text)?;
+            Some(Stored { hash: cache.hash(&&key), key })
+        };
         match rt::guarded("deserialisation of a key", read).flatten() {
-            Some(key) => {
-                let hash = self.hash(&&key);
-                Box::new(Entry { cache: self, key: Stored { hash, key }, removed: Removed::default() })
-            }
+            Some(key) => Box::new(Entry { cache, key, removed: Removed::default() }),
             // A long key, that travels as its hash; or one that only another version of this program can read.
-            None => Box::new(Whole(self)),
+            None => Box::new(Whole(cache)),
         }
     }
 
@@ -47,6 +48,12 @@ where
     fn hits(&self) -> u64 {
         self.meter.hits()
     }
+
+    fn leave(self: Arc<Self>) {
+        if let Some(last) = Arc::into_inner(self) {
+            rt::aside(move || drop(last));
+        }
+    }
 }
 
 /// One key of a cache.
@@ -55,7 +62,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(super) cache: Arc<Inner<K, V>>,
+    pub(super) cache: Held<Inner<K, V>>,
     pub(super) key: Stored<K>,
     pub(super) removed: Removed<K, V>,
 }
@@ -87,7 +94,10 @@ where
 }
 
 /// All of a cache.
-struct Whole<K, V>(Arc<Inner<K, V>>);
+struct Whole<K, V>(Held<Inner<K, V>>)
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static;
 
 impl<K, V> Doomed for Whole<K, V>
 where

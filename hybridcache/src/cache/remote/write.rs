@@ -16,7 +16,7 @@ use crate::coherence::node::Partition;
 use crate::driver::{Bump, Fault, Put};
 use crate::entry::View;
 use crate::error::{Error, ErrorKind};
-use crate::fleet::{Doomed, INTENT};
+use crate::fleet::{Doomed, Held, INTENT};
 use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
@@ -72,7 +72,7 @@ where
 
     /// Evicts a key in the background, and ends an intent on it: the write did not happen, or nobody says what it wrote.
     pub(in crate::cache) fn withdraw(&self, cache: &Arc<Inner<K, V>>, key: Stored<K>, intent: Nonce) {
-        let cache = Arc::clone(cache);
+        let cache = Held::new(Arc::clone(cache));
         self.fleet.run_later(async move {
             if let Some(remote) = &cache.remote {
                 // One that is not answered is queued.
@@ -150,7 +150,8 @@ where
         let others: Vec<_> = self.place.keys_to_evict(&text).filter(|other| *other != own).collect();
         let body = self.body(std::slice::from_ref(&text));
         let tail = self.fleet.tail(&body);
-        let doomed: Box<dyn Doomed> = Box::new(Entry { cache: Arc::clone(cache), key, removed: Removed::default() });
+        let doomed: Box<dyn Doomed> =
+            Box::new(Entry { cache: Held::new(Arc::clone(cache)), key, removed: Removed::default() });
         let put = Put { record: &record, lives, ended: intent, settle: self.options.settle };
         let (driver, own, others, tail) = (&self.fleet.driver, &own, &others, &tail);
         let sent = self.fleet.invalidate(Partition::Keys, body, intent, vec![doomed], |chain| async move {
@@ -197,7 +198,7 @@ where
             // One that has no text is in no remote tier.
             if let Some(text) = self.spell(&key.key) {
                 texts.push(text);
-                doomed.push(Box::new(Entry { cache: Arc::clone(cache), key, removed: Removed::default() }));
+                doomed.push(Box::new(Entry { cache: Held::new(Arc::clone(cache)), key, removed: Removed::default() }));
             }
         }
         (texts, doomed)
