@@ -1,6 +1,7 @@
 //! Managers: names, statistics of all, scopes that share nothing, and an orderly end.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use hybridcache::{Cache, CacheManager, ErrorKind};
@@ -117,6 +118,29 @@ async fn a_scope_has_caches_of_its_own() {
         })
         .await;
     assert_eq!(here(), None);
+}
+
+#[test]
+fn a_call_of_a_thread_that_ends_is_outside_of_every_scope() {
+    struct Calls;
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            assert_eq!(here(), None);
+        }
+    }
+    // Whichever comes first and last to its end.
+    thread_local! {
+        static BEFORE: Calls = const { Calls };
+        static BEHIND: Calls = const { Calls };
+    }
+    block_on(manager()).scope_blocking(|| {
+        let thread = thread::spawn(|| {
+            BEFORE.with(|_| {});
+            assert_eq!(here(), None);
+            BEHIND.with(|_| {});
+        });
+        thread.join().unwrap();
+    });
 }
 
 #[test]

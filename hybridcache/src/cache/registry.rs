@@ -152,9 +152,7 @@ impl Registry {
     pub(crate) fn current() -> Arc<Self> {
         match Self::mode() {
             Mode::Process(installed) => Arc::clone(Self::process(installed)),
-            Mode::Scoped => SCOPE
-                .with_borrow(|scope| scope.last().cloned())
-                .unwrap_or_else(|| Arc::clone(Self::process(INSTALLED.get().is_some()))),
+            Mode::Scoped => innermost().unwrap_or_else(|| Arc::clone(Self::process(INSTALLED.get().is_some()))),
         }
     }
 
@@ -209,6 +207,11 @@ thread_local! {
     static SCOPE: RefCell<Vec<Arc<Registry>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The scope that a call made now is in. A thread that is ending has left them all.
+fn innermost() -> Option<Arc<Registry>> {
+    SCOPE.try_with(|scope| scope.borrow().last().cloned()).ok().flatten()
+}
+
 /// A scope is open somewhere while this exists; it is entered where [`enter`](Self::enter) was called.
 pub(crate) struct Scope(Arc<Registry>);
 
@@ -222,7 +225,7 @@ impl Scope {
     pub(crate) fn here() -> Option<Self> {
         match Registry::mode() {
             Mode::Process(_) => None,
-            Mode::Scoped => SCOPE.with_borrow(|scope| scope.last().cloned()).map(Self::open),
+            Mode::Scoped => innermost().map(Self::open),
         }
     }
 
