@@ -179,7 +179,7 @@ where
         let keys: Vec<Q> = keys.into_iter().collect();
         #[cfg(feature = "redis")]
         if self.inner.remote.is_some() {
-            return futures_util::future::join_all(keys.iter().map(|key| self.inner.get_anywhere(key, false))).await;
+            return remote::for_each_key(keys.iter().map(|key| self.inner.get_anywhere(key, false))).await;
         }
         keys.iter().map(|key| self.inner.get(key).flatten()).collect()
     }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
+use std::vec;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, Buffered, Collect, Iter, StreamExt as _};
 
 use super::Remote;
 use super::claim::{Claim, Right};
@@ -20,6 +21,20 @@ use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::memory::Removed;
 use crate::observe::Event;
+
+/// How many keys are on their way at a time: about as many commands as a connection has under way.
+const TOGETHER: usize = 1_024;
+
+/// Drives what is to be done for each of many keys, and returns what it came to, in their order.
+///
+/// Not all at once: an executor stops whoever has had a hundred answers, and looks at all that wait whenever it goes on. For a hundred
+/// thousand keys that would be a hundred million looks.
+pub(in crate::cache) fn for_each_key<F: Future>(work: impl Iterator<Item = F>) -> InOrder<F> {
+    // Made here: whoever holds what makes them while it waits is not known to be `Send`.
+    stream::iter(work.collect::<Vec<_>>()).buffered(TOGETHER).collect()
+}
+
+type InOrder<F> = Collect<Buffered<Iter<vec::IntoIter<F>>>, Vec<<F as Future>::Output>>;
 
 /// A key that memory does not have, and its place among the keys that were asked for.
 struct Missing<'f, K: Eq + Hash, V> {
@@ -59,7 +74,7 @@ where
             .collect();
         self.release_each(removed);
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
-        let claims = join_all(texts.iter().map(async |text| match text {
+        let claims = for_each_key(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.
             Some(text) => remote.claim(text, false, Duration::ZERO, &self.meter).await,
             None => Claim::Theirs,
@@ -97,7 +112,7 @@ where
             None
         });
         let fills: Vec<_> = fills.collect();
-        join_all(fills.into_iter().map(async |(key, leader, text, right, value)| {
+        for_each_key(fills.into_iter().map(async |(key, leader, text, right, value)| {
             let view = View::from(value);
             let filling = self.fill(remote, &key, &text, right, Loaded { view, start, said: Said::default() }).await;
             let terms = match filling {

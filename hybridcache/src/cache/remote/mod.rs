@@ -17,6 +17,7 @@ use crate::fleet::Fleet;
 use crate::key::text::{KeyText, Place};
 use crate::rt;
 use crate::time::nanos;
+pub(super) use many::for_each_key;
 
 /// The remote tier of one cache.
 pub(crate) struct Remote<K, V> {
