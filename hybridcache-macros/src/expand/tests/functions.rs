@@ -382,10 +382,7 @@ fn refreshed_ahead() {
             <Result<User, DbError> as ::hybridcache::__private::Returned<User>>::Error,
         >::with(DbError::duplicate);
         let __hc_result = match user::__cache()
-            .__lookup_ahead(
-                (&id, lang.as_ref().map(|__hc_item| *__hc_item)),
-                __hc_share,
-            )
+            .__lookup_ahead((&id, lang.as_ref().map(|__hc_item| *__hc_item)), __hc_share)
         {
             ::hybridcache::__private::Ahead::Hit(__hc_hit) => __hc_hit,
             ::hybridcache::__private::Ahead::Due(__hc_hit, __hc_due) => {
