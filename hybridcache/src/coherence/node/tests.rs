@@ -6,7 +6,7 @@ use crate::coherence::token::{ConsistencyToken, Seen};
 
 const SECOND: u64 = 1_000;
 const TIMING: Timing =
-    Timing { fresh_for: 2 * SECOND, heartbeat: SECOND / 2, lag: 8, witness_for: 60 * SECOND, replay_others_after: 300 };
+    Timing { fresh_for: 2 * SECOND, heartbeat: SECOND / 2, lag: 8, witness_for: 60 * SECOND, replay_others_after: 700 };
 const START: u64 = 1_000 * SECOND;
 
 fn text(key: &str) -> Text {
@@ -150,6 +150,8 @@ fn r5_what_counts_is_when_was_asked() {
     assert_eq!(node.fence_answered(ticket, fleet.marks, START + 1_900), [Effect::Synced(START + 500)]);
     assert!(node.is_synced(START + 500 + TIMING.fresh_for - TIMING.lag));
     assert!(!node.is_synced(START + 501 + TIMING.fresh_for - TIMING.lag));
+    let ticket = node.fence_sent(START + 400);
+    assert_eq!(node.fence_answered(ticket, fleet.marks, START + 1_901), [], "what vouches already is younger");
 }
 
 #[test]
@@ -161,6 +163,41 @@ fn r5_a_fence_that_finds_messages_missing_counts_once_the_log_has_them() {
     let effects = node.log_answered(node.generation(), Partition::Keys, &[lost], START + 520);
     assert_eq!(effects, [kill("lost"), Effect::Synced(START + 500)]);
     node.validate();
+}
+
+#[test]
+fn r5_what_is_missing_still_is_read_until_nothing_is() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let first = fleet.evict("first");
+    assert_eq!(fence(&mut node, &fleet, START + 500), [Effect::ReadLog(Partition::Keys, 0)]);
+    let second = fleet.evict("second");
+    assert_eq!(fence(&mut node, &fleet, START + 600), [], "the log is being read");
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[first], START + 610);
+    assert_eq!(effects, [kill("first"), Effect::ReadLog(Partition::Keys, 1)]);
+    let third = fleet.evict("third");
+    let fourth = fleet.evict("fourth");
+    node.message(Partition::Keys, &fourth, START + 615);
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[second], START + 620);
+    assert_eq!(effects, [kill("second"), Effect::ReadLog(Partition::Keys, 2), Effect::Synced(START + 600)]);
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[third, fourth], START + 630);
+    assert_eq!(effects, [kill("third")]);
+    assert_eq!(fence(&mut node, &fleet, START + 700), [Effect::Synced(START + 700)]);
+}
+
+#[test]
+fn r5_a_log_that_was_asked_for_on_an_older_connection_is_not_waited_for() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let lost = fleet.evict("lost");
+    assert_eq!(fence(&mut node, &fleet, START + 500), [Effect::ReadLog(Partition::Keys, 0)]);
+    let asked = node.generation();
+    node.down();
+    node.up(START + 510);
+    assert_eq!(fence(&mut node, &fleet, START + 511), [Effect::ReadLog(Partition::Keys, 0)]);
+    let effects = node.log_answered(node.generation(), Partition::Keys, &[lost], START + 520);
+    assert_eq!(effects, [kill("lost"), Effect::Synced(START + 511)]);
+    assert_eq!(node.log_answered(asked, Partition::Keys, &[], START + 530), [], "nothing is given up for it");
 }
 
 #[test]
@@ -249,12 +286,13 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
     node.message(Partition::Keys, &again, START + 511);
     node.message(Partition::Keys, &repeated, START + 512);
     assert!(node.owes("users", b"theirs") && !node.owes("users", b"repeated"), "its sender did");
-    assert!(!node.tick(START + 520).iter().any(|effect| matches!(effect, Effect::Replay(_))));
+    let early = node.tick(START + 506 + TIMING.heartbeat);
+    assert!(!early.iter().any(|effect| matches!(effect, Effect::Replay(_))), "its sender still may: {early:?}");
     let effects = node.tick(START + 505 + TIMING.replay_others_after + TIMING.heartbeat);
     assert!(effects.contains(&Effect::Replay(keys("theirs"))), "its sender did not: {effects:?}");
     assert!(node.owes("users", b"theirs"), "it is under way");
     let again = promoted.send(Partition::Keys, true, keys("theirs"));
-    node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 1_400);
+    node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 1_800);
     assert!(!node.owes("users", b"theirs"));
     node.validate();
 }
@@ -270,6 +308,33 @@ fn r12_an_own_eviction_whose_message_was_lost_with_its_server_is_sent_again() {
     node.up(START + 20);
     let effects = fence(&mut node, &promoted, START + 30);
     assert!(effects.contains(&Effect::Replay(keys("mine"))), "the watermark alone would not tell: {effects:?}");
+}
+
+#[test]
+fn r12_an_own_eviction_that_is_acknowledged_while_the_fork_shows_is_sent_again() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let mut promoted = fleet.replica();
+    node.message(Partition::Keys, &fleet.evict("lost"), START + 10);
+    promoted.evict("other");
+    let ticket = node.fence_sent(START + 500);
+    let mine = fleet.send(Partition::Keys, true, keys("mine"));
+    node.acknowledged(node.generation(), Partition::Keys, mine.mark, &mine.body, START + 501);
+    node.fence_answered(ticket, promoted.marks, START + 502);
+    node.validate();
+    assert!(node.owes("users", b"mine"), "it was done in the past that is no more");
+}
+
+#[test]
+fn r12_what_was_sent_as_a_floor_is_sent_again_as_what_it_was() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let promoted = fleet.replica();
+    let message = fleet.send(Partition::Keys, true, Body::Floor);
+    node.message(Partition::Keys, &message, START + 10);
+    node.acknowledged(node.generation(), Partition::Keys, message.mark, &keys("mine"), START + 11);
+    let effects = fence(&mut node, &promoted, START + 500);
+    assert!(effects.contains(&Effect::Replay(keys("mine"))), "{effects:?}");
 }
 
 #[test]
@@ -321,6 +386,14 @@ fn r12_an_acknowledgement_whose_number_another_message_has_acknowledges_nothing(
     let generation = node.generation();
     let (counts, effects) = node.acknowledged(generation, Partition::Keys, lost.mark, &lost.body, START + 11);
     assert!(!counts && effects.contains(&Effect::RaiseFloor), "{effects:?}");
+    // Nor where the chain does not yet reach the other.
+    let fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let [mut here, mut there] = [fleet.clone(), fleet.replica()];
+    let [.., beyond] = [0, 1].map(|_| there.evict("other"));
+    let [.., lost] = [0, 1].map(|_| here.send(Partition::Keys, true, keys("mine")));
+    node.message(Partition::Keys, &beyond, START + 10);
+    assert!(!node.acknowledged(node.generation(), Partition::Keys, lost.mark, &lost.body, START + 11).0);
 }
 
 #[test]
@@ -363,13 +436,15 @@ fn r12_what_is_done_while_a_node_asks_where_the_fleet_stands_is_not_repeated() {
     let mut node = Node::new(TIMING, 10, START);
     node.up(START);
     let ticket = node.fence_sent(START);
-    let other = Fleet { link: 1, marks: [Mark { chain: 1, ..marks[0] }; 2] };
     let mut following = fleet.replica();
     following.marks[1] = Mark { number: 0, ..following.marks[1] };
     let message = following.evict("theirs");
     node.message(Partition::Keys, &message, START + 1);
-    node.fence_answered(ticket, other.marks, START + 3);
-    assert!(node.owes("users", b"theirs"));
+    for (number, epoch) in [(0, 7), (2, 7), (0, 8)] {
+        let mut node = node.clone();
+        node.fence_answered(ticket, [Mark { epoch, number, chain: 1 }; 2], START + 3);
+        assert!(node.owes("users", b"theirs"), "{number} of {epoch}");
+    }
 }
 
 #[test]
@@ -421,6 +496,58 @@ fn r14_an_own_clear_of_a_new_epoch_leaves_nothing_to_judge_by() {
 }
 
 #[test]
+fn r14_a_clear_that_is_heard_of_late_lifts_no_floor_back() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let [theirs, mine] = [false, true].map(|own| fleet.send(Partition::Meta, own, Body::Clear("users".into())));
+    node.acknowledged(node.generation(), Partition::Meta, mine.mark, &mine.body, START + 10);
+    node.message(Partition::Meta, &theirs, START + 11);
+    let between = Born::at(theirs.mark);
+    assert_eq!(node.judge(between, "users", START + 12), Verdict::Dead);
+}
+
+#[test]
+fn r14_floors_of_before_a_node_joined_vouch_for_nothing() {
+    let mut fleet = Fleet::new(7);
+    let mut node = Node::new(TIMING, 10, START);
+    node.up(START);
+    let (asked, before) = (node.floors_asked(START), fleet.marks[0]);
+    let clear = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
+    let late = START + TIMING.fresh_for;
+    let ticket = node.fence_sent(late);
+    node.fence_answered(ticket, fleet.marks, late + 5);
+    assert_eq!(node.floors_loaded(asked, before, [], late + 6), [], "a clear in between was never heard of");
+    let born = Born::at(before);
+    assert_eq!(node.judge(born, "users", late + 6), Verdict::Unknown);
+    node.floors_loaded(node.floors_asked(late + 7), clear.mark, [("users".into(), 1)], late + 8);
+    assert_eq!(node.judge(born, "users", late + 9), Verdict::Dead);
+}
+
+#[test]
+fn r14_a_clear_of_another_epoch_leaves_nothing_to_judge_by_before_a_node_joined() {
+    let mut node = Node::new(TIMING, 10, START);
+    node.up(START);
+    let old = Fleet::new(7).marks[0];
+    node.floors_loaded(node.floors_asked(START), old, [], START + 1);
+    assert_eq!(node.judge(Born::at(old), "users", START + 2), Verdict::Valid);
+    let clear = Fleet::new(8).send(Partition::Meta, false, Body::Clear("users".into()));
+    node.message(Partition::Meta, &clear, START + 3);
+    assert_eq!(node.judge(Born::at(old), "users", START + 4), Verdict::Unknown);
+}
+
+#[test]
+fn r14_floors_of_another_past_end_this_one() {
+    let mut fleet = Fleet::new(7);
+    let mut node = joined(&fleet);
+    let promoted = fleet.replica();
+    let clear = fleet.send(Partition::Meta, false, Body::Clear("users".into()));
+    node.message(Partition::Meta, &clear, START + 10);
+    let asked = node.floors_asked(START + 11);
+    let effects = node.floors_loaded(asked, promoted.marks[0], [], START + 12);
+    assert!(effects.contains(&Effect::RaiseFloor) && effects.contains(&Effect::SendFence), "{effects:?}");
+}
+
+#[test]
 fn r14_what_was_cleared_while_the_floors_were_loading_is_in_them() {
     let mut fleet = Fleet::new(7);
     let mut node = joined(&fleet);
@@ -428,7 +555,8 @@ fn r14_what_was_cleared_while_the_floors_were_loading_is_in_them() {
     let (asked, before) = (node.floors_asked(START + 10), fleet.marks[0]);
     let clear = fleet.send(Partition::Meta, true, Body::Clear("users".into()));
     node.acknowledged(node.generation(), Partition::Meta, clear.mark, &clear.body, START + 11);
-    node.floors_loaded(asked, before, [], START + 12);
+    let effects = node.floors_loaded(asked, before, [], START + 12);
+    assert_eq!(effects, [], "a mark of before this node's memory says nothing");
     assert_eq!(node.judge(born, "users", START + 13), Verdict::Dead);
 }
 
@@ -492,6 +620,7 @@ fn what_could_not_be_sent_is_owed_until_it_was() {
     assert!(node.owes("users", b"a"));
     assert_eq!(node.up(START + 20), [Effect::SendFence, Effect::Replay(keys("a"))]);
     assert_eq!(node.replayed(node.generation(), None, START + 30), [], "not at once again");
+    assert_eq!(node.tick(START + 31), []);
     assert!(node.owes("users", b"a"));
     assert_eq!(node.tick(START + 20 + TIMING.heartbeat)[0], Effect::Replay(keys("a")));
     let sent = fleet.send(Partition::Keys, true, keys("a"));
@@ -522,7 +651,7 @@ fn a_token_is_seen_when_its_message_was_applied() {
     assert!(node.has_seen(token));
     assert!(!Node::new(TIMING, 10, START).has_seen(token));
     let mut older = token;
-    older.note(Partition::Meta, Seen { epoch: 6, number: 1 });
+    older.note(Partition::Meta, Seen { epoch: 6, number: 0 });
     assert!(!node.has_seen(older), "it is of both");
     assert_eq!(node.current(older), Some(token), "nobody hears of an epoch that is over");
     assert_eq!(Node::new(TIMING, 10, START).current(older), Some(older));
