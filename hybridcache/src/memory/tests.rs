@@ -240,6 +240,14 @@ fn of_two_keys_with_one_hash_each_expires_in_its_time() {
             assert_eq!(tier.len(), left, "at {now}");
         }
         assert_eq!(tier.filed(), 0);
+        // One is dead, and the other of them lives on, though both were filed by the same end.
+        tier.put_at(alike(1), moving_entry(1, NEVER, 1, sliding(100, 100)), (0, 0));
+        tier.put_at(alike(2), entry(2, 100, 1), (0, 0));
+        assert!(tier.lock(7).hit::<_, ()>(7, &&1, 0, 90, &mut false).is_some());
+        for (now, left) in [(110, 1), (210, 0)] {
+            tier.sweep(now);
+            assert_eq!((tier.len(), tier.filed()), (left, left), "at {now}");
+        }
     }
 }
 

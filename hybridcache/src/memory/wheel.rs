@@ -348,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_late_is_not_filed_into_a_bucket_that_is_gone() {
+        let mut wheel = Wheel::new(8);
+        let first = wheel.add(1, 5);
+        wheel.forget(first);
+        assert_eq!(popped(&mut wheel, 10, |_| None), [0_u64; 0], "the bucket goes");
+        wheel.add(2, 5);
+        wheel.add(3, 100);
+        assert_eq!(wheel.len(), 2);
+        assert_eq!(popped(&mut wheel, 1_000, |_| None), [2, 3]);
+    }
+
+    #[test]
     fn a_sweep_ends_though_a_deadline_does_not_move_on() {
         let mut wheel = Wheel::new(8);
         wheel.add(1, 5);
