@@ -265,7 +265,7 @@ async fn panics_of_a_weigher_or_filter_keep_the_value_out_and_reach_nobody() {
         .build()
         .unwrap();
     let filtered: Cache<u64, u64> = Cache::builder("filter").store_if(|v| *v != 13 || panic!("13")).build().unwrap();
-    for cache in [weighed, filtered] {
+    for (cache, rejected) in [(weighed, 3), (filtered, 0)] {
         assert_eq!(cache.get_or_load(&1, || async { 13 }).await, 13);
         assert_eq!(cache.peek(&1).await, None);
         cache.insert(&1, 13).await.unwrap();
@@ -275,6 +275,7 @@ async fn panics_of_a_weigher_or_filter_keep_the_value_out_and_reach_nobody() {
         cache.insert(&1, 13).await.unwrap();
         assert_eq!(cache.peek(&1).await, None, "a put that is not kept leaves no old value behind");
         assert_eq!(cache.get_or_load(&1, || async { 15 }).await, 15);
+        assert_eq!(cache.stats().evictions.rejected, rejected);
     }
 }
 

@@ -181,6 +181,14 @@ async fn nothing_lives_as_long_as_a_value_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_sliding_lifetime_below_the_grain_of_the_clock_ends() {
+    let cache: Cache<u64, u64> = Cache::builder("grain").sliding(INSTANT).build().unwrap();
+    cache.insert(&1, 10).await.unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(cache.get(&1).await, None);
+}
+
+#[tokio::test]
 async fn a_loader_chooses_a_lifetime_from_its_value() {
     let clock = Clock::manual();
     let cache: Cache<u64, u64> =
@@ -198,6 +206,7 @@ async fn a_loader_chooses_a_lifetime_from_its_value() {
     load(3, Duration::ZERO).await;
     cache.insert_with(&4, 4, |context| context.ttl(SECOND)).await.unwrap();
     assert_eq!(cache.get_many(&[1, 2, 3, 4]).await, [Some(1), Some(2), None, Some(4)]);
+    assert_eq!(cache.len(), 3, "what is to live for no time takes no place");
     clock.advance(SECOND - INSTANT);
     assert_eq!(cache.get_many(&[1, 4]).await, [Some(1), Some(4)]);
     clock.advance(INSTANT);

@@ -213,6 +213,18 @@ async fn an_evict_put_or_clear_during_a_batch_is_not_undone_by_it() {
 }
 
 #[tokio::test]
+async fn a_load_that_a_batch_overtakes_does_not_take_its_place() {
+    let cache = cache();
+    let load = cache.get_or_load(&1, || async {
+        let batch = cache.get_many_or_load(&[1], |_| async { Ok::<_, String>(HashMap::from([(1, 11)])) });
+        assert_eq!(batch.await, Ok(vec![Some(11)]));
+        10
+    });
+    assert_eq!(load.await, 10);
+    assert_eq!(cache.get(&1).await, Some(11));
+}
+
+#[tokio::test]
 async fn refresh_replaces_what_is_there() {
     let cache = cache();
     cache.insert(&1, 10).await.unwrap();

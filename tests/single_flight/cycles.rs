@@ -72,6 +72,26 @@ fn two_keys_that_need_each_other_in_one_task() {
     });
 }
 
+#[test]
+fn a_waiter_that_leads_in_the_end_does_not_wait_for_the_body_it_waited_in() {
+    on_tokio(0, async || {
+        let cache = cache();
+        let mut first: Pin<Box<dyn Future<Output = u64> + '_>> = Box::pin(cache.get_or_load(&2, std::future::pending));
+        assert!(poll_once(&mut first).is_pending());
+        let mut outer = Box::pin(cache.get_or_load(&1, || async {
+            let two = cache.get_or_load(&2, || async {
+                let one = cache.fetch(&1).load(Share::none(), |_| async { 1 }).await;
+                assert_eq!(one.outcome, Outcome::Uncached);
+                one.result + 10
+            });
+            two.await + 100
+        }));
+        assert!(poll_once(&mut outer).is_pending());
+        drop(first);
+        assert_eq!(outer.await, 111);
+    });
+}
+
 /// Two tasks lead a key each, and ask for the other's.
 async fn cross(cache: &Cache<u64, u64>, other: &Cache<u64, u64>) -> (u64, u64) {
     let lead = |cache: Cache<u64, u64>, own: u64, other: Cache<u64, u64>, its: u64, gate: Gate| {

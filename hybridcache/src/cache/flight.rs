@@ -434,3 +434,17 @@ impl<F: Future + Unpin> Future for Led<F> {
         Pin::new(&mut self.body).poll(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flight_depends_on_another_no_longer_than_its_edge_exists() {
+        let [outer, inner] = [new_id(), new_id()];
+        let edge = Edge::add(outer, inner);
+        assert!(Edge::unless_cycle(inner, outer).is_none());
+        drop(edge);
+        assert!(Edge::unless_cycle(inner, outer).is_some());
+    }
+}
