@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::{BoxError, Codec, MsgPack};
-use hybridcache::{Cache, CacheManager, Consistency, RedisOptions, Tier};
+use hybridcache::{Cache, CacheManager, Consistency, RedisOptions, SingleFlight, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
@@ -49,6 +49,58 @@ async fn of_strict_callers_in_one_process_one_loads_and_the_others_are_woken() {
         assert!(began.elapsed() < 10 * SECOND, "key {key}: {:?}", began.elapsed());
     }
     assert_eq!(runs.count(), 300);
+    node.shutdown().await;
+}
+
+/// The other process loads for longer than this one waits, and keeps its lease meanwhile.
+#[tokio::test]
+async fn who_waits_for_a_load_in_another_process_gives_up_in_time() {
+    let server = RedisServer::start();
+    let nodes = [node(&server).await, node(&server).await];
+    let [here, there]: [Cache<u64, u64>; 2] = nodes.each_ref().map(|node| {
+        let numbers = Cache::builder("numbers").ttl(MINUTE).wait_timeout(Duration::from_millis(100)).hybrid(MsgPack);
+        numbers.single_flight(SingleFlight::Fleet).manager(node).build().unwrap()
+    });
+    let load = here.get_or_load(&7, || async {
+        let waits = there.get_or_load(&7, || async { 2 });
+        assert_eq!(tokio::time::timeout(10 * SECOND, waits).await, Ok(2));
+        1
+    });
+    assert_eq!(load.await, 1);
+    assert_eq!(there.stats().remote.fills, 0, "what it loads instead is for its caller");
+    for node in nodes {
+        node.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_takes_longer_than_its_lease_fills_all_the_same() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("numbers").ttl(MINUTE).lease(SECOND).redis(MsgPack).manager(&node).build().unwrap();
+    let load = cache.get_or_load(&7, || async {
+        tokio::time::sleep(5 * SECOND / 2).await;
+        1
+    });
+    assert_eq!(load.await, 1);
+    assert_eq!((cache.stats().remote.fills, cache.stats().remote.fills_rejected), (1, 0));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_load_that_is_dropped_gives_its_lease_back() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("numbers").ttl(MINUTE).lease(MINUTE).redis(MsgPack).manager(&node).build().unwrap();
+    let stands = || server.ask(&["EXISTS", "{hc:test:0}numbers:v1:7"]).text() == "1";
+    let load = cache.get_or_load(&7, || async {
+        assert!(stands());
+        std::future::pending::<u64>().await
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(100), load).await.is_err());
+    until("the lease is gone", || !stands()).await;
     node.shutdown().await;
 }
 

@@ -153,6 +153,31 @@ async fn eventual_memory_answers_through_an_outage() {
 }
 
 #[tokio::test]
+async fn eventual_memory_answers_no_longer_than_it_may_be_disconnected() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers")
+        .ttl(MINUTE)
+        .hybrid(MsgPack)
+        .consistency(Consistency::Eventual)
+        .max_disconnected(Duration::from_secs(1))
+        .manager(&node)
+        .build()
+        .unwrap();
+    let runs = Runs::default();
+    until("memory has it", || {
+        cache.blocking().get_or_load(&7, || runs.run());
+        cache.len() == 1
+    })
+    .await;
+    server.kill();
+    until("nobody vouches for it any more", || cache.blocking().peek(&7).is_none()).await;
+    assert_eq!(cache.len(), 1);
+    server.restart();
+    node.shutdown().await;
+}
+
+#[tokio::test]
 async fn another_programs_value_is_a_miss_and_is_overwritten() {
     let server = RedisServer::start();
     let node = node(&server).await;

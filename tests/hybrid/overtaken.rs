@@ -241,3 +241,33 @@ async fn caches_of_one_name_in_one_process_are_evicted_together() {
     }
     node.shutdown().await;
 }
+
+/// The bus is cut while an answer is on its way: nobody can say any more which server it is of.
+#[tokio::test]
+async fn r12_an_answer_of_before_the_bus_was_cut_is_asked_for_again() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    let (here, there) = (texts(&node).build().unwrap(), texts(&other).build().unwrap());
+    there.insert(&7, "old".to_owned()).await.unwrap();
+    let asked = || {
+        let stats = server.ask(&["INFO", "commandstats"]).text();
+        stats.split("cmdstat_set:calls=").nth(1).and_then(|rest| rest.split(',').next()).map(str::to_owned)
+    };
+    let before = asked();
+    proxy.blackhole_lane(Lane::Data, false, true);
+    let call = tokio::spawn(async move { here.get_or_load(&7, || async { "loaded".to_owned() }).await });
+    until("the server was asked", || asked() != before).await;
+    proxy.refuse(true);
+    proxy.cut_lane(Lane::Bus);
+    until("the bus is gone", || !node.remote_health().unwrap().subscribed).await;
+    there.insert(&7, "new".to_owned()).await.unwrap();
+    proxy.blackhole_lane(Lane::Data, false, false);
+    assert_eq!(call.await.unwrap(), "new");
+    proxy.refuse(false);
+    node.shutdown().await;
+    other.shutdown().await;
+}
