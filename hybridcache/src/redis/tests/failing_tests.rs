@@ -48,6 +48,35 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     block_on(driver.evict(&[KEY.to_vec()], None, None, bump(2))).unwrap();
 }
 
+/// Reads have less time than the rest: they give up what they were sent together with.
+#[test]
+fn who_waits_on_gets_the_own_answer_though_others_have_given_up() {
+    let server = RedisServer::start();
+    let options = RedisOptions::new(server.url()).read_timeout(SECOND / 10).write_timeout(20 * SECOND);
+    let driver = block_on(RedisDriver::connect("app", options)).unwrap();
+    let key = |n: u32| format!("{{hc:app:0}}users:v1:{n}").into_bytes();
+    server.ask(&["SET", str::from_utf8(&key(1)).unwrap(), "not a lease"]);
+    let renew = async |n: u32| driver.renew(&key(n), &lease(n.into()), SECOND).await;
+    assert_eq!(block_on(renew(1)), Ok(false), "the server knows the script from here on");
+    server.pause();
+    let answers = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(3 * SECOND / 10);
+            server.resume();
+        });
+        let both = async |n| {
+            let key = key(n);
+            futures_util::future::join(driver.get(&key, false), renew(n)).await
+        };
+        block_on(futures_util::future::join_all((0..64).map(both)))
+    });
+    assert!(answers.iter().any(|(found, _)| found.is_err()), "reads give up");
+    for (_, renewed) in answers {
+        // On a machine that is held up the connection may be, too.
+        assert!(matches!(renewed, Ok(false) | Err(Fault::Unanswered)), "{renewed:?}");
+    }
+}
+
 #[test]
 fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
     let server = RedisServer::start();
