@@ -138,7 +138,6 @@ impl History {
         match self.witnessed.get_mut(&mark.number) {
             Some(known) if known.epoch == mark.epoch && known.chain == mark.chain => {
                 // What was sent may be more than what the message says (a long message is sent as a floor).
-                known.own = true;
                 self.keys = self.keys - known.body.weight() + body.weight();
                 known.body = body.clone();
                 true
@@ -286,7 +285,7 @@ impl History {
         while let Some(next) = self.witnessed.get(&(mark.number + 1))
             && let Some(previous) = next.previous
         {
-            if next.epoch != mark.epoch || previous != mark.chain {
+            if previous != mark.chain {
                 return false;
             }
             *mark = Mark { epoch: mark.epoch, number: mark.number + 1, chain: next.chain };
