@@ -181,10 +181,12 @@ async fn nothing_lives_as_long_as_a_value_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_sliding_lifetime_below_the_grain_of_the_clock_ends() {
-    let cache: Cache<u64, u64> = Cache::builder("grain").sliding(INSTANT).build().unwrap();
+async fn a_sliding_lifetime_ends_though_jitter_leaves_nothing_of_it() {
+    let clock = Clock::manual();
+    let builder = Cache::builder("jittered").sliding(Duration::from_nanos(1)).jitter(0.5);
+    let cache: Cache<u64, u64> = builder.clock(clock.clone()).build().unwrap();
     cache.insert(&1, 10).await.unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    clock.advance(SECOND);
     assert_eq!(cache.get(&1).await, None);
 }
 
