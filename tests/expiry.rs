@@ -181,16 +181,6 @@ async fn nothing_lives_as_long_as_a_value_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_sliding_lifetime_ends_though_jitter_leaves_nothing_of_it() {
-    let clock = Clock::manual();
-    let builder = Cache::builder("jittered").sliding(Duration::from_nanos(1)).jitter(0.5);
-    let cache: Cache<u64, u64> = builder.clock(clock.clone()).build().unwrap();
-    cache.insert(&1, 10).await.unwrap();
-    clock.advance(SECOND);
-    assert_eq!(cache.get(&1).await, None);
-}
-
-#[tokio::test]
 async fn a_loader_chooses_a_lifetime_from_its_value() {
     let clock = Clock::manual();
     let cache: Cache<u64, u64> =
