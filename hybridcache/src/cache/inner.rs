@@ -157,14 +157,16 @@ where
     /// The value in memory, or else in the remote tier. The way there is boxed, as on the way of a miss: what memory
     /// answers must not pay for its size.
     pub(crate) async fn get_anywhere<Q: Key<Owned = K>>(&self, key: &Q, blocking: bool) -> Option<V> {
-        let found = self.get(key);
+        let value = self.get(key);
         #[cfg(feature = "redis")]
-        if let (None, Some(remote)) = (&found, &self.remote) {
+        if let (None, Some(remote)) = (&value, &self.remote)
+            && !self.keeps_none(key)
+        {
             return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
         }
         #[cfg(not(feature = "redis"))]
         let _ = blocking;
-        found.flatten()
+        value
     }
 
     /// [`get_anywhere`](Self::get_anywhere), and nothing is kept or counted for it.
@@ -177,8 +179,10 @@ where
         found.flatten()
     }
 
-    /// What memory has, which may be a `None` that was kept. Counts a hit or a miss.
-    pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Option<V>> {
+    /// The value in memory. Counts a hit or a miss.
+    // Whether there is a `None` in its place is asked in another look: of a value of two words an `Option` of an `Option` is three,
+    // which each hit would hand on through memory.
+    pub(super) fn get<Q: Key<Owned = K>>(&self, key: &Q) -> Option<V> {
         /// Its look is compiled for this function alone, see [`Resolved`](crate::site::Resolved).
         enum Get {}
         let found = self.hit::<_, Get, false>(self.hash(key), key);
@@ -186,7 +190,12 @@ where
             Some(_) => self.meter.hit(),
             None => self.meter.count(Event::Miss),
         }
-        found
+        found.flatten()
+    }
+
+    /// Whether memory has a `None`, which is an answer.
+    fn keeps_none<Q: Key<Owned = K>>(&self, key: &Q) -> bool {
+        matches!(self.peek(key), Some(None))
     }
 
     fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Option<V>> {
@@ -201,8 +210,8 @@ where
         let mut batch = Batch { ticket, generation, found: Vec::new(), missing: Vec::new(), again: Vec::new() };
         let mut known: HashMap<u64, usize, Prehashed> = HashMap::default();
         for key in keys {
-            let (at, found) = (batch.found.len(), self.get(&key));
-            if found.is_none() {
+            let (at, value) = (batch.found.len(), self.get(&key));
+            if value.is_none() && !self.keeps_none(&key) {
                 let key = self.stored(&key);
                 let first = *known.entry(key.hash).or_insert(batch.missing.len());
                 match batch.missing.get(first) {
@@ -210,7 +219,7 @@ where
                     _ => batch.missing.push((at, key)),
                 }
             }
-            batch.found.push(found.flatten());
+            batch.found.push(value);
         }
         batch
     }

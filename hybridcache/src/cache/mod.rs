@@ -181,7 +181,7 @@ where
         if self.inner.remote.is_some() {
             return remote::for_each_key(keys.iter().map(|key| self.inner.get_anywhere(key, false))).await;
         }
-        keys.iter().map(|key| self.inner.get(key).flatten()).collect()
+        keys.iter().map(|key| self.inner.get(key)).collect()
     }
 
     /// The value, loaded by `loader` if the cache does not have it.
