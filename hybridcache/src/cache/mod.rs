@@ -219,9 +219,10 @@ where
     }
 
     /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have, each key once. What
-    /// the loader leaves out of its map is `None`, and kept as such by [`cache_none`](Builder::cache_none). Each is kept unless during the load something wrote to its key or
-    /// refreshed it; in memory alone also unless that happened to another of the group of keys that it is told from the others
-    /// with: a 64th of all, or in a cache of few entries an eighth. Batches are not coalesced with other loads.
+    /// the loader leaves out of its map is `None`, and kept as such by [`cache_none`](Builder::cache_none). Each is kept unless
+    /// during the load something wrote to its key or refreshed it; in memory alone also unless that happened to another of the
+    /// group of keys that it is told from the others with: a 64th of all, or in a cache of few entries an eighth. Batches are not
+    /// coalesced with other loads.
     pub async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,

@@ -52,7 +52,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// All that memory lacks is asked for at once, one load brings what the remote tier lacks, and all of that is filled at
-    /// once: two round trips, whatever the number of keys.
+    /// once: two round trips for a thousand keys ([`TOGETHER`]).
     pub(in crate::cache) async fn load_many_remotely<E, F, Fut>(
         &self,
         remote: &Remote<K, V>,
