@@ -265,19 +265,21 @@ fn step(op: &Op, cache: &Cache<u8, u64>, clock: &Clock, model: &mut Model, exact
                 async { Ok::<_, ()>(keys.into_iter().map(|key| (key, *value)).collect()) }
             }));
             model.reads += keys.len() as u64;
-            let mut missed = missing.iter();
-            let mut next = missed.next();
+            let mut asked = Vec::new();
             for (key, found) in keys.iter().zip(found.unwrap()) {
-                let expected = model.hit(*key).and_then(|held| held.value);
-                if next == Some(key) && (!exact || expected.is_none()) {
+                let expected = model.hit(*key);
+                if missing.contains(key) {
+                    prop_assert!(!exact || expected.is_none(), "no hit of {:?}", expected);
                     prop_assert_eq!(found, Some(*value));
-                    next = missed.next();
+                    if !asked.contains(key) {
+                        asked.push(*key);
+                    }
                 } else {
                     prop_assert!(expected.is_some());
-                    prop_assert_eq!(found, expected);
+                    prop_assert_eq!(found, expected.and_then(|held| held.value));
                 }
             }
-            prop_assert_eq!(next, None);
+            prop_assert_eq!(&missing, &asked, "each key once, in their order");
             for key in missing {
                 model.keep(key, Some(*value), None);
             }
