@@ -10,7 +10,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
 
-use crate::{load, node, numbers};
+use crate::{load, load_into_memory, node, numbers};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
 /// the rest of its time.
@@ -158,11 +158,7 @@ async fn what_memory_had_before_a_look_is_not_served_after_it() {
     let (here, there) = (numbers(&far), numbers(&near));
     let runs = Runs::default();
     for name in ["peek", "get"] {
-        until("memory has it", || {
-            here.blocking().get_or_load(&7, || runs.run());
-            here.len() == 1
-        })
-        .await;
+        load_into_memory(&here, 7, &runs).await;
         let old = runs.count();
         let mut reload = Box::pin(here.refresh(&7, std::future::pending::<u64>));
         proxy.blackhole_lane(Lane::Bus, false, true);

@@ -38,6 +38,15 @@ async fn load(cache: &Cache<u64, u64>, key: u64, runs: &Runs) -> (u64, Tier) {
     (fetched.result, fetched.tier)
 }
 
+/// Has a key loaded until memory, which has nothing else, keeps it.
+async fn load_into_memory(cache: &Cache<u64, u64>, key: u64, runs: &Runs) {
+    until("memory has it", || {
+        cache.blocking().get_or_load(&key, || runs.run());
+        cache.len() == 1
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_one_node_loads_the_other_finds() {
     let server = RedisServer::start();

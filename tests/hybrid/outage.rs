@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, Consistency, ErrorKind, Evicted, OnOutage, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Consistency, ErrorKind, Evicted, OnOutage, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, node, numbers};
+use crate::{load, load_into_memory, node, numbers};
 
 #[tokio::test]
 async fn callers_get_their_value_while_redis_is_stopped() {
@@ -115,23 +115,17 @@ async fn a_restart_that_lost_everything_is_noticed() {
     node.shutdown().await;
 }
 
+fn eventual(node: &CacheManager) -> Builder<u64, u64> {
+    Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).consistency(Consistency::Eventual).manager(node)
+}
+
 #[tokio::test]
 async fn eventual_memory_answers_through_an_outage() {
     let server = RedisServer::start();
     let node = node(&server).await;
-    let cache: Cache<u64, u64> = Cache::builder("numbers")
-        .ttl(MINUTE)
-        .hybrid(MsgPack)
-        .consistency(Consistency::Eventual)
-        .manager(&node)
-        .build()
-        .unwrap();
+    let cache = eventual(&node).build().unwrap();
     let runs = Runs::default();
-    until("memory has it", || {
-        cache.blocking().get_or_load(&7, || runs.run());
-        cache.len() == 1
-    })
-    .await;
+    load_into_memory(&cache, 7, &runs).await;
     server.kill();
     for _ in 0..100 {
         assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
@@ -156,20 +150,9 @@ async fn eventual_memory_answers_through_an_outage() {
 async fn eventual_memory_answers_no_longer_than_it_may_be_disconnected() {
     let server = RedisServer::start();
     let node = node(&server).await;
-    let cache: Cache<u64, u64> = Cache::builder("numbers")
-        .ttl(MINUTE)
-        .hybrid(MsgPack)
-        .consistency(Consistency::Eventual)
-        .max_disconnected(Duration::from_secs(1))
-        .manager(&node)
-        .build()
-        .unwrap();
+    let cache = eventual(&node).max_disconnected(SECOND).build().unwrap();
     let runs = Runs::default();
-    until("memory has it", || {
-        cache.blocking().get_or_load(&7, || runs.run());
-        cache.len() == 1
-    })
-    .await;
+    load_into_memory(&cache, 7, &runs).await;
     server.kill();
     until("nobody vouches for it any more", || cache.blocking().peek(&7).is_none()).await;
     assert_eq!(cache.len(), 1);

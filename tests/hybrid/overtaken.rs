@@ -19,6 +19,13 @@ fn texts(node: &CacheManager) -> Builder<u64, String> {
     Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(node)
 }
 
+/// How often a server has executed a command; `None` if never.
+fn calls(server: &RedisServer, command: &str) -> Option<String> {
+    let stats = server.ask(&["INFO", "commandstats"]).text();
+    let (_, calls) = stats.split_once(&format!("cmdstat_{command}:calls="))?;
+    calls.split(',').next().map(str::to_owned)
+}
+
 /// A node that hears nothing on the bus, and does not mind for half a minute. Nor is it answered where a large value is on its way: Redis
 /// keeps what it loads, and it has not heard so.
 struct Deaf {
@@ -171,10 +178,7 @@ async fn what_is_found_beside_a_load_is_not_newer_than_what_that_has_kept() {
     let here = Deaf::start().await;
     let load = here.load().await;
     here.elsewhere().insert(&7, "new".to_owned()).await.unwrap();
-    let looks = || {
-        let stats = here.server.ask(&["INFO", "commandstats"]).text();
-        stats.split_once("cmdstat_pttl:").map(|(_, stats)| stats.split(',').next().unwrap().to_owned())
-    };
+    let looks = || calls(&here.server, "pttl");
     let before = looks();
     here.proxy.blackhole_lane(Lane::Data, false, true);
     let find = here.cache.clone();
@@ -253,10 +257,7 @@ async fn r12_an_answer_of_before_the_bus_was_cut_is_asked_for_again() {
     until("it is in step", || node.remote_health().unwrap().in_step).await;
     let (here, there) = (texts(&node).build().unwrap(), texts(&other).build().unwrap());
     there.insert(&7, "old".to_owned()).await.unwrap();
-    let asked = || {
-        let stats = server.ask(&["INFO", "commandstats"]).text();
-        stats.split("cmdstat_set:calls=").nth(1).and_then(|rest| rest.split(',').next()).map(str::to_owned)
-    };
+    let asked = || calls(&server, "set");
     let before = asked();
     proxy.blackhole_lane(Lane::Data, false, true);
     let call = tokio::spawn(async move { here.get_or_load(&7, || async { "loaded".to_owned() }).await });

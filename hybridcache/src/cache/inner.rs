@@ -160,9 +160,9 @@ where
         let value = self.get(key);
         #[cfg(feature = "redis")]
         if let (None, Some(remote)) = (&value, &self.remote)
-            && !self.keeps_none(key)
+            && let Some(key) = self.missing(key)
         {
-            return Box::pin(self.get_remotely(remote, self.stored(key), blocking)).await;
+            return Box::pin(self.get_remotely(remote, key, blocking)).await;
         }
         #[cfg(not(feature = "redis"))]
         let _ = blocking;
@@ -193,9 +193,13 @@ where
         found.flatten()
     }
 
-    /// Whether memory has a `None`, which is an answer.
-    fn keeps_none<Q: Key<Owned = K>>(&self, key: &Q) -> bool {
-        matches!(self.peek(key), Some(None))
+    /// A key of which memory has no value, as it is stored, unless memory has a `None`: that is an answer.
+    #[cold]
+    #[inline(never)]
+    fn missing<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Stored<K>> {
+        let (hash, (generation, now)) = (self.hash(key), self.served());
+        let kept = self.shards.peek(hash, key, generation, now);
+        (!matches!(kept, Some(None))).then(|| Stored { hash, key: key.to_owned_key() })
     }
 
     fn peek<Q: Key<Owned = K>>(&self, key: &Q) -> Option<Option<V>> {
@@ -211,8 +215,9 @@ where
         let mut known: HashMap<u64, usize, Prehashed> = HashMap::default();
         for key in keys {
             let (at, value) = (batch.found.len(), self.get(&key));
-            if value.is_none() && !self.keeps_none(&key) {
-                let key = self.stored(&key);
+            if value.is_none()
+                && let Some(key) = self.missing(&key)
+            {
                 let first = *known.entry(key.hash).or_insert(batch.missing.len());
                 match batch.missing.get(first) {
                     Some((first, missing)) if *missing == key => batch.again.push((at, *first)),
