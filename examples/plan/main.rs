@@ -17,7 +17,8 @@ mod sample;
 mod tests;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -60,7 +61,7 @@ struct Flags {
     #[arg(long, value_name = "N", default_value_t = 2_000_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(10_000..))]
     most: u32,
-    /// Where to write the page
+    /// Where to write the page; of what is there, only an older page is written over
     #[arg(long, value_name = "FILE", default_value = "plan.html")]
     page: PathBuf,
 }
@@ -115,6 +116,16 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         page.tempfile_in(folder).map_err(named)
     };
     if is_replaced {
+        // `--page a.trace b.trace` has a stream where the page was left out.
+        let mut beginning = Vec::new();
+        match File::open(&flags.page).and_then(|file| file.take(64).read_to_end(&mut beginning)) {
+            Ok(_) if !page::may_be_page(&beginning) => {
+                let there = flags.page.display();
+                return Err(format!("--page {there}: there is something else, which is not written over").into());
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named(error).into()),
+            _ => {}
+        }
         // A trial, gone at once: whoever is ended at work leaves nothing behind.
         new()?;
     }

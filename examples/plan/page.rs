@@ -33,10 +33,17 @@ svg { width: 100%; height: auto; font-size: 13px } svg text { fill: currentColor
 td, th { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid var(--faint) } .best { font-weight: 700 }
 ";
 
+const BEGINNING: &str = "<!doctype html>";
+
+/// Whether a file that begins so may be an older page, which is written over.
+pub(crate) fn may_be_page(beginning: &[u8]) -> bool {
+    BEGINNING.as_bytes().starts_with(beginning) || beginning.starts_with(BEGINNING.as_bytes())
+}
+
 /// A page of all streams.
 pub(crate) fn page(all: &[(Curves, Option<Advice>)]) -> String {
     let mut html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Cache plan</title>\
+        "{BEGINNING}<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Cache plan</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style></head><body>\
          <h1>Which policy, and how much room?</h1>"
     );

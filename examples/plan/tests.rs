@@ -84,6 +84,20 @@ fn bad_flags_are_refused() {
     assert!(plan_for("keys.txt", b"1\n", &["--page", "/no/such/folder/plan.html"]).is_err());
 }
 
+#[test]
+fn only_a_page_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys.txt"), "1\n1\n").unwrap();
+    plan_in(&folder, "keys.txt", &[]).unwrap();
+    let again = plan_in(&folder, "keys.txt", &[]).unwrap();
+    fs::write(folder.path().join("plan.html"), "").unwrap();
+    assert_eq!(plan_in(&folder, "keys.txt", &[]).unwrap(), again);
+    let [keys, page] = ["keys.txt", "plan.html"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
+    let flags = Flags::try_parse_from(["plan", "--page", &keys, &page]).unwrap();
+    assert!(run(&flags).unwrap_err().to_string().contains(&format!("--page {keys}: there is something else")));
+    assert_eq!(fs::read_to_string(keys).unwrap(), "1\n1\n");
+}
+
 /// `/dev/null`, say, which for root would be gone.
 #[cfg(unix)]
 #[test]
