@@ -390,7 +390,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     }
 
     /// [`retire`](Self::retire) of every flight of `key` but flight `id`.
-    #[cfg(any(test, feature = "redis"))]
+    #[cfg(feature = "redis")]
     pub(crate) fn retire_others(&mut self, key: &Stored<K>, id: FlightId) {
         if self.attached.get_mut(key).is_some_and(|flight| flight.start.id != id) {
             self.detach(key);
