@@ -32,6 +32,14 @@ pub(crate) enum Fault {
     },
 }
 
+impl Fault {
+    /// Said by a server that is not, or no longer, the master to ask.
+    pub(crate) fn is_of_no_master(&self) -> bool {
+        let codes = ["READONLY", "MASTERDOWN", "NOREPLICAS", "MOVED"];
+        matches!(self, Self::Refused { code } if codes.contains(&code.as_str()))
+    }
+}
+
 /// How long a record lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lives {

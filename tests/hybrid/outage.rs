@@ -175,3 +175,24 @@ async fn another_programs_value_is_a_miss_and_is_overwritten() {
     assert_eq!(load(&cache, 8, &runs).await.1, Tier::Source, "a list is no value either");
     node.shutdown().await;
 }
+
+/// A master that has lost its replicas refuses what it is asked to find out where it stands, too.
+#[tokio::test]
+async fn a_server_that_refuses_is_asked_once_in_a_heartbeat_where_it_stands() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    load(&cache, 7, &runs).await;
+    until("it is in step", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    until("it is refused", || node.remote_health().is_some_and(|health| !health.in_step)).await;
+    let before = node.remote_health().unwrap().refused;
+    tokio::time::sleep(2 * SECOND).await;
+    // Two commands each time.
+    let refused = node.remote_health().unwrap().refused - before;
+    assert!((2..=20).contains(&refused), "{refused}");
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    until("it is in step again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    node.shutdown().await;
+}

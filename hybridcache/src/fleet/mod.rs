@@ -351,8 +351,7 @@ impl Fleet {
 
     /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
     pub(crate) fn refused(&self, fault: &Fault) {
-        if matches!(fault, Fault::Refused { code } if matches!(code.as_str(), "READONLY" | "MASTERDOWN" | "NOREPLICAS" | "MOVED"))
-        {
+        if fault.is_of_no_master() {
             self.act(|node, now| ((), node.refused(now)));
         }
     }
