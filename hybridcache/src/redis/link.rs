@@ -330,10 +330,11 @@ impl Link {
             self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(Trouble::Failed)?;
         let hello = connection.send_packed_command(&redis::cmd("HELLO")).await.map_err(Trouble::Failed)?;
         reply::greeting(hello).map_err(Trouble::Unfit)?;
-        if self.role.subscriber.is_none() {
-            let long = vec![b'.'; READ_AT_ONCE * 3 / 4];
-            connection.send_packed_command(redis::cmd("PING").arg(long)).await.map_err(Trouble::Failed)?;
-        }
+        let long = if self.role.subscriber.is_none() { READ_AT_ONCE * 3 / 4 } else { 0 };
+        // What may write waits where writes do, as in a failover that is planned: a server that does no more than greet is as good as gone.
+        let mut echo = redis::cmd("EVAL");
+        echo.arg("return ARGV[1]").arg(0).arg(vec![b'.'; long]);
+        connection.send_packed_command(&echo).await.map_err(Trouble::Failed)?;
         let line = Line::new(&self, generation, connection.clone());
         let way = match &self.role.home {
             Home::Thread => Way::Shared(Outbox::open(line, self.role.in_flight)),

@@ -104,6 +104,36 @@ fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
     assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
 }
 
+/// As in a failover that is planned: the server greets, and reads, and lets writes wait.
+#[test]
+fn a_server_whose_writes_wait_costs_a_deadline_for_a_few_calls_and_then_nothing() {
+    let server = RedisServer::start();
+    let driver = connect_by_default(&server.url());
+    let log = listen(&driver);
+    server.ask(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let ends = Instant::now() + 3 * SECOND;
+    let mut waited = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while Instant::now() < ends {
+                let _ = block_on(driver.fence());
+            }
+        });
+        while Instant::now() < ends {
+            let read = block_on(driver.get_or_lease(KEY, &lease(1), SECOND, true));
+            waited += u32::from(read == Err(Fault::Unanswered));
+        }
+    });
+    assert!((1..=4).contains(&waited), "{waited} calls waited");
+    assert_eq!(log.lock().iter().filter(|heard| **heard == Heard::Down).count(), 1, "the bus is left once");
+    server.ask(&["CLIENT", "UNPAUSE"]);
+    let back = Instant::now();
+    until("it is back", || {
+        log.lock().last() == Some(&Heard::Up) && block_on(driver.renew(KEY, &lease(1), SECOND)).is_ok()
+    });
+    assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
+}
+
 #[test]
 fn a_network_that_swallows_everything_is_noticed_and_what_was_sent_counts_as_unanswered() {
     let server = RedisServer::start();
