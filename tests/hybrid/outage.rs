@@ -196,3 +196,24 @@ async fn a_server_that_refuses_is_asked_once_in_a_heartbeat_where_it_stands() {
     until("it is in step again", || node.remote_health().is_some_and(|health| health.in_step)).await;
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_a_full_server_does_not_take_memory_keeps_for_a_moment() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 1, &runs).await;
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    until("it is in step", || a.remote_health().is_some_and(|health| health.in_step)).await;
+    let (first, tier) = load(&here, 7, &runs).await;
+    assert_eq!(tier, Tier::Source);
+    assert_eq!(load(&here, 7, &runs).await, (first, Tier::Memory), "for a moment it is kept");
+    assert_eq!(there.evict(&7).await, Ok(Evicted::Acknowledged));
+    until("what another evicts is heard of", || here.blocking().peek(&7).is_none()).await;
+    let (second, _) = load(&here, 7, &runs).await;
+    until("it is kept for a moment only", || here.blocking().peek(&7).is_none()).await;
+    assert!(load(&here, 7, &runs).await.0 > second && second > first);
+    a.shutdown().await;
+    b.shutdown().await;
+}

@@ -150,9 +150,9 @@ where
         let right = match grant {
             Grant::Fill(right) => right,
             // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts. Where memory
-            // answers all the same, it does with this too.
+            // answers all the same, it does with this too: as of a server that is full, and refuses what would take room.
             Grant::Briefly(mark) => {
-                let answers = remote.is_eventual() && remote.vouches(self.clock.now());
+                let answers = remote.vouches(self.clock.now());
                 let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
                 let returned = R::join(parts).expect("what was taken apart fits together");
                 let result = self.settle(&mut leader, (start, returned), want, share, context, keep);

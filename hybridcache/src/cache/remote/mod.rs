@@ -104,10 +104,6 @@ impl<K, V> Remote<K, V> {
         self.options.consistency == Consistency::Strict
     }
 
-    fn is_eventual(&self) -> bool {
-        self.options.consistency == Consistency::Eventual
-    }
-
     /// Around an operation on the remote tier.
     fn span(&self, operation: &'static str) -> tracing::Span {
         tracing::debug_span!("remote", cache = %self.name, operation)
