@@ -165,3 +165,18 @@ async fn why_a_server_that_answers_cannot_be_used_any_more_is_a_warning() {
     assert!(said.of(&port).is_empty(), "that nobody is there is no reason to be told each time");
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn that_a_server_refuses_what_it_is_asked_is_a_warning_and_not_each_time() {
+    let server = RedisServer::start();
+    let node = CacheManager::builder().namespace("refused").redis(server.url()).build().await.unwrap();
+    let cache: Cache<u64, u64> = Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let said = kept();
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+    for key in 0..10 {
+        cache.get_or_load(&key, || async { Ok::<_, std::io::Error>(key) }).await.unwrap();
+    }
+    let said = said.of("namespace=refused");
+    assert!(matches!(&said[..], [said] if said.starts_with("WARN") && said.contains("OOM")), "{said:?}");
+    node.shutdown().await;
+}

@@ -48,6 +48,8 @@ const DEFERRED: usize = 10_000;
 const WITNESS_FOR: u64 = 60_000_000_000;
 /// How long a shutdown waits for what is owed to be sent.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How often it is said at most that the server refuses.
+const COMPLAINS: Duration = Duration::from_secs(60);
 /// How often an invalidation is sent again because the server that acknowledged it may no longer be the one to ask.
 const ROUNDS: usize = 3;
 
@@ -97,6 +99,8 @@ pub(crate) struct Fleet {
     /// The newest own invalidations that were acknowledged.
     newest: Mutex<ConsistencyToken>,
     floors_raised: AtomicU64,
+    /// From when on it may be said again that the server refuses.
+    complains_from: AtomicU64,
     members: Members,
     wakes: Wakes,
     leases: Arc<Leases>,
@@ -156,6 +160,7 @@ impl Fleet {
             lag: timing.lag,
             newest: Mutex::new(ConsistencyToken::NOTHING),
             floors_raised: AtomicU64::new(0),
+            complains_from: AtomicU64::new(0),
             members: Members::default(),
             wakes: Wakes::default(),
             leases: Arc::clone(&leases),
@@ -351,8 +356,21 @@ impl Fleet {
 
     /// A command failed: one that was refused because the server is no master any more says that replies of before count no longer.
     pub(crate) fn refused(&self, fault: &Fault) {
+        self.complain(fault);
         if fault.is_of_no_master() {
             self.act(|node, now| ((), node.refused(now)));
+        }
+    }
+
+    /// Says that the server refuses: it answers, and so nothing else does. Not each time, which may be for every call.
+    fn complain(&self, fault: &Fault) {
+        let (now, from) = (self.clock.now(), self.complains_from.load(Ordering::Relaxed));
+        let next = now.saturating_add(nanos(COMPLAINS));
+        if matches!(fault, Fault::Refused { .. })
+            && from <= now
+            && self.complains_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            tracing::warn!(namespace = %self.namespace, %fault, "the remote tier does not do what it is asked");
         }
     }
 

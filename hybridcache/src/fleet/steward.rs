@@ -115,13 +115,17 @@ impl Fleet {
         match self.driver.fence().await {
             Ok(marks) if is_broken(Rule::FenceTime) => self.answer_late(ticket, marks),
             Ok(marks) => self.act(|node, now| ((), node.fence_answered(ticket, marks, now))),
-            // A refusal asks for the next fence, and this was it. Of a master that has lost its replicas each would be refused, and ask
-            // for one more, as fast as it answers: the next is for the heartbeat.
-            Err(fault) if fault.is_of_no_master() => self.act(|node, now| {
-                node.refused(now);
-                ((), Vec::new())
-            }),
-            Err(_) => {}
+            Err(fault) => {
+                self.complain(&fault);
+                if fault.is_of_no_master() {
+                    // A refusal asks for the next fence, and this was it. Of a master that has lost its replicas each would be refused,
+                    // and ask for one more, as fast as it answers: the next is for the heartbeat.
+                    self.act(|node, now| {
+                        node.refused(now);
+                        ((), Vec::new())
+                    });
+                }
+            }
         }
     }
 

@@ -299,7 +299,7 @@ impl<K, V: 'static> Remote<K, V> {
 
     fn failed(&self, fault: &Fault, meter: &Meter) {
         meter.count(Event::RemoteFault);
-        tracing::debug!(cache = %self.name, %fault, "the remote tier did not answer");
+        tracing::debug!(cache = %self.name, %fault, "the remote tier was asked in vain");
         self.fleet.refused(fault);
     }
 
