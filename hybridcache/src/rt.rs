@@ -28,16 +28,32 @@ use crate::time::Clock;
 /// drops its own), because a plain function has none, and because a runtime may have been built without a timer. `None` if
 /// the system would not give us a thread: then nothing is swept in the background.
 fn background() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    RUNTIME.get_or_init(|| start("hybridcache", Builder::new_current_thread().enable_time())).as_ref()
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
+    started(&RUNTIME, "hybridcache", Builder::enable_time)
 }
 
 /// The timers of waits, for the same reasons, on a thread that does nothing else: on [`background`] user code runs, a listener
 /// that a sweep calls, which may take its time or wait itself. `None` if the system would not give us a thread: then waits
 /// have no time limit.
 fn timers() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    RUNTIME.get_or_init(|| start("hybridcache-time", Builder::new_current_thread().enable_time())).as_ref()
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
+    started(&RUNTIME, "hybridcache-time", Builder::enable_time)
+}
+
+/// A runtime that the first who needs it starts; and the next, where the system had no thread or no file descriptor left for that one.
+fn started(
+    runtime: &'static OnceLock<Handle>,
+    name: &str,
+    enable: fn(&mut Builder) -> &mut Builder,
+) -> Option<&'static Handle> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    if runtime.get().is_none() {
+        let _alone = ONE_AT_A_TIME.lock();
+        if runtime.get().is_none() {
+            let _ = runtime.set(start(name, enable(&mut Builder::new_current_thread()))?);
+        }
+    }
+    runtime.get()
 }
 
 /// A runtime on a thread of its own, which never ends.

@@ -217,3 +217,25 @@ async fn what_a_full_server_does_not_take_memory_keeps_for_a_moment() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+/// What the system has not got at the beginning it may have later.
+#[test]
+fn a_manager_is_built_where_one_could_not_be_for_want_of_file_descriptors() {
+    const NAME: &str = "outage::a_manager_is_built_where_one_could_not_be_for_want_of_file_descriptors";
+    // The limit is that of a process, and so is what was tried before: this is done in one of its own.
+    if std::env::var_os("HYBRIDCACHE_FEW_FILES").is_none() {
+        let mut alone = std::process::Command::new("sh");
+        alone.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+        let done = alone.args(["--exact", NAME, "--nocapture"]).env("HYBRIDCACHE_FEW_FILES", "").status().unwrap();
+        return assert!(done.success());
+    }
+    let server = RedisServer::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut all = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        all.push(file);
+    }
+    assert!(runtime.block_on(CacheManager::builder().redis(server.url()).build()).is_err());
+    drop(all);
+    runtime.block_on(async { node(&server).await.shutdown().await });
+}

@@ -19,10 +19,10 @@ pub(crate) use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Sleep;
 
-/// `None` if the system would not give us a thread: then nothing ever connects.
+/// `None` if the system would not give us a thread: then nothing connects.
 fn runtime() -> Option<&'static Handle> {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    RUNTIME.get_or_init(|| super::start("hybridcache-io", Builder::new_current_thread().enable_all())).as_ref()
+    static RUNTIME: OnceLock<Handle> = OnceLock::new();
+    super::started(&RUNTIME, "hybridcache-io", Builder::enable_all)
 }
 
 /// Something that runs on the thread of connections until it ends, or until this is dropped.
