@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A redis-server on a free port, in a folder of its own. It ends with this, also when the test panics.
@@ -59,6 +59,8 @@ pub struct Certificates {
     pub ca: String,
     /// The certificate of `localhost`, and its key.
     pub server: (String, String),
+    /// One of the same name that is of the past.
+    pub expired: (String, String),
     /// A client's certificate, and its key.
     pub client: (String, String),
 }
@@ -77,12 +79,14 @@ impl Certificates {
         let mut params = named("authority", &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let sign = |name: &str, hosts: &[&str]| {
+        let sign = |params: CertificateParams| {
             let key = KeyPair::generate().unwrap();
-            let certificate = named(name, hosts).signed_by(&key, &ca).unwrap();
-            (certificate.pem(), key.serialize_pem())
+            (params.signed_by(&key, &ca).unwrap().pem(), key.serialize_pem())
         };
-        Self { ca: ca.pem(), server: sign("server", &["localhost", "127.0.0.1"]), client: sign("client", &[]) }
+        let server = named("server", &["localhost", "127.0.0.1"]);
+        let mut expired = server.clone();
+        expired.not_after = date_time_ymd(2000, 1, 1);
+        Self { ca: ca.pem(), server: sign(server), expired: sign(expired), client: sign(named("client", &[])) }
     }
 }
 
@@ -205,6 +209,12 @@ impl RedisServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it listens for TLS.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     /// What it wrote into its log.

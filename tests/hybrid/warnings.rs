@@ -4,8 +4,9 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager};
-use hybridcache_tests::redis_server::RedisServer;
+use hybridcache::{Cache, CacheManager, RedisOptions};
+use hybridcache_tests::proxy::Proxy;
+use hybridcache_tests::redis_server::{Certificates, RedisServer};
 use hybridcache_tests::{MINUTE, SECOND, until};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -178,5 +179,32 @@ async fn that_a_server_refuses_what_it_is_asked_is_a_warning_and_not_each_time()
     }
     let said = said.of("namespace=refused");
     assert!(matches!(&said[..], [said] if said.starts_with("WARN") && said.contains("OOM")), "{said:?}");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn that_a_certificate_has_expired_is_a_warning_once() {
+    let certificates = Certificates::new();
+    let server = RedisServer::with_tls(&certificates, false);
+    let expired = Certificates { server: certificates.expired.clone(), ..certificates.clone() };
+    let expired = RedisServer::with_tls(&expired, false);
+    let proxy = Proxy::before(server.tls_port());
+    let said = kept();
+    let port = proxy.address().1;
+    let options = RedisOptions::new(format!("rediss://localhost:{port}")).ca(certificates.ca);
+    let node = CacheManager::builder().namespace("test").redis_options(options).build().await.unwrap();
+    proxy.lead_to(expired.tls_port());
+    proxy.cut();
+    let mut heard = Vec::new();
+    until("it is said", || {
+        heard.extend(said.of(&port));
+        heard.len() >= 3
+    })
+    .await;
+    // The reason has the time in it, in seconds.
+    tokio::time::sleep(3 * SECOND).await;
+    heard.extend(said.of(&port));
+    assert_eq!(heard.len(), 3, "once for each connection: {heard:?}");
+    assert!(heard.iter().all(|said| said.contains("certificate expired")), "{heard:?}");
     node.shutdown().await;
 }

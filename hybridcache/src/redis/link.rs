@@ -385,11 +385,13 @@ impl Link {
                 return;
             }
             let (server, why) = (self.options.server(), trouble.to_string());
-            if probe::unreachable(&trouble) || said.as_ref() == Some(&why) {
+            // Some reasons have the time in them.
+            let reason = Some(why.replace(|c: char| c.is_ascii_digit(), ""));
+            if probe::unreachable(&trouble) || said == reason {
                 tracing::debug!(link = self.name, server, why, "could not connect");
             } else {
                 tracing::warn!(link = self.name, server, why, "the remote tier cannot be used");
-                said = Some(why);
+                said = reason;
             }
         }
     }

@@ -180,9 +180,13 @@ pub(super) fn explain(trouble: &Trouble, server: &str, names: &Names) -> String 
         detail if detail.contains("UnknownIssuer") || detail.contains("BadSignature") => {
             "the certificate of the server is signed by nobody we trust: give its `ca`"
         }
-        detail if detail.contains("NotValidForName") => {
+        detail if detail.contains("not valid for") => {
             "the certificate of the server is for another name than the URL's"
         }
+        detail if detail.contains("certificate expired") || detail.contains("not valid yet") => {
+            "the certificate of the server has expired, or is not valid yet"
+        }
+        detail if detail.contains("Parse error") => "what listens there does not speak the protocol of Redis",
         detail if detail.contains("CertificateRequired") || detail.contains("HandshakeFailure") => {
             "the server wants a `client_certificate`"
         }

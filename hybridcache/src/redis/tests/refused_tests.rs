@@ -270,6 +270,26 @@ fn tls_with_an_authority_of_our_own_and_with_a_client_certificate() {
         let why = reason(tls.ca(certificates.ca.clone()));
         assert!(why.contains("does not speak TLS on this port"), "{why}");
     }
+    let shows = |server: &(String, String), what: &str| {
+        let server = RedisServer::with_tls(&Certificates { server: server.clone(), ..certificates.clone() }, false);
+        let why = reason(RedisOptions::new(server.tls_url()).ca(certificates.ca.clone()));
+        assert!(why.starts_with(what), "{why}");
+    };
+    shows(&certificates.expired, "the certificate of the server has expired");
+    // It names no host at all.
+    shows(&certificates.client, "the certificate of the server is for another name than the URL's");
+}
+
+#[test]
+fn what_is_no_redis_at_all_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut client, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let why = reason(RedisOptions::new(url));
+    assert!(why.starts_with("what listens there does not speak the protocol of Redis"), "{why}");
 }
 
 #[test]
