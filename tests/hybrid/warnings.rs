@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, RedisOptions};
 use hybridcache_tests::proxy::Proxy;
-use hybridcache_tests::redis_server::{Certificates, RedisServer};
+use hybridcache_tests::redis_server::{Certificates, RedisServer, free_port};
 use hybridcache_tests::{MINUTE, SECOND, until};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -206,5 +206,29 @@ async fn that_a_certificate_has_expired_is_a_warning_once() {
     heard.extend(said.of(&port));
     assert_eq!(heard.len(), 3, "once for each connection: {heard:?}");
     assert!(heard.iter().all(|said| said.contains("certificate expired")), "{heard:?}");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_server_that_was_found_late_is_said_though_it_did_not_answer_at_first() {
+    let port = free_port();
+    let options = RedisOptions::new(format!("redis://app:x@127.0.0.1:{port}")).connect_lazily();
+    let options = options.connect_timeout(SECOND / 5);
+    let said = kept();
+    let node = CacheManager::builder().namespace("test").redis_options(options).build().await.unwrap();
+    let port = port.to_string();
+    let server = RedisServer::with(&[&format!("--port {port}"), "--user app on >x ~* &* +@all -xadd"]);
+    until("it is found", || node.remote_health().is_some_and(|health| health.connected && health.subscribed)).await;
+    server.pause();
+    tokio::time::sleep(SECOND).await;
+    server.resume();
+    let errors = || said.of(&port).into_iter().filter(|said| said.starts_with("ERROR")).collect::<Vec<_>>();
+    let mut heard = Vec::new();
+    until("it is said", || {
+        heard.extend(errors());
+        !heard.is_empty()
+    })
+    .await;
+    assert!(heard.iter().all(|said| said.contains("+xadd")), "{heard:?}");
     node.shutdown().await;
 }

@@ -169,9 +169,10 @@ impl RedisDriver {
             }
         }
         let mut tasks: Vec<_> = self.links().filter_map(|link| io::spawn(Arc::clone(link).keep())).collect();
-        if !(reached && self.probe().await?) {
+        let tested = if reached { self.probe().await? } else { Err(String::new()) };
+        if let Err(why) = tested {
             if !self.options.lazily {
-                return Err(self.options.error("it is not ready: it loads its data, or runs a script without end"));
+                return Err(self.options.error(why));
             }
             let late = Arc::downgrade(&self);
             tasks.extend(io::spawn(async move { probe::when_reached(late).await }));

@@ -17,9 +17,9 @@ use crate::rt::io;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 impl RedisDriver {
-    /// Does once, on keys of its own, everything that the driver ever does. `false` if the server cannot say yet: it is loading
-    /// its data, or runs a script without end.
-    pub(super) async fn probe(&self) -> Result<bool, Error> {
+    /// Does once, on keys of its own, everything that the driver ever does. Why the server cannot say yet, if it cannot: it is loading
+    /// its data, say.
+    pub(super) async fn probe(&self) -> Result<Result<(), String>, Error> {
         let limit = self.options.connect_timeout;
         let [string, hash, stream] =
             ["string", "hash", "stream"].map(|kind| format!("{}!{:032x}{kind}", self.prefix(), nonce()));
@@ -41,8 +41,10 @@ impl RedisDriver {
         for channel in &self.names.channels {
             all.cmd("PUBLISH").arg(channel).arg(&echo);
         }
-        let answers =
-            self.small.ask_all(&all, limit).await.map_err(|fault| self.broken("the test of rights", fault))?;
+        let answers = match self.small.ask_all(&all, limit).await {
+            Ok(answers) => answers,
+            Err(fault) => return Ok(Err(format!("the test of rights failed: {fault}"))),
+        };
         let mut missing = Vec::new();
         for (command, answer) in all.cmd_iter().zip(&answers) {
             let Value::ServerError(error) = answer else { continue };
@@ -57,30 +59,36 @@ impl RedisDriver {
                 _ if name == "EVALSHA" => {}
                 // The memory is full, and that passes.
                 "OOM" => {}
-                "LOADING" | "BUSY" | "MASTERDOWN" => return Ok(false),
-                code => return Err(self.options.error(refusal(code, error.details().unwrap_or_default()))),
+                code => {
+                    let why = refusal(code, error.details().unwrap_or_default());
+                    let passes = ["LOADING", "BUSY", "MASTERDOWN", "NOREPLICAS", "MISCONF"].contains(&code);
+                    return if passes { Ok(Err(why)) } else { Err(self.options.error(why)) };
+                }
             }
         }
         missing.dedup();
         if !missing.is_empty() {
             return Err(self.options.error(lacking(&missing)));
         }
-        self.listen(limit).await?;
+        if let Err(fault) = self.listen(limit).await? {
+            return Ok(Err(format!("the connection of the bus failed: {fault}")));
+        }
         if let Some(harm) = self.harm_of_policy(limit).await {
             tracing::warn!(server = %self.options.server(), "{harm}");
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 
     /// The messages above were published before this asks, and so they are in when it is answered.
-    async fn listen(&self, limit: Duration) -> Result<(), Error> {
+    async fn listen(&self, limit: Duration) -> Result<Result<(), Fault>, Error> {
         let start = Instant::now();
         loop {
-            let answer = self.bus.ask(redis::cmd("PING"), limit).await;
-            answer.map_err(|fault| self.broken("the connection of the bus", fault))?;
+            if let Err(fault) = self.bus.ask(redis::cmd("PING"), limit).await {
+                return Ok(Err(fault));
+            }
             let silent = self.subscriber.silent();
             if silent.is_empty() {
-                return Ok(());
+                return Ok(Ok(()));
             }
             if start.elapsed() > limit {
                 return Err(self.options.error(format!(
@@ -116,10 +124,6 @@ impl RedisDriver {
         Some(format!("the eviction policy {policy} {harm}; volatile-lru or volatile-lfu fits"))
     }
 
-    fn broken(&self, what: &str, fault: Fault) -> Error {
-        self.options.error(format!("{what} failed: {fault}"))
-    }
-
     /// What all keys of the namespace begin with.
     fn prefix(&self) -> &str {
         self.names.sequences[0].trim_end_matches('q')
@@ -136,8 +140,8 @@ pub(super) async fn when_reached(driver: Weak<RedisDriver>) {
             continue;
         }
         match driver.probe().await {
-            Ok(true) => return,
-            Ok(false) => {}
+            Ok(Ok(())) => return,
+            Ok(Err(_)) => {}
             Err(error) => return tracing::error!(%error, "the remote tier was reached, and cannot be used"),
         }
     }

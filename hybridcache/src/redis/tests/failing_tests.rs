@@ -280,6 +280,17 @@ fn a_driver_that_may_begin_without_a_server_finds_it_later() {
 }
 
 #[test]
+fn a_driver_that_may_begin_without_a_server_does_so_with_one_that_refuses_for_now() {
+    let server = RedisServer::with(&["--min-replicas-to-write 1"]);
+    let options = RedisOptions::new(server.url());
+    let refused = block_on(RedisDriver::connect("app", options.clone())).err().unwrap();
+    assert!(refused.to_string().contains("NOREPLICAS"), "{refused}");
+    let driver = block_on(RedisDriver::connect("app", options.connect_lazily())).unwrap();
+    server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    block_on(driver.fence()).unwrap();
+}
+
+#[test]
 fn closing_ends_every_connection_and_so_does_dropping() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
@@ -315,7 +326,7 @@ fn a_server_that_loads_its_data_refuses_and_then_stands_where_it_was_saved() {
     let loading = Err(Fault::Refused { code: "LOADING".to_owned() });
     until("it loads", || block_on(driver.get(KEY, false)) == loading);
     let early = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()))).err().unwrap();
-    assert!(matches!(early.kind(), ErrorKind::Remote { reason, .. } if reason.contains("loads its data")), "{early}");
+    assert!(matches!(early.kind(), ErrorKind::Remote { reason, .. } if reason.contains("loading its data")), "{early}");
     let patient = block_on(RedisDriver::connect("app", RedisOptions::new(server.url()).connect_lazily())).unwrap();
     until("it has loaded", || block_on(driver.get(KEY, false)).is_ok());
     until("the bus is back", || block_on(driver.fence()).is_ok() && block_on(patient.fence()).is_ok());
