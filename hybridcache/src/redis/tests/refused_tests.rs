@@ -99,6 +99,14 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
 }
 
 #[test]
+fn the_readme_and_the_module_list_the_same_rights() {
+    let readme = include_str!("../../../README.md");
+    let rule = readme.split("ACL SETUSER app ").nth(1).unwrap().split("```").next().unwrap();
+    let rule = rule.split_whitespace().collect::<Vec<_>>().join(" ").replace("{hc:shop:", "{hc:app:");
+    assert_eq!(rule, documented_rights());
+}
+
+#[test]
 fn several_missing_rights_are_named_together() {
     let server = RedisServer::with_users(&[
         "user default on nopass ~* &* +@all",
