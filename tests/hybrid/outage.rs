@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Consistency, ErrorKind, Evicted, OnOutage, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Consistency, ErrorKind, Evicted, OnOutage, RedisOptions, Tier};
+use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
@@ -158,6 +159,25 @@ async fn eventual_memory_answers_no_longer_than_it_may_be_disconnected() {
     assert_eq!(cache.len(), 1);
     server.restart();
     node.shutdown().await;
+}
+
+/// Commands are answered, and on the bus nothing is: this machine may have been up for less than it may be disconnected.
+#[tokio::test]
+async fn eventual_memory_does_not_answer_before_the_first_word() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    until("the bus has begun to count", || other.remote_health().unwrap().in_step).await;
+    proxy.blackhole_lane(Lane::Bus, false, true);
+    let redis = RedisOptions::new(proxy.url()).connect_lazily().connect_timeout(SECOND / 2);
+    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let cache = eventual(&node).max_disconnected(1_000_000 * MINUTE).build().unwrap();
+    let runs = Runs::default();
+    assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Source));
+    assert_eq!(node.remote_health().unwrap().last_word, None);
+    assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Redis));
+    node.shutdown().await;
+    other.shutdown().await;
 }
 
 #[tokio::test]

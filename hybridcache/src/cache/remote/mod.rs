@@ -73,7 +73,10 @@ impl<K, V> Remote<K, V> {
         match self.vouching {
             Vouching::Fence => self.fleet.vouches(now),
             Vouching::Nobody => false,
-            Vouching::Fleet(longest) => now < self.fleet.synced_at().saturating_add(longest),
+            Vouching::Fleet(longest) => {
+                let last_word = self.fleet.synced_at();
+                last_word != 0 && now < last_word.saturating_add(longest)
+            }
             Vouching::Needless => true,
         }
     }
