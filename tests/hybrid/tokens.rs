@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use hybridcache::{Cache, CacheManager, ConsistencyToken, Tier};
-use hybridcache_tests::proxy::Proxy;
+use hybridcache::codec::MsgPack;
+use hybridcache::{Cache, CacheManager, ConsistencyToken, Evicted, RedisOptions, Tier};
+use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{Runs, SECOND, until};
+use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
 
 use crate::{load, node, numbers};
 
@@ -82,6 +83,47 @@ async fn a_token_from_before_redis_was_emptied_empties_no_memory() {
     costs_a_fence(cookie, &proxy, &here, &cache).await;
     other.shutdown().await;
     here.shutdown().await;
+}
+
+/// An evict is sent late, and answered later still: meanwhile Redis was emptied, and something was put.
+#[tokio::test]
+async fn an_answer_of_before_redis_was_emptied_takes_nothing_from_the_token() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+    let builder = CacheManager::builder().namespace("test").redis_options(redis);
+    let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    let cache: Cache<u64, String> = Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let large = || "x".repeat(300_000);
+    cache.insert(&8, large()).await.unwrap();
+    cache.evict(&8).await.unwrap();
+
+    proxy.refuse(true);
+    proxy.cut_lane(Lane::Data);
+    until("it is not connected", || !node.remote_health().unwrap().connected).await;
+    assert_eq!(cache.evict(&7).await, Ok(Evicted::Deferred));
+    proxy.refuse(false);
+    until("it is connected", || node.remote_health().unwrap().connected).await;
+    let sequence = "{hc:test:0}q";
+    let number = || server.ask(&["HGET", sequence, "n"]).text();
+    let before = number();
+    proxy.blackhole_lane(Lane::Data, false, true);
+    let unknown: ConsistencyToken = format!("k-{:032x}-1", 7).parse().unwrap();
+    // An answer to a fence has what waits sent.
+    node.after(unknown).await;
+    until("the server has executed it", || number() != before).await;
+    server.ask(&["DEL", sequence]);
+    node.after(unknown).await;
+    cache.insert(&8, large()).await.unwrap();
+    let token = node.token();
+    assert!(token.is_some());
+    proxy.blackhole_lane(Lane::Data, false, false);
+    for _ in 0..20 {
+        cache.get(&9).await;
+        assert_eq!(node.token(), token);
+    }
+    node.shutdown().await;
 }
 
 #[tokio::test]

@@ -318,10 +318,14 @@ impl Fleet {
                     if is_broken(Rule::OwnAnswer) {
                         doomed.0.clear();
                     }
-                    let acknowledged =
-                        self.act_on(&mut doomed, |node, now| node.acknowledged(generation, partition, mark, body, now));
+                    let acknowledged = self.act_on(&mut doomed, |node, now| {
+                        let (counts, effects) = node.acknowledged(generation, partition, mark, body, now);
+                        if counts {
+                            self.note(partition, mark);
+                        }
+                        (counts, effects)
+                    });
                     if acknowledged {
-                        self.note(partition, mark);
                         unsent.body = None;
                         return Ok(answer);
                     }
@@ -379,7 +383,10 @@ impl Fleet {
         self.steward.send(work);
     }
 
-    /// An own invalidation was acknowledged.
+    /// An own invalidation was acknowledged. To be told in the same step as the node.
+    ///
+    /// Interleaving that one step defeats: an evict of before Redis was emptied is answered, then one of after it, which is noted; the
+    /// first takes its place, and names nothing any more; the token is none.
     fn note(&self, partition: Partition, Mark { epoch, number, .. }: Mark) {
         self.newest.lock().note(partition, Seen { epoch, number });
     }

@@ -187,11 +187,15 @@ impl Fleet {
                 (0, None)
             }
         };
-        if let Some(mark) = mark {
-            self.note(partition, mark);
-        }
         self.act_on(&mut doomed, |node, now| {
-            ((), node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now))
+            let effects = node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now);
+            // An answer that does not count is of another generation, or begins one.
+            if let Some(mark) = mark
+                && node.generation() == generation
+            {
+                self.note(partition, mark);
+            }
+            ((), effects)
         });
     }
 
