@@ -85,6 +85,27 @@ async fn a_token_from_before_redis_was_emptied_empties_no_memory() {
     here.shutdown().await;
 }
 
+/// What others evicted and Redis lost is repeated by whoever heard of it, though calls with tokens of before ask all the time.
+#[tokio::test]
+async fn calls_with_tokens_of_before_do_not_keep_a_node_from_what_is_due() {
+    let server = RedisServer::start();
+    let (other, here, runs) = (node(&server).await, node(&server).await, Runs::default());
+    let cache = numbers(&here);
+    until("it is in step", || here.remote_health().unwrap().in_step).await;
+    numbers(&other).evict(&7).await.unwrap();
+    here.after(other.token().unwrap()).await;
+    other.shutdown().await;
+    server.ask(&["FLUSHALL"]);
+    let cookie: ConsistencyToken = format!("k-{:032x}-1", 7).parse().unwrap();
+    here.after(cookie).await;
+    let began = Instant::now();
+    while load(&cache, 7, &runs).await.1 == Tier::Source {
+        assert!(began.elapsed() < 10 * SECOND, "it is not repeated");
+        here.after(cookie).await;
+    }
+    here.shutdown().await;
+}
+
 /// An evict is sent late, and answered later still: meanwhile Redis was emptied, and something was put.
 #[tokio::test]
 async fn an_answer_of_before_redis_was_emptied_takes_nothing_from_the_token() {
