@@ -1,6 +1,7 @@
 //! Loads that others overtake, and what they find when they come to an end.
 
 use std::collections::HashMap;
+use std::pin::{Pin, pin};
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Policy, RedisOptions, SingleFlight};
@@ -96,6 +97,20 @@ impl Deaf {
         self.other.shutdown().await;
         self.node.shutdown().await;
     }
+
+    /// Has Redis answer what a call asks as soon as it is polled, and leaves it alone.
+    async fn begin(&self, call: Pin<&mut impl Future>) {
+        // Where many ask at once, it looks as if something large were sent.
+        let answers = |hold| [Lane::Data, Lane::Large].map(|lane| self.proxy.blackhole_lane(lane, false, hold));
+        let asked = calls(&self.server, "pttl");
+        answers(true);
+        tokio::select! {
+            biased;
+            _ = call => panic!("it has not been answered"),
+            () = until("Redis was asked", || calls(&self.server, "pttl") != asked) => {}
+        }
+        answers(false);
+    }
 }
 
 /// Redis keeps what a batch loaded, and its answer is on its way. Another process evicts the key, which is not heard of here, and
@@ -189,6 +204,84 @@ async fn what_is_found_beside_a_load_is_not_newer_than_what_that_has_kept() {
     here.proxy.blackhole_lane(Lane::Data, false, false);
     let found = find.await.unwrap();
     assert!(found.is_some() && here.cache.get(&7).await == found, "time does not run backwards");
+    here.end().await;
+}
+
+/// As where memory keeps what was loaded, but without memory: what is loaded may be had by joining the load.
+#[tokio::test]
+async fn a_load_is_not_joined_once_something_newer_was_found() {
+    for many in [false, true] {
+        let mut here = Deaf::start().await;
+        here.cache = Cache::builder("texts").ttl(MINUTE).redis(MsgPack).manager(&here.node).build().unwrap();
+        let load = here.load().await;
+        here.elsewhere().insert(&7, "new".to_owned()).await.unwrap();
+        let found = if many {
+            let load = async |_| Ok::<_, ()>(HashMap::new());
+            here.cache.get_many_or_load(&[7], load).await.unwrap().remove(0)
+        } else {
+            here.cache.get(&7).await
+        };
+        assert_eq!(found.as_deref(), Some("new"));
+        let (next, ()) =
+            tokio::join!(here.cache.get_or_load(&7, || async { "newer".to_owned() }), async { here.answers() });
+        assert!(next == "new", "time does not run backwards");
+        assert_eq!(load.await.unwrap().len(), LARGE);
+        here.end().await;
+    }
+}
+
+/// A batch asks for so many keys that the last has to wait. Meanwhile that one is loaded, and then put by another process, which is
+/// not heard of here but found.
+#[tokio::test]
+async fn what_was_loaded_since_a_batch_began_is_not_newer_than_what_that_has_found() {
+    for found_there in [true, false] {
+        let here = Deaf::start().await;
+        let keys: Vec<u64> = (1_000..2_024).chain([7]).collect();
+        let new = async |_| Ok::<_, ()>(HashMap::from([(7, "new".to_owned())]));
+        let cache = here.cache.clone();
+        let mut batch = pin!(cache.get_many_or_load(&keys, new));
+        here.begin(batch.as_mut()).await;
+        assert_eq!(cache.get_or_load(&7, || async { "old".to_owned() }).await, "old");
+        match found_there {
+            true => here.elsewhere().insert(&7, "new".to_owned()).await.unwrap(),
+            false => _ = here.elsewhere().evict(&7).await.unwrap(),
+        }
+        assert_eq!(batch.await.unwrap().pop().unwrap().as_deref(), Some("new"));
+        here.ends_with_the_new().await;
+    }
+}
+
+/// A caller waits for the load of another process. A batch finds what that has filled, and is held up; then the caller finds what was
+/// put in its place.
+#[tokio::test]
+async fn what_a_batch_has_found_is_not_kept_after_an_older_call_found_something_newer() {
+    let here = Deaf::start().await;
+    let fleet = |node| texts(node).single_flight(SingleFlight::Fleet).lease(2 * SECOND).build().unwrap();
+    let (cache, elsewhere, gate) = (fleet(&here.node), fleet(&here.other), Gate::default());
+    let (there, held) = (elsewhere.clone(), gate.clone());
+    let there = tokio::spawn(async move {
+        let load = || async {
+            held.pass().await;
+            "old".to_owned()
+        };
+        there.get_or_load(&7, load).await
+    });
+    until("it loads", || gate.arrived() == 1).await;
+    let mut call = pin!(cache.get_or_load(&7, || async { "loaded".to_owned() }));
+    let waits = || async { until("it waits", || cache.stats().remote.waits == 1).await };
+    tokio::select! {
+        _ = call.as_mut() => panic!("the other process loads"),
+        () = waits() => {}
+    }
+    gate.open();
+    assert_eq!(there.await.unwrap(), "old");
+    let batch = async |_| Ok::<_, ()>(HashMap::new());
+    let mut batch = pin!(cache.get_many_or_load(&[7], batch));
+    here.begin(batch.as_mut()).await;
+    elsewhere.insert(&7, "new".to_owned()).await.unwrap();
+    assert_eq!(call.await, "new");
+    assert_eq!(batch.await.unwrap(), [Some("old".to_owned())]);
+    assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
     here.end().await;
 }
 

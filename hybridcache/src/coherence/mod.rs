@@ -238,7 +238,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
     /// take the place of is older.
     #[cfg(any(test, feature = "redis"))]
     pub(crate) fn land_batch(&mut self, key: &Stored<K>, id: FlightId, place: u64, generation: u32) -> bool {
-        let attached = self.attached.get_mut(key).is_some_and(|flight| flight.start.id == id);
+        let attached = self.is_attached(key, id);
         let Some(flight) = self.flight(key, id) else { return false };
         let fill = attached && flight.start.generation == generation;
         let crowd = flight.crowd();
@@ -389,12 +389,10 @@ impl<K: Eq + Hash, W> Table<K, W> {
         self.detach(key);
     }
 
-    /// [`retire`](Self::retire) of every flight of `key` but flight `id`.
-    #[cfg(feature = "redis")]
-    pub(crate) fn retire_others(&mut self, key: &Stored<K>, id: FlightId) {
-        if self.attached.get_mut(key).is_some_and(|flight| flight.start.id != id) {
-            self.detach(key);
-        }
+    /// Whether flight `id` still is the one of `key` that may be joined, and may fill.
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) fn is_attached(&mut self, key: &Stored<K>, id: FlightId) -> bool {
+        self.attached.get_mut(key).is_some_and(|flight| flight.start.id == id)
     }
 
     fn detach(&mut self, key: &Stored<K>) {

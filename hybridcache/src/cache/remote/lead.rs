@@ -165,9 +165,7 @@ where
             }
         };
         let filling = self.fill(remote, &leader.key, text, right, loaded).await;
-        if want == Want::Reloaded && remote.keeps() && parts.is_ok() && !matches!(filling, Filling::Rejected) {
-            // Interleaving that this defeats: a reload is overtaken by a load that finds in the remote tier what the reload is to
-            // replace; the reload replaces it, and returns; memory has what was there before, and serves it until its lifetime ends.
+        if parts.is_ok() && !matches!(filling, Filling::Rejected) {
             self.supersede(&leader);
         }
         if let Filling::Rejected = filling
@@ -209,9 +207,7 @@ where
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
-                if remote.keeps()
-                    && let Some(kept) = self.kept_beside(&key, |flights| flights.retire(&key))
-                {
+                if let Some(kept) = self.kept_beside(&key, |flights| flights.retire(&key)) {
                     return kept;
                 }
                 self.meter.count(Event::RemoteHit);
@@ -262,13 +258,19 @@ where
         kept
     }
 
-    /// What was sent is newer than what memory has of the key, and than what flights but this one may still bring.
-    fn supersede(&self, leader: &Leader<'_, K, V>) {
+    /// This flight returns what the remote tier has. If another took its place, what that may bring or has kept is not served.
+    ///
+    /// Interleavings that this defeats: who entered later need not have asked later. A call asks, and is told to wait; a batch enters,
+    /// asks and finds v0; the call asks again, and finds v1; it returns that, and then the batch keeps v0, or it kept it just before; the
+    /// next hit gets v0 (R10). Or a reload is overtaken by a load that finds what the reload is to replace, and keeps that.
+    pub(super) fn supersede(&self, leader: &Leader<'_, K, V>) {
         let mut removed = Removed::default();
         {
             let Locked { table, memory } = &mut *self.shards.lock(leader.key.hash);
-            table.retire_others(&leader.key, leader.id);
-            memory.displace(&leader.key, &mut removed);
+            if !table.is_attached(&leader.key, leader.id) {
+                table.retire(&leader.key);
+                memory.displace(&leader.key, &mut removed);
+            }
         }
         self.release(&removed);
     }
@@ -283,6 +285,7 @@ where
         if hit.value.is_none() && R::join(Ok(None)).is_none() {
             return Err(leader);
         }
+        self.supersede(&leader);
         self.renew(remote, &leader.key.key, &hit);
         let terms = self.terms_of_hit(remote, &leader.key.key, &hit);
         let value = hit.value;

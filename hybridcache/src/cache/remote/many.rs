@@ -88,7 +88,7 @@ where
                     self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
-                    self.keep(leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
+                    self.keep(&key, leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
                 }
                 Claim::Ours(right) => missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) }),
                 Claim::Theirs | Claim::Settling | Claim::Outage => {
@@ -108,7 +108,7 @@ where
             if let Some((text, right)) = right.filter(|_| value.is_some() || self.rules.cache_none) {
                 return Some((key, leader, text, right, value));
             }
-            self.keep(leader, None);
+            self.keep(&key, leader, None);
             None
         });
         let fills: Vec<_> = fills.collect();
@@ -121,7 +121,7 @@ where
                 }
                 _ => None,
             };
-            self.keep(leader, terms.map(|terms| Entry { kept: value.cloned().into(), terms }));
+            self.keep(&key, leader, terms.map(|terms| Entry { kept: value.cloned().into(), terms }));
         }))
         .await;
         Ok(())
@@ -130,9 +130,11 @@ where
     /// Ends what a batch does for one key.
     ///
     /// Interleaving that this defeats where nothing is to be kept: an older batch keeps v0, or is about to; this one returns v1, and
-    /// has no right to keep it; the next hit gets v0 (R10).
-    fn keep(&self, leader: Option<(Leader<'_, K, V>, u64)>, entry: Option<Entry<V>>) {
-        let Some((leader, place)) = leader else { return };
+    /// has no right to keep it; the next hit gets v0 (R10). And where memory keeps nothing: a load asks and finds v0; this one asks, and
+    /// returns v1; the next call joins the load.
+    fn keep(&self, key: &Stored<K>, leader: Option<(Leader<'_, K, V>, u64)>, entry: Option<Entry<V>>) {
+        let Some((leader, place)) = leader else { return self.shards.lock(key.hash).table.retire(key) };
+        self.supersede(&leader);
         let mut removed = Removed::default();
         leader.land_batch(place, self.generation(), |key, memory| replace(memory, key, entry, &mut removed));
         self.release(&removed);
