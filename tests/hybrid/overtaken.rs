@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::{Pin, pin};
+use std::time::Instant;
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Policy, RedisOptions, SingleFlight};
@@ -283,6 +284,42 @@ async fn what_a_batch_has_found_is_not_kept_after_an_older_call_found_something_
     assert_eq!(batch.await.unwrap(), [Some("old".to_owned())]);
     assert!(cache.get(&7).await.is_some_and(|text| text == "new"), "time does not run backwards");
     here.end().await;
+}
+
+/// Nobody can say whether it is as new as the bound wants.
+#[tokio::test]
+async fn r8_a_load_that_is_older_than_the_bound_is_not_joined_by_a_node_that_is_not_in_step() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let bound = SECOND / 2;
+    let builder = CacheManager::builder().namespace("test").redis(proxy.url());
+    let node = builder.staleness_bound(bound).build().await.unwrap();
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    for cache in [texts(&node), Cache::builder("texts").ttl(MINUTE).redis(MsgPack).manager(&node)] {
+        let (cache, gate) = (cache.build().unwrap(), Gate::default());
+        let (first, held) = (cache.clone(), gate.clone());
+        let first = tokio::spawn(async move {
+            let load = || async {
+                held.pass().await;
+                "old".to_owned()
+            };
+            first.get_or_load(&7, load).await
+        });
+        until("it loads", || gate.arrived() == 1).await;
+        let began = Instant::now();
+        proxy.blackhole_lane(Lane::Bus, false, true);
+        until("it is older", || began.elapsed() > bound && !node.remote_health().unwrap().in_step).await;
+        tokio::select! {
+            second = cache.get_or_load(&7, || async { "new".to_owned() }) => assert_eq!(second, "new"),
+            () = until("it waits", || cache.stats().waits > 0) => panic!("it was joined"),
+        }
+        gate.open();
+        assert_eq!(first.await.unwrap(), "old");
+        proxy.blackhole_lane(Lane::Bus, false, false);
+        cache.evict(&7).await.unwrap();
+        until("it is in step again", || node.remote_health().unwrap().in_step).await;
+    }
+    node.shutdown().await;
 }
 
 /// A reload is under way when somebody finds in Redis what it is to replace, and has memory keep that.

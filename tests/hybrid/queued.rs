@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Evicted, Share, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Evicted, Share, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, until};
@@ -55,5 +55,28 @@ async fn keys_whose_turn_had_not_come_when_the_caller_left_are_queued() {
     server.resume();
     let left = || server.ask(&["EVAL", "return #redis.call('KEYS', '{hc:test:0}numbers:*')", "0"]).text();
     until("all are gone", || left() == "0").await;
+    node.shutdown().await;
+}
+
+/// Both sides of a rolling deploy hear of it, of whichever version the caches are that share its name here.
+#[tokio::test]
+async fn an_evict_that_was_queued_reaches_the_versions_beside_its_own() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let caches = [3, 7].map(|version| {
+        let numbers: Builder<u64, u64> = Cache::builder("numbers").ttl(MINUTE).version(version);
+        numbers.hybrid(MsgPack).manager(&node).build().unwrap()
+    });
+    proxy.refuse(true);
+    proxy.cut();
+    until("it is not connected", || !node.remote_health().unwrap().connected).await;
+    let place = |version: u32| format!("{{hc:test:0}}numbers:v{version}:7");
+    (0..10).for_each(|version| _ = server.ask(&["SET", &place(version), "x"]));
+    assert_eq!(caches[0].evict(&7).await, Ok(Evicted::Deferred));
+    proxy.refuse(false);
+    until("it is sent", || !node.remote_health().unwrap().deferred).await;
+    let left: Vec<u32> = (0..10).filter(|version| server.ask(&["EXISTS", &place(*version)]).text() == "1").collect();
+    assert_eq!(left, [0, 1, 5, 9]);
     node.shutdown().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, Evicted, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
 use crate::{load, node, numbers};
 
@@ -65,5 +65,21 @@ async fn a_key_whose_evict_was_queued_settles_from_when_it_is_sent() {
     // Of another cache, whose keys do not settle.
     assert_eq!(load(&other, 7, &runs).await.1, Tier::Source);
     assert_eq!(other.stats().remote.fills, 1);
+    node.shutdown().await;
+}
+
+/// Two functions share a cache's name, and one of them asks a replica that lags.
+#[tokio::test]
+async fn a_key_whose_evict_was_queued_settles_as_long_as_any_cache_of_its_name_wants() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let caches = [Duration::ZERO, MINUTE, SECOND].map(|lag| settling(&node, lag));
+    server.kill();
+    until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
+    assert_eq!(caches[0].evict(&7).await, Ok(Evicted::Deferred));
+    server.restart();
+    until("it is sent", || !node.remote_health().unwrap().deferred).await;
+    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    assert!((50_000..=60_000).contains(&left), "{left}");
     node.shutdown().await;
 }
