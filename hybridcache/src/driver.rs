@@ -196,6 +196,9 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         bump: Bump<'a>,
     ) -> Answer<'a, (Mark, bool)>;
 
+    /// Whether a record is so large that what is sent after it may be executed before it.
+    fn is_slow(&self, record: &[u8]) -> bool;
+
     /// Notes that everything of the cache `name` (`*` for all of the namespace) that is older than the number this takes is dead, and
     /// publishes it. On [`Partition::Meta`].
     fn clear<'a>(&'a self, name: &'a str, bump: Bump<'a>) -> Answer<'a, Mark>;

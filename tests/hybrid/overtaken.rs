@@ -286,6 +286,28 @@ async fn what_a_batch_has_found_is_not_kept_after_an_older_call_found_something_
     here.end().await;
 }
 
+/// A large value is on its way, and is not waited for. What is small goes by another connection.
+#[tokio::test]
+async fn what_is_put_and_arrives_late_undoes_no_evict() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let cache = texts(&node).build().unwrap();
+    let put = async |key: u64| cache.insert(&key, "x".repeat(LARGE)).await.unwrap();
+    put(8).await;
+    proxy.blackhole_lane(Lane::Large, true, false);
+    put(7).await;
+    until("it is evicted instead", || !node.remote_health().unwrap().deferred).await;
+    assert_eq!(cache.evict(&7).await, Ok(Evicted::Acknowledged));
+    assert_eq!(cache.get_or_load(&7, || async { "new".to_owned() }).await, "new");
+    proxy.blackhole_lane(Lane::Large, false, false);
+    // Behind it, on its connection.
+    put(9).await;
+    assert_eq!(cache.get(&9).await.unwrap().len(), LARGE);
+    assert_ne!(cache.get_or_load(&7, || async { "new".to_owned() }).await.len(), LARGE);
+    node.shutdown().await;
+}
+
 /// Nobody can say whether it is as new as the bound wants.
 #[tokio::test]
 async fn r8_a_load_that_is_older_than_the_bound_is_not_joined_by_a_node_that_is_not_in_step() {

@@ -288,6 +288,10 @@ impl Driver for RedisDriver {
         Box::pin(async move { reply::taken(self.write(call, record.len()).await?) })
     }
 
+    fn is_slow(&self, record: &[u8]) -> bool {
+        record.len() > LARGE
+    }
+
     fn clear<'a>(&'a self, name: &'a str, bump: Bump<'a>) -> Answer<'a, Mark> {
         let call = self.numbered(&SCRIPTS.clear, Partition::Meta, bump.chain, bump.tail).arg(name);
         Box::pin(async move { reply::taken(self.write(call, 0).await?).map(|(mark, _)| mark) })

@@ -141,11 +141,22 @@ where
         let start = cache.clock.now_precise();
         let loaded = Loaded { view: View::Value(value), start, said };
         let packed = self.reading().await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
-        rest.keys = Vec::new().into_iter();
         let Some((lives, Some(record))) = packed.map(|packed| (packed.lives(start), packed.record)) else {
+            rest.keys = Vec::new().into_iter();
             // What was there is gone all the same.
             return self.evict(cache, vec![key], intent).await;
         };
+        // Interleaving that this defeats: a large value is on its way, and whoever puts it gives up, or goes on; the key is evicted,
+        // which is acknowledged; the value arrives, and is served until its lifetime ends.
+        if rest.over.is_none() && self.fleet.driver.is_slow(&record) {
+            let guard = nonce();
+            rest.over = Some(guard);
+            if !self.intend(cache, vec![key.clone()], guard).await? {
+                return Ok(Evicted::Deferred);
+            }
+        }
+        let intent = rest.over;
+        rest.keys = Vec::new().into_iter();
         let own = self.place.key(&text);
         let others: Vec<_> = self.place.keys_to_evict(&text).filter(|other| *other != own).collect();
         let body = self.body(std::slice::from_ref(&text));
