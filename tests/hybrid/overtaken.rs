@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Policy, RedisOptions, SingleFlight};
+use hybridcache::{Builder, Cache, CacheManager, Evicted, Policy, RedisOptions, SingleFlight};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
@@ -396,6 +396,36 @@ async fn caches_of_one_name_in_one_process_are_evicted_together() {
         until("it has left memory", || one.is_empty() && two.is_empty()).await;
     }
     node.shutdown().await;
+}
+
+/// The other one is built while an evict is on its way, and finds what that is about to remove.
+#[tokio::test]
+async fn a_cache_that_is_built_during_an_evict_of_its_name_is_evicted_too() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let other = node(&server).await;
+    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
+    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    let one = texts(&node).build().unwrap();
+    let there = texts(&other).build().unwrap();
+    there.insert(&7, "x".repeat(LARGE)).await.unwrap();
+    assert!(one.get(&7).await.is_some(), "now it is known here that it is large");
+    one.insert(&8, "x".repeat(LARGE)).await.unwrap();
+    proxy.blackhole_lane(Lane::Data, true, false);
+    let build = async {
+        let two = texts(&node).build().unwrap();
+        assert!(two.get(&7).await.is_some_and(|text| text.len() == LARGE), "the evict has not arrived there");
+        proxy.blackhole_lane(Lane::Bus, false, true);
+        proxy.blackhole_lane(Lane::Data, false, false);
+        two
+    };
+    let (evicted, two) = tokio::join!(one.evict(&7), build);
+    assert_eq!(evicted, Ok(Evicted::Acknowledged));
+    assert_eq!(two.len(), 0, "it was acknowledged to this process");
+    proxy.blackhole_lane(Lane::Bus, false, false);
+    node.shutdown().await;
+    other.shutdown().await;
 }
 
 /// The bus is cut while an answer is on its way: nobody can say any more which server it is of.

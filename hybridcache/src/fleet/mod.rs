@@ -299,13 +299,6 @@ impl Fleet {
         let mut unsent = Unsent { fleet: self, body: Some(body.clone()), over };
         let body = &body;
         let mut doomed = AllDoomed(doomed);
-        // Interleaving that this defeats: two caches here share a name; one evicts, and the answer comes before the message, which is
-        // not applied any more then; the other serves what it has until its lifetime ends.
-        if let Body::Keys(keys) = body
-            && keys.first().is_some_and(|text| self.members.are_several(&text.cache))
-        {
-            doomed.0.append(&mut self.doomed(body).0);
-        }
         let mut fault = Fault::Unanswered;
         for _ in 0..ROUNDS {
             let generation = self.generation();
@@ -315,6 +308,14 @@ impl Fleet {
             }
             match send(nonce()).await {
                 Ok((mark, answer)) => {
+                    // Interleaving that this defeats: two caches here share a name; one evicts, and the answer comes before the
+                    // message, which is not applied any more then; the other serves what it has until its lifetime ends. It may
+                    // have been built since this was sent, and have found then what is removed now.
+                    if let Body::Keys(keys) = body
+                        && keys.first().is_some_and(|text| self.members.are_several(&text.cache))
+                    {
+                        doomed.0.append(&mut self.doomed(body).0);
+                    }
                     if is_broken(Rule::OwnAnswer) {
                         doomed.0.clear();
                     }
