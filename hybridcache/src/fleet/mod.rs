@@ -196,7 +196,8 @@ impl Fleet {
     /// Flights that began before this may not be joined (R8).
     pub(crate) fn horizon(&self) -> u64 {
         let now = self.clock.now();
-        if self.vouches(now) { 0 } else { now.saturating_sub(self.fresh_for) }
+        // As late as it can be, while a flight began no earlier than it says.
+        if self.vouches(now) { 0 } else { now.saturating_add(self.lag).saturating_sub(self.fresh_for) }
     }
 
     /// Read when a command is sent and compared when its reply is there: a reply of before says nothing any more (R12).
