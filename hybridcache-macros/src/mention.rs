@@ -1,6 +1,6 @@
 //! Which names an expression mentions, told from its tokens.
 
-use proc_macro2::{Ident, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Ident, Spacing, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 
 /// Whether the tokens mention a variable of this name, also inside a format string (`"{name}"`).
@@ -8,11 +8,12 @@ use syn::ext::IdentExt as _;
 /// Fields, methods and path segments of the same name do not count. A closure parameter of the same name does: nobody is harmed
 /// when a key is thought to depend on one argument more.
 pub(crate) fn mentions(tokens: &TokenStream, name: &Ident) -> bool {
-    let name = name.unraw().to_string();
-    any(tokens.clone(), &mut |token| match token {
-        Token::Variable(ident) => ident.unraw() == name,
-        Token::Text(text) => captures(text, &name),
-    })
+    mention(tokens, name).is_some()
+}
+
+/// Where the tokens mention a variable of this name first. What comes through `macro_rules!` sees only what is named from there.
+pub(crate) fn mention(tokens: &TokenStream, name: &Ident) -> Option<Span> {
+    first(tokens.clone(), &name.unraw().to_string())
 }
 
 /// Whether `Self` or `self` appears anywhere.
@@ -38,18 +39,13 @@ pub(crate) fn mentions_lifetime(tokens: &TokenStream, names: &[Ident]) -> bool {
     })
 }
 
-enum Token<'a> {
-    Variable(&'a Ident),
-    Text(&'a str),
-}
-
-fn any(tokens: TokenStream, matches: &mut impl FnMut(Token<'_>) -> bool) -> bool {
+fn first(tokens: TokenStream, name: &str) -> Option<Span> {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let punct = |index: Option<usize>, mark: char| matches!(index.and_then(|index| tokens.get(index)), Some(TokenTree::Punct(punct)) if punct.as_char() == mark);
-    tokens.iter().enumerate().any(|(i, token)| match token {
-        TokenTree::Group(group) => any(group.stream(), matches),
-        TokenTree::Literal(literal) => matches(Token::Text(&literal.to_string())),
-        TokenTree::Punct(_) => false,
+    tokens.iter().enumerate().find_map(|(i, token)| match token {
+        TokenTree::Group(group) => first(group.stream(), name),
+        TokenTree::Literal(literal) => captures(&literal.to_string(), name).then(|| literal.span()),
+        TokenTree::Punct(_) => None,
         TokenTree::Ident(ident) => {
             // `..name` is a range, `.name` a field.
             let after_dot = punct(i.checked_sub(1), '.') && !punct(i.checked_sub(2), '.');
@@ -60,7 +56,7 @@ fn any(tokens: TokenStream, matches: &mut impl FnMut(Token<'_>) -> bool) -> bool
             );
             // `name:` is the field of a struct expression, `name::` a module or a type.
             let named = punct(Some(i + 1), ':');
-            !after_dot && !after_path && !lifetime && !named && matches(Token::Variable(ident))
+            (!after_dot && !after_path && !lifetime && !named && ident.unraw() == name).then(|| ident.span())
         }
     })
 }

@@ -10,7 +10,7 @@ pub(crate) use cached::cached;
 pub(crate) use function::{cacheable, wrappable};
 pub(crate) use options::options;
 pub(crate) use remote::remote;
-pub(crate) use writes::{evict, evicted_after, of_result, put, put_after};
+pub(crate) use writes::{evict, evicted_after, of_result, put, put_after, result_in};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! Rules about `#[cache_evict]` and `#[cache_put]`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 
 use crate::args::writes::{EvictArgs, Put, PutArgs, Selection, Target};
 use crate::errors::Errors;
 use crate::function::{Flow, Function};
-use crate::mention::mentions;
+use crate::mention::{mention, mentions};
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
     of_this_version(args, errors);
@@ -17,16 +17,16 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
 }
 
 pub(crate) fn put(args: &PutArgs, function: &Function, errors: &Errors) {
-    let used = args.puts.iter().any(|put| of_result(&put.target) || mentions(&put.value.to_token_stream(), &result()));
-    result_is_no_argument(used, function, errors);
-    self_is_left(&put_after(args), function, errors);
+    let after = put_after(args);
+    result_is_no_argument(result_in(&after).is_some(), function, errors);
+    self_is_left(&after, function, errors);
 }
 
 /// Whether the key of a target is known only after the body.
 pub(crate) fn of_result(target: &Target) -> bool {
     match &target.selection {
         Selection::All => false,
-        Selection::One { args, .. } => args.iter().any(|arg| mentions(&arg.to_token_stream(), &result())),
+        Selection::One { args, .. } => args.iter().any(|arg| result_in(&arg.to_token_stream()).is_some()),
     }
 }
 
@@ -44,8 +44,10 @@ pub(crate) fn put_after(args: &PutArgs) -> TokenStream {
     after.collect()
 }
 
-fn result() -> Ident {
-    quote::format_ident!("result")
+/// The `result` that expressions mention, as it has to be spelled for them to see it.
+pub(crate) fn result_in(tokens: &TokenStream) -> Option<Ident> {
+    let result = |span| Ident::new("result", span);
+    mention(tokens, &result(Span::call_site())).map(result)
 }
 
 fn of_this_version(args: &EvictArgs, errors: &Errors) {

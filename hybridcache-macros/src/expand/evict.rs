@@ -1,12 +1,12 @@
 //! `#[cache_evict]`: the body, and what is evicted around it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 
 use super::body;
 use super::target::target;
 use crate::args::writes::EvictArgs;
-use crate::check::{evicted_after, of_result};
+use crate::check::{evicted_after, of_result, result_in};
 use crate::function::{Flow, Function};
 use crate::model::Crate;
 
@@ -41,7 +41,8 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
             #finish
         }
     } else {
-        let succeeded = succeeded(&private, late.into_iter().map(|late| target(late, &krate)).collect());
+        let late = late.into_iter().map(|late| target(late, &krate)).collect();
+        let succeeded = succeeded(&private, result_in(&evicted_after(args)), late);
         quote! {
             #started
             __hc_evicting.arm();
@@ -54,13 +55,15 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
 }
 
 /// Looks at the result, and lets go of it before anything is awaited: the result need not be `Sync`.
-fn succeeded(private: &TokenStream, late: Vec<TokenStream>) -> TokenStream {
-    if late.is_empty() {
+fn succeeded(private: &TokenStream, result: Option<Ident>, late: Vec<TokenStream>) -> TokenStream {
+    let Some(result) = result else {
         return quote!(let __hc_succeeded = #private::payload!(&__hc_result).is_some(););
-    }
+    };
+    // A mention may be the parameter of a closure with the same name: then this stays unused.
     quote! {
         let __hc_succeeded = match #private::payload!(&__hc_result) {
-            ::core::option::Option::Some(result) => {
+            #[allow(unused_variables)]
+            ::core::option::Option::Some(#result) => {
                 #(__hc_evicting.add(#late);)*
                 true
             }

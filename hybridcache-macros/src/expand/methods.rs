@@ -48,13 +48,19 @@ fn lenient(model: &Cached<'_>) -> TokenStream {
 /// `&self` where the cache is found through it.
 fn cache_receiver(model: &Cached<'_>) -> Option<TokenStream> {
     match &model.store {
-        Store::Given(cache) => mentions(&cache.to_token_stream(), &format_ident!("self")).then(|| quote!(&self)),
+        Store::Given(cache) => mentions(&cache.to_token_stream(), &format_ident!("self")).then(|| receiver(model)),
         Store::Own { .. } => None,
     }
 }
 
 fn key_receiver(model: &Cached<'_>) -> Option<TokenStream> {
-    model.key.uses_self.then(|| quote!(&self))
+    model.key.uses_self.then(|| receiver(model))
+}
+
+/// The `self` of the method, which is the one that its expressions see.
+fn receiver(model: &Cached<'_>) -> TokenStream {
+    let this = model.function.receiver().map(|receiver| receiver.self_token).unwrap_or_default();
+    quote!(&#this)
 }
 
 fn cache(model: &Cached<'_>, base: &Ident, name: &Ident) -> TokenStream {

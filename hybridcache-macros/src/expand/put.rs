@@ -8,9 +8,8 @@ use super::body;
 use super::evict::wrapped;
 use super::target::{cache, target};
 use crate::args::writes::{Put, PutArgs};
-use crate::check::{of_result, put_after};
+use crate::check::{of_result, put_after, result_in};
 use crate::function::Function;
-use crate::mention::mentions;
 use crate::model::Crate;
 
 pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
@@ -27,12 +26,14 @@ pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
         let lease = &step.lease;
         quote!(#lease.cancel();)
     });
-    let result = if steps.iter().any(Step::uses_result) { quote!(result) } else { quote!(_) };
-    // The values are computed from the result and let go of it before anything is awaited: the result need not be `Sync`.
+    let result = result_in(&put_after(args)).map_or_else(|| quote!(_), Ident::into_token_stream);
+    // The values are computed from the result and let go of it before anything is awaited: the result need not be `Sync`. What
+    // mentions it may be a closure whose parameter has its name: then it stays unused.
     let statements = quote! {
         #(#taken)*
         let __hc_result = #run;
         let __hc_values = match #private::payload!(&__hc_result) {
+            #[allow(unused_variables)]
             ::core::option::Option::Some(#result) => ::core::option::Option::Some((#(#values,)*)),
             ::core::option::Option::None => ::core::option::Option::None,
         };
@@ -65,10 +66,6 @@ impl<'a> Step<'a> {
             at: format_ident!("__hc_at{i}"),
             value: format_ident!("__hc_value{i}", span = located),
         }
-    }
-
-    fn uses_result(&self) -> bool {
-        self.late || mentions(&self.put.value.to_token_stream(), &format_ident!("result"))
     }
 
     /// Before the body: a lease on the key if it is known, else a ticket that tells what is written meanwhile.

@@ -71,6 +71,7 @@ fn evicted_after_success() {
         }
             .await;
         let __hc_succeeded = match ::hybridcache::__private::payload!(& __hc_result) {
+            #[allow(unused_variables)]
             ::core::option::Option::Some(result) => {
                 __hc_evicting
                     .add(
@@ -157,6 +158,7 @@ fn put_with_a_lease_and_a_ticket() {
         }
             .await;
         let __hc_values = match ::hybridcache::__private::payload!(& __hc_result) {
+            #[allow(unused_variables)]
             ::core::option::Option::Some(result) => {
                 ::core::option::Option::Some((
                     result.clone(),
@@ -197,6 +199,7 @@ fn put_from_a_blocking_function() {
             .write_blocking();
         let __hc_result = ::hybridcache::__private::once(move || -> () { db().reset(id) })();
         let __hc_values = match ::hybridcache::__private::payload!(& __hc_result) {
+            #[allow(unused_variables)]
             ::core::option::Option::Some(_) => ::core::option::Option::Some((0,)),
             ::core::option::Option::None => ::core::option::Option::None,
         };
