@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hybridcache::codec::{Compression, Json, MsgPack};
 use hybridcache::{
-    Builder, Cache, CacheManager, Clock, Consistency, ErrorKind, ManagerBuilder, OnOutage, SingleFlight,
+    Builder, Cache, CacheManager, Clock, Consistency, ErrorKind, ManagerBuilder, OnOutage, Policy, SingleFlight,
 };
 use hybridcache_tests::on_tokio;
 
@@ -70,6 +70,30 @@ fn all_options_go_together_in_any_order() {
 }
 
 #[test]
+fn an_option_of_memory_needs_some() {
+    type Say = fn(Builder<u64, String>) -> Builder<u64, String>;
+    let options: [(&str, Say); 9] = [
+        ("capacity", |users| users.capacity(10)),
+        ("max_weight", |users| users.max_weight(10).weigher(|_, _| 1)),
+        ("max_entry_weight", |users| users.max_entry_weight(10)),
+        ("policy", |users| users.policy(Policy::S3Fifo)),
+        ("on_eviction", |users| users.on_eviction(|_, _, _| ())),
+        ("sweep_interval", |users| users.sweep_interval(MINUTE)),
+        ("refresh_ahead", |users| users.refresh_ahead(0.5)),
+        ("degraded_ttl", |users| users.degraded_ttl(MINUTE)),
+        ("max_disconnected", |users| users.consistency(Consistency::Eventual).max_disconnected(MINUTE)),
+    ];
+    for (option, say) in options {
+        let (at_fault, reason) = refused(say(users()).ttl(MINUTE).redis(MsgPack));
+        assert_eq!(at_fault, option);
+        assert!(reason.contains("use `hybrid`"), "{reason}");
+        if option != "max_entry_weight" {
+            assert!(say(hybrid()).build().is_ok(), "{option}");
+        }
+    }
+}
+
+#[test]
 fn what_could_not_work_is_refused() {
     let short = Duration::from_micros(999);
     assert_eq!(refused(hybrid().lease(Duration::from_millis(149))).0, "lease");
@@ -80,9 +104,6 @@ fn what_could_not_work_is_refused() {
     assert_eq!(refused(hybrid().none_ttl(short)).0, "none_ttl");
     assert_eq!(refused(hybrid().max_value_bytes(0)).0, "max_value_bytes");
     assert_eq!(refused(hybrid().max_disconnected(MINUTE)).0, "max_disconnected");
-    let eventual =
-        |builder: Builder<u64, String>| builder.ttl(MINUTE).consistency(Consistency::Eventual).max_disconnected(MINUTE);
-    assert_eq!(refused(eventual(users()).redis(MsgPack)).0, "max_disconnected");
     assert_eq!(refused(hybrid().clock(Clock::manual())).0, "clock");
     assert!(hybrid().clock(Clock::precise()).build().is_ok());
 }

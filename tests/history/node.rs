@@ -134,8 +134,8 @@ impl Node {
             .build()
             .await
             .unwrap();
-        let plain = |name| Cache::builder(name).ttl(ttl(0)).capacity(CAPACITY).lease(LEASE).manager(&manager);
-        let cache = |name| plain(name).hybrid(MsgPack).degraded_ttl(DEGRADED_TTL);
+        let plain = |name| Cache::builder(name).ttl(ttl(0)).lease(LEASE).manager(&manager);
+        let cache = |name| plain(name).hybrid(MsgPack).capacity(CAPACITY).degraded_ttl(DEGRADED_TTL);
         let even = cache("even");
         let odd = cache("odd").single_flight(SingleFlight::Fleet);
         // A guarded write that cannot be begun does not begin.

@@ -228,6 +228,6 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
     }
 }
 
-fn name<T>(option: &Option<Written<T>>) -> Option<&Ident> {
+pub(super) fn name<T>(option: &Option<Written<T>>) -> Option<&Ident> {
     option.as_ref().map(|written| &written.name)
 }

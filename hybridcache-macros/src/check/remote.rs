@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::options::name;
 use crate::args::cached::CachedArgs;
 use crate::args::list::Written;
 use crate::args::value::Value;
@@ -18,7 +19,10 @@ pub(crate) fn remote(args: &CachedArgs, errors: &Errors) {
     if args.is_remote() {
         has_an_end(args, errors);
         durations_are_long_enough(args, errors);
-        disconnection_is_for_eventual(args, errors);
+        match args.tier.as_ref().is_some_and(|tier| tier.value == "redis") {
+            true => nothing_is_in_memory(args, errors),
+            false => disconnection_is_for_eventual(args, errors),
+        }
         sizes_are_not_zero(args, errors);
     } else {
         has_a_tier_to_be_about(args, errors);
@@ -73,13 +77,30 @@ fn durations_are_long_enough(args: &CachedArgs, errors: &Errors) {
     );
 }
 
+fn nothing_is_in_memory(args: &CachedArgs, errors: &Errors) {
+    let of_memory = [
+        name(&args.capacity),
+        name(&args.max_weight),
+        name(&args.max_entry_weight),
+        name(&args.weigh),
+        name(&args.policy),
+        name(&args.refresh_ahead),
+        name(&args.remote.degraded_ttl),
+        name(&args.remote.max_disconnected),
+    ];
+    for name in of_memory.into_iter().flatten() {
+        let message = format!(
+            "`{name}` is about memory, and `tier = redis` keeps nothing there: use `tier = hybrid`, or remove it"
+        );
+        errors.at(name.span(), message);
+    }
+}
+
 fn disconnection_is_for_eventual(args: &CachedArgs, errors: &Errors) {
     let Some(longest) = &args.remote.max_disconnected else {
         return;
     };
-    if args.tier.as_ref().is_some_and(|tier| tier.value == "redis") {
-        errors.at(longest.span(), "`max_disconnected` is about answers from memory, and `tier = redis` gives none: use `tier = hybrid`, or remove it");
-    } else if args.remote.consistency.as_ref().is_none_or(|written| written.value != "eventual") {
+    if args.remote.consistency.as_ref().is_none_or(|written| written.value != "eventual") {
         errors.at(longest.span(), "`max_disconnected` is for `consistency = eventual`: the others bound by themselves how long memory answers");
     }
 }

@@ -60,7 +60,7 @@ fn says(sentence: String, parts: &[&str]) {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let told = cached(
-        quote!(tll = "5m", capacity = 0, tier = redis, skip(pool)),
+        quote!(tll = "5m", capacity = 0, tier = hybrid, skip(pool)),
         quote! { const fn user(x: f64, conn: &mut Conn) -> &str { "" } },
     );
     assert_eq!(told.len(), 7, "{told:#?}");
@@ -225,6 +225,10 @@ fn a_shared_tier_wants_to_hear_how_long() {
     says(option(quote!(tier = redis, cache_err = false)), &["ttl = \"forever\""]);
     says(option(quote!(tier = redis, sliding)), &["`sliding` renews a lifetime"]);
     says(option(quote!(tier = redis, ttl = "5 parsecs")), &["no unit of time"]);
+    says(
+        option(quote!(tier = redis, ttl = "1m", capacity = 10)),
+        &["`capacity` is about memory", "use `tier = hybrid`"],
+    );
     let forever = attribute::cached(quote!(tier = hybrid, ttl = "forever"), quote! { fn f(id: u64) -> u8 { 0 } });
     assert!(!forever.to_string().contains("compile_error"));
 }

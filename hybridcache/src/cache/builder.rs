@@ -73,8 +73,8 @@ pub struct Builder<K, V> {
     refresh_ahead: Option<f64>,
     single_flight: SingleFlight,
     wait_timeout: Duration,
-    sweep_interval: Duration,
-    policy: Policy,
+    sweep_interval: Option<Duration>,
+    policy: Option<Policy>,
     clock: Clock,
     #[cfg(feature = "redis")]
     remote: remote::Remote<K, V>,
@@ -114,8 +114,8 @@ where
             refresh_ahead: None,
             single_flight: SingleFlight::Process,
             wait_timeout: WAIT_TIMEOUT,
-            sweep_interval: SWEEP_INTERVAL,
-            policy: Policy::S3Fifo,
+            sweep_interval: None,
+            policy: None,
             clock: Clock::kernel(),
             #[cfg(feature = "redis")]
             remote: remote::Remote::default(),
@@ -179,7 +179,7 @@ where
 
     /// Which entry makes room. Default: [`Policy::S3Fifo`].
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.policy = Some(policy);
         self
     }
 
@@ -244,7 +244,7 @@ where
     /// How often the memory of expired entries is freed in the background. They are never served meanwhile. Default: 1
     /// s; `Duration::MAX` leaves it to [`Cache::sweep`].
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
-        self.sweep_interval = interval;
+        self.sweep_interval = Some(interval);
         self
     }
 
@@ -287,6 +287,8 @@ where
             Some(max) => Bound::Weight { max, max_entry: self.max_entry_weight.unwrap_or(max.div_ceil(16)) },
             None => Bound::Entries(self.capacity.unwrap_or(CAPACITY)),
         };
+        let policy = self.policy.unwrap_or(Policy::S3Fifo);
+        let sweep_interval = self.sweep_interval.unwrap_or(SWEEP_INTERVAL);
         let life = |duration: Option<Duration>| duration.map_or(NEVER, nanos);
         let meter = Arc::new(Meter::default());
         let value_ttl = life(ttl).min(life(max_age));
@@ -318,11 +320,11 @@ where
             watched: AtomicU8::new(watched),
             recording: Recording::default(),
             hasher: DefaultHashBuilder::default(),
-            sweep_interval: self.sweep_interval,
+            sweep_interval,
             lag: clock.lag(),
             generation: AtomicU32::new(0),
             // No coarser than by default: who sweeps by hand, or seldom, wants all gone that is over then.
-            shards: Shards::new(Shard::all(self.policy, bound, nanos(self.sweep_interval.min(SWEEP_INTERVAL)))),
+            shards: Shards::new(Shard::all(policy, bound, nanos(sweep_interval.min(SWEEP_INTERVAL)))),
             memory: Memory::new(bound, self.listener, Arc::clone(&meter)),
             meter,
             rules,
@@ -367,7 +369,7 @@ where
             ("max_age", self.max_age),
             ("none_ttl", self.none_ttl),
             ("err_ttl", self.err_ttl),
-            ("sweep_interval", Some(self.sweep_interval)),
+            ("sweep_interval", self.sweep_interval),
         ];
         for (option, duration) in durations {
             if duration == Some(Duration::ZERO) {

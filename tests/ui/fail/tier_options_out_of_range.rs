@@ -8,9 +8,6 @@ fn small(id: u64) -> u64 { id }
 #[cached(ttl = "60s", tier = hybrid, max_disconnected = "30s")]
 fn bounded(id: u64) -> u64 { id }
 
-#[cached(ttl = "60s", tier = redis, consistency = eventual, max_disconnected = "30s")]
-fn redis(id: u64) -> u64 { id }
-
 #[cached(ttl = "60s", tier = hybrid, consistency = strickt, on_outage = defer)]
 fn words(id: u64) -> u64 { id }
 

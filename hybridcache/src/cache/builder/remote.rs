@@ -145,7 +145,8 @@ where
     }
 
     /// Keeps entries in the remote tier of the manager only, encoded by `codec`: for what is too much for the memory of
-    /// each process. A hit costs one round trip, a miss two. Otherwise like [`hybrid`](Self::hybrid).
+    /// each process. A hit costs one round trip, a miss two. Otherwise like [`hybrid`](Self::hybrid); what is said of memory alone, as
+    /// [`capacity`](Self::capacity) is, is refused.
     pub fn redis<C: Codec<V>>(self, codec: C) -> Self
     where
         K: Serialize + DeserializeOwned,
@@ -284,16 +285,35 @@ where
         if self.remote.max_value_bytes == Some(0) {
             return refuse("max_value_bytes", "zero would keep nothing");
         }
+        if !tier.hybrid
+            && let Some(option) = self.said_of_memory()
+        {
+            return refuse(option, "is about memory, and `redis` keeps nothing there: use `hybrid`, or leave it out");
+        }
         if self.remote.max_disconnected.is_some() && self.remote.consistency != Some(Consistency::Eventual) {
             return refuse(
                 "max_disconnected",
                 "is for `Consistency::Eventual`: the others bound by themselves what memory answers",
             );
         }
-        if self.remote.max_disconnected.is_some() && !tier.hybrid {
-            return refuse("max_disconnected", "is about answers from memory, and `redis` has none: use `hybrid`");
-        }
         Ok(())
+    }
+
+    /// An option that was set and concerns memory alone.
+    fn said_of_memory(&self) -> Option<&'static str> {
+        let said = [
+            ("capacity", self.capacity.is_some()),
+            ("max_weight", self.max_weight.is_some()),
+            ("max_entry_weight", self.max_entry_weight.is_some()),
+            ("weigher", self.weigher.is_some()),
+            ("policy", self.policy.is_some()),
+            ("on_eviction", self.listener.is_some()),
+            ("sweep_interval", self.sweep_interval.is_some()),
+            ("refresh_ahead", self.refresh_ahead.is_some()),
+            ("degraded_ttl", self.remote.degraded_ttl.is_some()),
+            ("max_disconnected", self.remote.max_disconnected.is_some()),
+        ];
+        said.into_iter().find_map(|(option, said)| said.then_some(option))
     }
 }
 
