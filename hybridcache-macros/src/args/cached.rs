@@ -9,7 +9,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
-use super::list::{Written, assigned, flag, items, name, parenthesised, set, word};
+use super::list::{Written, assigned, computed, flag, items, name, parenthesised, set, word};
 use super::remote::{self, RemoteArgs};
 use super::value::{self, Value};
 use crate::errors::Errors;
@@ -229,33 +229,23 @@ impl CachedArgs {
 
     /// The expressions that say how long, how often and how much, with the options they stand in.
     pub(crate) fn computed(&self) -> impl Iterator<Item = (&Ident, &Expr)> {
-        fn of<T: Copy>(option: &Option<Written<Value<T>>>) -> Option<(&Ident, &Expr)> {
-            let Written { name, value } = option.as_ref()?;
-            value.computed().map(|expr| (name, expr))
-        }
         let sliding =
             self.sliding.as_ref().and_then(|sliding| Some((&sliding.name, sliding.value.as_ref()?.computed()?)));
-        let remote = &self.remote;
-        let computed = [
+        let options = [
             sliding,
-            of(&self.ttl),
-            of(&self.max_age),
-            of(&self.none_ttl),
-            of(&self.err_ttl),
-            of(&self.wait_timeout),
-            of(&self.capacity),
-            of(&self.max_weight),
-            of(&self.max_entry_weight),
-            of(&self.jitter),
-            of(&self.refresh_ahead),
-            of(&self.version),
-            of(&remote.lease),
-            of(&remote.settle),
-            of(&remote.degraded_ttl),
-            of(&remote.max_disconnected),
-            of(&remote.max_value_bytes),
+            computed(&self.ttl),
+            computed(&self.max_age),
+            computed(&self.none_ttl),
+            computed(&self.err_ttl),
+            computed(&self.wait_timeout),
+            computed(&self.capacity),
+            computed(&self.max_weight),
+            computed(&self.max_entry_weight),
+            computed(&self.jitter),
+            computed(&self.refresh_ahead),
+            computed(&self.version),
         ];
-        computed.into_iter().flatten()
+        options.into_iter().flatten().chain(self.remote.computed())
     }
 
     /// Whether an option of this name was written that could not be read.

@@ -3,8 +3,9 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{LitBool, Token, parenthesized};
+use syn::{Expr, LitBool, Token, parenthesized};
 
+use super::value::Value;
 use crate::errors::Errors;
 use crate::suggest::suggestion;
 
@@ -19,6 +20,12 @@ impl<T> Written<T> {
     pub(crate) fn span(&self) -> Span {
         self.name.span()
     }
+}
+
+/// The expression that an option is given by, with its name.
+pub(super) fn computed<T: Copy>(option: &Option<Written<Value<T>>>) -> Option<(&Ident, &Expr)> {
+    let Written { name, value } = option.as_ref()?;
+    value.computed().map(|expr| (name, expr))
 }
 
 /// Reads the comma-separated items of an attribute. After a mistake it goes on behind the next comma.

@@ -7,7 +7,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{Expr, Lit, Token, parenthesized};
 
-use super::list::{Written, assigned, name, set, word};
+use super::list::{Written, assigned, computed, name, set, word};
 use super::value::{self, Value};
 use crate::suggest::{list, nearest};
 
@@ -93,6 +93,20 @@ impl RemoteArgs {
             of(&self.max_value_bytes),
         ];
         names.into_iter().flatten()
+    }
+
+    /// The expressions that say how long and how much, with the options they stand in.
+    pub(crate) fn computed(&self) -> impl Iterator<Item = (&Ident, &Expr)> {
+        let compress = self.compress.as_ref();
+        let options = [
+            compress.and_then(|compress| Some((&compress.name, compress.value.min.as_ref()?.computed()?))),
+            computed(&self.lease),
+            computed(&self.settle),
+            computed(&self.degraded_ttl),
+            computed(&self.max_disconnected),
+            computed(&self.max_value_bytes),
+        ];
+        options.into_iter().flatten()
     }
 }
 

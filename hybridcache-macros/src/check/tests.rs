@@ -253,6 +253,8 @@ fn options_of_a_shared_tier_have_to_make_sense() {
     says(remote(quote!(max_disconnected = "30s")), &["is for `consistency = eventual`"]);
     says(remote(quote!(max_disconnected = "0s", consistency = eventual)), &["never answer"]);
     says(remote(quote!(codec = Packed::of(lang))), &["cannot depend on the argument `lang`"]);
+    says(remote(quote!(compress(lz4, min = lang.len()))), &["`compress`", "cannot depend on the argument `lang`"]);
+    says(remote(quote!(settle = lag_of(id))), &["`settle`", "cannot depend on the argument `id`"]);
 }
 
 #[test]
