@@ -88,6 +88,30 @@ async fn a_guarded_write_whose_caller_left_before_it_began_keeps_nobody_from_fil
     node.shutdown().await;
 }
 
+/// The error is the same; what the write left outside of it is not.
+#[tokio::test]
+async fn a_guarded_write_that_ran_is_told_from_one_that_did_not_begin() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let cache = firm(&node);
+    let mut wrote = Vec::new();
+    for number in [1, 2] {
+        let written = cache.guarded_write([&7], async || {
+            proxy.refuse(true);
+            proxy.cut();
+            until("it is known to be gone", || !node.remote_health().unwrap().connected).await;
+            wrote.push(number);
+        });
+        let error = written.await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Outage { .. }), "{error}");
+    }
+    assert_eq!(wrote, [1], "the first has ended without Redis, and the second not begun");
+    proxy.refuse(false);
+    is_filled_again(&server, &cache, 7).await;
+    node.shutdown().await;
+}
+
 #[tokio::test]
 async fn the_end_of_a_write_that_redis_did_not_hear_of_is_sent_when_it_can_be_reached() {
     let server = RedisServer::start();

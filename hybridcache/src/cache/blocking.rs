@@ -126,7 +126,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails.
+    /// As [`Cache::guarded_write`].
     pub fn guarded_write<Q: Key<Owned = K>, T>(
         &self,
         keys: impl IntoIterator<Item = Q>,

@@ -297,7 +297,9 @@ where
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails.
+    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails. If the second does, it
+    /// has run, and what it returned is lost: with `on_outage(OnOutage::Fail)` have it leave that in a variable outside of it, which
+    /// tells the one from the other.
     pub async fn guarded_write<Q, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
