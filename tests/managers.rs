@@ -82,6 +82,7 @@ async fn namespaces_are_checked_when_the_manager_is_built() {
     for namespace in ["", "a b", "a:b", "é", "a/b", "{a}", &too_long] {
         let error = CacheManager::builder().namespace(namespace).build().await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Option { option: "namespace", .. }), "{namespace:?}: {error}");
+        assert!(!error.to_string().contains("cache"), "no cache has that name: {error}");
     }
     assert_eq!(manager().await.namespace(), None);
 }

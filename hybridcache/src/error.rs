@@ -15,10 +15,10 @@ pub struct Error(Box<ErrorKind>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option has a value the cache cannot work with.
-    #[error("cache `{cache}`: option `{option}`: {reason}")]
+    /// An option has a value the cache, or the manager, cannot work with.
+    #[error("option `{option}` of `{cache}`: {reason}")]
     Option {
-        /// The cache being built.
+        /// The cache being built, or the namespace of the manager.
         cache: String,
         /// The option, as it is named on the builder and in the attribute.
         option: &'static str,
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_error_shows_as_what_went_wrong() {
         let error = Error::option("users", "ttl", "is zero");
-        assert_eq!(error.to_string(), "cache `users`: option `ttl`: is zero");
+        assert_eq!(error.to_string(), "option `ttl` of `users`: is zero");
         assert_eq!(format!("{error:?}"), format!("{:?}", error.kind()));
     }
 }
