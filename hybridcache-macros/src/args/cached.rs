@@ -9,7 +9,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
-use super::list::{Written, assigned, computed, flag, items, name, parenthesised, set, word};
+use super::list::{Written, assigned, computed, flag, items, name, parenthesised, set, unquoted, word};
 use super::remote::{self, RemoteArgs};
 use super::value::{self, Value};
 use crate::errors::Errors;
@@ -174,7 +174,10 @@ impl CachedArgs {
             "skip" => set(
                 &mut self.skip,
                 name,
-                parenthesised(input, name, "skip(pool, ctx)", |input| input.call(Ident::parse_any))?,
+                parenthesised(input, name, "skip(pool, ctx)", |input| {
+                    unquoted(input, |text| format!("skip({text})"))?;
+                    input.call(Ident::parse_any)
+                })?,
             ),
             "name" => set(&mut self.name, name, assigned(input, name, "name = \"users\"", text)?),
             "version" => set(&mut self.version, name, assigned(input, name, "version = 2", value::version)?),
@@ -307,6 +310,7 @@ fn text(input: ParseStream<'_>) -> syn::Result<Expr> {
 }
 
 fn key_part(input: ParseStream<'_>) -> syn::Result<KeyPart> {
+    unquoted(input, |text| format!("key({text})"))?;
     let name = input.call(Ident::parse_any)?;
     if input.parse::<Option<Token![:]>>()?.is_none() {
         if input.is_empty() || input.peek(Token![,]) {
@@ -342,6 +346,7 @@ fn handle(input: ParseStream<'_>) -> syn::Result<Handle> {
     if input.peek(Token![Self]) {
         return input.parse::<Token![Self]>().map(|_| Handle::OnSelf);
     }
+    unquoted(input, |text| format!("handle = {text}"))?;
     input.parse().map(Handle::Named)
 }
 

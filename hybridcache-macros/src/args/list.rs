@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Expr, LitBool, Token, parenthesized};
+use syn::{Expr, LitBool, LitStr, Token, parenthesized};
 
 use super::value::Value;
 use crate::errors::Errors;
@@ -105,12 +105,24 @@ pub(crate) fn parenthesised<T>(
 
 /// One of some words.
 pub(crate) fn word(input: ParseStream<'_>, name: &Ident, known: &[&str]) -> syn::Result<Ident> {
+    unquoted(input, |text| format!("{name} = {text}"))?;
     let word = input.call(Ident::parse_any)?;
     if known.iter().any(|known| word == known) {
         return Ok(word);
     }
     let hint = suggestion(&word.to_string(), known);
     Err(syn::Error::new(word.span(), format!("`{word}` is no value of `{name}`; {hint}")))
+}
+
+/// Sees to it that no text stands where a name belongs; `written` is the option with the name.
+pub(super) fn unquoted(input: ParseStream<'_>, written: impl FnOnce(String) -> String) -> syn::Result<()> {
+    match input.parse::<Option<LitStr>>()? {
+        Some(text) => {
+            let message = format!("names stand here without quotes: write `{}`", written(text.value()));
+            Err(syn::Error::new(text.span(), message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Notes an option, once.

@@ -164,6 +164,14 @@ fn self_is_never_ignored_in_silence() {
     says(one(cached(quote!(skip(self)), quote! { pub fn f(&mut self) -> u8 { 0 } })), &["takes `&self`"]);
     says(one(cached(quote!(skip(self)), quote! { pub fn f(self: Pin<&mut Self>) -> u8 { 0 } })), &["takes `&self`"]);
 }
+#[test]
+fn names_stand_without_quotes() {
+    says(option(quote!(policy = "lru")), &["without quotes", "`policy = lru`"]);
+    says(option(quote!(skip("lang"))), &["without quotes", "`skip(lang)`"]);
+    says(option(quote!(key("id"))), &["without quotes", "`key(id)`"]);
+    says(option(quote!(handle = "users")), &["without quotes", "`handle = users`"]);
+}
+
 
 #[test]
 fn functions_that_cannot_be_cached_are_told_why() {

@@ -11,4 +11,7 @@ fn policy(id: u64) -> u64 { id }
 #[cached(returns = reslut)]
 fn returns(id: u64) -> u64 { id }
 
+#[cached(policy = "lru", skip("id"))]
+fn quoted(id: u64) -> u64 { id }
+
 fn main() {}
