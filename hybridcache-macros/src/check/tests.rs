@@ -143,6 +143,15 @@ fn arguments_that_are_no_keys_are_told_with_the_cure() {
         &["`x` cannot be part of a key", "Add `skip(x)`", "key(x: u64 = x.to_bits())"],
     );
     says(
+        function(quote! { fn f(at: &[f32]) -> u8 { 0 } }),
+        &["`f32` has no `Eq`", "key(at: Vec<u32> = at.iter().map(|x| x.to_bits()).collect())"],
+    );
+    let within = function(quote! { fn f(at: Option<(f64, u8)>) -> u8 { 0 } });
+    assert!(
+        within.contains("choose the key") && !within.contains("to_bits"),
+        "what does not compile is no cure: {within}"
+    );
+    says(
         function(quote! { fn f(names: Vec<&str>) -> u8 { 0 } }),
         &["outlives the call", "key(names: Vec<String> = names.iter()"],
     );

@@ -219,14 +219,32 @@ fn refuse(ty: &Type) -> Result<(), Unkeyable> {
             Some(name) => Err(Unkeyable {
                 span: name.span(),
                 why: format!("`{name}` has no `Eq`, as NaN differs from itself"),
-                cure: Some(if name == "f32" {
-                    |x| format!("key({x}: u32 = {x}.to_bits())")
-                } else {
-                    |x| format!("key({x}: u64 = {x}.to_bits())")
-                }),
+                cure: bits_of(ty),
             }),
             None => Ok(()),
         },
+    }
+}
+
+/// An example of a computed part for a float or a list of them.
+fn bits_of(ty: &Type) -> Option<fn(&str) -> String> {
+    let is = |ty: &Type, name| matches!(peeled(ty), Type::Path(path) if path.path.is_ident(name));
+    let element = match peeled(ty) {
+        Type::Reference(reference) => return bits_of(&reference.elem),
+        Type::Slice(slice) => Some(&*slice.elem),
+        Type::Array(array) => Some(&*array.elem),
+        other => spelled(other, "Vec"),
+    };
+    match element {
+        None if is(ty, "f32") => Some(|x| format!("key({x}: u32 = {x}.to_bits())")),
+        None if is(ty, "f64") => Some(|x| format!("key({x}: u64 = {x}.to_bits())")),
+        Some(element) if is(element, "f32") => {
+            Some(|x| format!("key({x}: Vec<u32> = {x}.iter().map(|x| x.to_bits()).collect())"))
+        }
+        Some(element) if is(element, "f64") => {
+            Some(|x| format!("key({x}: Vec<u64> = {x}.iter().map(|x| x.to_bits()).collect())"))
+        }
+        _ => None,
     }
 }
 
