@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use syn::{Expr, ExprLit, Lit};
+
 use super::options::name;
 use crate::args::cached::CachedArgs;
 use crate::args::list::Written;
@@ -10,6 +12,8 @@ use crate::errors::Errors;
 
 /// As in the builder, which says why.
 const SHORTEST_LEASE: Duration = Duration::from_millis(150);
+const LONGEST_NAME: usize = 1 << 10;
+const TICK: Duration = Duration::from_millis(1);
 
 pub(crate) fn remote(args: &CachedArgs, errors: &Errors) {
     // An unknown tier may have been meant to be remote; a given cache has its own settings, which is another rule's.
@@ -18,6 +22,8 @@ pub(crate) fn remote(args: &CachedArgs, errors: &Errors) {
     }
     if args.is_remote() {
         has_an_end(args, errors);
+        name_can_be_part_of_keys(args, errors);
+        lifetimes_are_whole_milliseconds(args, errors);
         durations_are_long_enough(args, errors);
         match args.tier.as_ref().is_some_and(|tier| tier.value == "redis") {
             true => nothing_is_in_memory(args, errors),
@@ -41,6 +47,27 @@ fn has_an_end(args: &CachedArgs, errors: &Errors) {
     }
 }
 
+/// As in the builder. An empty name is wrong in memory, too, and another rule's.
+fn name_can_be_part_of_keys(args: &CachedArgs, errors: &Errors) {
+    if let Some(Written { value: Expr::Lit(ExprLit { lit: Lit::Str(name), .. }), .. }) = &args.name
+        && (name.value() == "*" || name.value().len() > LONGEST_NAME)
+    {
+        errors.at(name.span(), "the name is part of each key in a tier that processes share: it is not `*`, which stands for all there, and at most 1 KiB");
+    }
+}
+
+/// What is zero is another rule's.
+fn lifetimes_are_whole_milliseconds(args: &CachedArgs, errors: &Errors) {
+    let sliding = args.sliding.as_ref().and_then(|sliding| sliding.value.as_ref());
+    let others = [&args.ttl, &args.max_age, &args.none_ttl, &args.remote.settle];
+    let others = others.into_iter().flatten().map(|option| &option.value);
+    for life in others.chain(sliding) {
+        if life.known().is_some_and(|known| known < TICK && !known.is_zero()) {
+            errors.at(life.span(), "a tier that processes share counts in milliseconds: give it at least \"1ms\"");
+        }
+    }
+}
+
 fn has_a_tier_to_be_about(args: &CachedArgs, errors: &Errors) {
     for name in args.remote.names() {
         errors.at(name.span(), format!("`{name}` is about a tier that processes share, and the entries of this function are in memory only: add `tier = hybrid`, or remove it"));
@@ -59,7 +86,6 @@ fn durations_are_long_enough(args: &CachedArgs, errors: &Errors) {
             errors.at(value.span(), message);
         }
     };
-    let tick = Duration::from_millis(1);
     below(
         &remote.lease,
         SHORTEST_LEASE,
@@ -67,12 +93,12 @@ fn durations_are_long_enough(args: &CachedArgs, errors: &Errors) {
     );
     below(
         &remote.degraded_ttl,
-        tick,
+        TICK,
         "what is loaded while the remote tier is away has to last a little, so that not every call runs the body: at least \"1ms\"",
     );
     below(
         &remote.max_disconnected,
-        tick,
+        TICK,
         "memory could never answer: give it some time, or use `consistency = bounded` (the default)",
     );
 }

@@ -165,6 +165,14 @@ fn arguments_that_are_no_keys_are_told_with_the_cure() {
 }
 
 #[test]
+fn names_stand_without_quotes() {
+    says(option(quote!(policy = "lru")), &["without quotes", "`policy = lru`"]);
+    says(option(quote!(skip("lang"))), &["without quotes", "`skip(lang)`"]);
+    says(option(quote!(key("id"))), &["without quotes", "`key(id)`"]);
+    says(option(quote!(handle = "users")), &["without quotes", "`handle = users`"]);
+}
+
+#[test]
 fn self_is_never_ignored_in_silence() {
     says(
         function(quote! { pub fn f(&self, id: u64) -> u8 { 0 } }),
@@ -173,14 +181,6 @@ fn self_is_never_ignored_in_silence() {
     says(one(cached(quote!(skip(self)), quote! { pub fn f(&mut self) -> u8 { 0 } })), &["takes `&self`"]);
     says(one(cached(quote!(skip(self)), quote! { pub fn f(self: Pin<&mut Self>) -> u8 { 0 } })), &["takes `&self`"]);
 }
-#[test]
-fn names_stand_without_quotes() {
-    says(option(quote!(policy = "lru")), &["without quotes", "`policy = lru`"]);
-    says(option(quote!(skip("lang"))), &["without quotes", "`skip(lang)`"]);
-    says(option(quote!(key("id"))), &["without quotes", "`key(id)`"]);
-    says(option(quote!(handle = "users")), &["without quotes", "`handle = users`"]);
-}
-
 
 #[test]
 fn functions_that_cannot_be_cached_are_told_why() {
@@ -265,6 +265,9 @@ fn options_of_a_shared_tier_need_one() {
 fn options_of_a_shared_tier_have_to_make_sense() {
     let remote = |more: TokenStream| option(quote!(ttl = "1m", tier = hybrid, #more));
     says(remote(quote!(lease = "149ms")), &["at least \"150ms\""]);
+    says(remote(quote!(none_ttl = "1us", returns = option)), &["at least \"1ms\""]);
+    says(remote(quote!(settle = "999us")), &["counts in milliseconds"]);
+    says(remote(quote!(name = "*")), &["stands for all there"]);
     says(remote(quote!(degraded_ttl = "0s")), &["has to last a little"]);
     says(remote(quote!(max_value_bytes = 0)), &["keeps nothing"]);
     says(remote(quote!(max_disconnected = "30s")), &["is for `consistency = eventual`"]);
