@@ -5,14 +5,14 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{AngleBracketedGenericArguments, Expr, ExprCall, ExprMethodCall, Path, PathArguments, QSelf, Token};
 
-use super::list::{Written, assigned, items, name, set, word};
+use super::list::{Written, assigned, flag, items, name, set, word};
 use crate::errors::Errors;
-use crate::suggest::nearest;
+use crate::suggest::{nearest, suggestion};
 
 #[derive(Default)]
 pub(crate) struct EvictArgs {
     pub(crate) targets: Vec<Target>,
-    pub(crate) before: Option<Written<()>>,
+    pub(crate) before: Option<Written<bool>>,
     pub(crate) on: Option<Written<Ident>>,
     pub(crate) krate: Option<Written<Path>>,
     pub(crate) later: Vec<(Span, String)>,
@@ -88,7 +88,7 @@ impl EvictArgs {
     fn item(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         if let Some(option) = option(input)? {
             return match option.to_string().as_str() {
-                "before" => set(&mut self.before, &option, ()),
+                "before" => set(&mut self.before, &option, flag(input, &option)?),
                 "on" => {
                     let on =
                         assigned(input, &option, "on = always", |input| word(input, &option, &["success", "always"]))?;
@@ -111,7 +111,7 @@ impl EvictArgs {
                     self.later.push((option.span(), sentence.to_owned()));
                     Ok(())
                 }
-                unknown => Err(unknown_option(&option, unknown, &["before", "on", "crate"])),
+                unknown => Err(unknown_option(input, &option, unknown)),
             };
         }
         self.targets.push(target(input.parse()?)?);
@@ -137,7 +137,19 @@ impl PutArgs {
                     &option,
                     assigned(input, &option, "crate = ::hybridcache", Path::parse_mod_style)?,
                 ),
-                unknown => Err(unknown_option(&option, unknown, &["crate"])),
+                "before" | "on" => {
+                    let message = format!("`{option}` is for `#[cache_evict]`: a put is after success, so remove it");
+                    Err(syn::Error::new(option.span(), message))
+                }
+                which => {
+                    let message = match nearest(which, &["crate"]) {
+                        Some(near) => format!("unknown option `{which}`; did you mean `{near}`?"),
+                        None => format!(
+                            "say which entry of `{which}`: its arguments in parentheses, as in `{which}(id) = result.clone()`"
+                        ),
+                    };
+                    Err(syn::Error::new(option.span(), message))
+                }
             };
         }
         let span = input.span();
@@ -168,10 +180,13 @@ fn option(input: ParseStream<'_>) -> syn::Result<Option<Ident>> {
     if is_option { name(input).map(Some) } else { Ok(None) }
 }
 
-fn unknown_option(option: &Ident, written: &str, known: &[&str]) -> syn::Error {
-    let message = match nearest(written, known) {
-        Some(near) => format!("unknown option `{written}`; did you mean `{near}`?"),
-        None => format!(
+fn unknown_option(input: ParseStream<'_>, option: &Ident, written: &str) -> syn::Error {
+    const KNOWN: [&str; 3] = ["before", "on", "crate"];
+    let message = match nearest(written, &KNOWN) {
+        near if near.is_some() || input.peek(Token![=]) => {
+            format!("unknown option `{written}`; {}", suggestion(written, &KNOWN))
+        }
+        _ => format!(
             "say which entries of `{written}`: `{written}(..)` for all, or its arguments in parentheses for one"
         ),
     };
@@ -308,9 +323,9 @@ mod tests {
     #[test]
     fn mistakes_in_targets_are_told_apart() {
         let (_, errors) = evict(
-            quote! { user, befor, on = never, Repo::user(id), user(id, ..), <R as Users>::user(id), named(..), 7 },
+            quote! { user, befor, on = never, Repo::user(id), user(id, ..), <R as Users>::user(id), named(..), 7, ttl = "1s" },
         );
-        assert_eq!(errors.len(), 8, "{errors:#?}");
+        assert_eq!(errors.len(), 9, "{errors:#?}");
         assert!(errors[0].contains("`user(..)` for all"));
         assert!(errors[1].contains("did you mean `before`?"));
         assert!(errors[2].contains("known are `success`, `always`"));
@@ -319,6 +334,7 @@ mod tests {
         assert!(errors[5].contains("named(\"users\", id)"));
         assert!(errors[6].contains("takes the name of a cache first"));
         assert!(errors[7].contains("expected a call"));
+        assert!(errors[8].contains("unknown option `ttl`; known are `before`"));
     }
 
     #[test]
@@ -335,5 +351,9 @@ mod tests {
         assert!(put(quote! { user(..) = result.clone() })[0].contains("under one key"));
         assert!(put(quote! { named("users", id) = 7 })[0].contains("cannot put by name"));
         assert!(put(quote! {})[0].contains("nothing to store"));
+        assert!(put(quote! { user = result.clone() })[0].contains("as in `user(id) = result.clone()`"));
+        assert!(put(quote! { crat = path })[0].contains("did you mean `crate`?"));
+        let told = put(quote! { user(id) = 7, before, on = always });
+        assert!(told.len() == 2 && told.iter().all(|told| told.contains("is for `#[cache_evict]`")), "{told:#?}");
     }
 }

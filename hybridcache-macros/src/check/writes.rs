@@ -7,6 +7,7 @@ use crate::args::writes::{EvictArgs, Put, PutArgs, Selection, Target};
 use crate::errors::Errors;
 use crate::function::{Flow, Function};
 use crate::mention::{mention, mentions};
+use crate::model::wanted;
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
     of_this_version(args, errors);
@@ -57,7 +58,7 @@ fn of_this_version(args: &EvictArgs, errors: &Errors) {
 }
 
 fn one_time_to_evict(args: &EvictArgs, errors: &Errors) {
-    if let (Some(before), Some(_)) = (&args.before, &args.on) {
+    if let (Some(before), Some(_)) = (wanted(&args.before), &args.on) {
         errors.at(
             before.span(),
             "`before` evicts before the body, whatever comes of it, and `on` chooses by the outcome: keep one of them",
@@ -67,7 +68,7 @@ fn one_time_to_evict(args: &EvictArgs, errors: &Errors) {
 
 fn results_exist_when_used(args: &EvictArgs, errors: &Errors) {
     for target in args.targets.iter().filter(|target| of_result(target)) {
-        if args.before.is_some() {
+        if wanted(&args.before).is_some() {
             errors.at(
                 target.span,
                 "there is no `result` before the body: remove `before`, or name the entry by the arguments",

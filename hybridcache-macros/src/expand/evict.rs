@@ -8,7 +8,7 @@ use super::target::target;
 use crate::args::writes::EvictArgs;
 use crate::check::{evicted_after, of_result, result_in};
 use crate::function::{Flow, Function};
-use crate::model::Crate;
+use crate::model::{Crate, wanted};
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
     let krate = Crate::of(args.krate.as_ref());
@@ -26,7 +26,7 @@ pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
         #(__hc_evicting.add(#early);)*
     };
     let always = args.on.as_ref().is_some_and(|on| on.value == "always");
-    let statements = if args.before.is_some() {
+    let statements = if wanted(&args.before).is_some() {
         quote! {
             #started
             #finish

@@ -36,7 +36,7 @@ pub(crate) fn cache(place: &Place) -> TokenStream {
             quote!(#receiver.#method #generics ())
         }
         Place::Associated { ty, name, generics } => {
-            let (method, generics) = (format_ident!("{name}_cache"), turbofish(generics));
+            let (method, generics) = (spanned(format_ident!("{name}_cache"), name), turbofish(generics));
             quote!(#ty::#method #generics ())
         }
         Place::Named(name) => name.to_token_stream(),
@@ -59,7 +59,7 @@ fn at(place: &Place, parens: Span, args: &[Expr], krate: &Crate) -> TokenStream 
             quote!(#private::At::new(#cache, #receiver.#method #generics #arguments))
         }
         Place::Associated { ty, name, generics } => {
-            let (method, generics) = (format_ident!("{name}_key"), turbofish(generics));
+            let (method, generics) = (spanned(format_ident!("{name}_key"), name), turbofish(generics));
             let cache = cache(place);
             quote!(#private::At::new(#cache, #ty::#method #generics #arguments))
         }

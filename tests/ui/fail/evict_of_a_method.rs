@@ -20,6 +20,9 @@ impl Users {
     #[cache_evict(self.order(id))]
     async fn has_no_companions(&self, id: u64) {}
 
+    #[cache_evict(Self::order(id))]
+    async fn has_none_on_its_type(&self, id: u64) {}
+
     #[cache_evict(<Users as Clone>::user(id))]
     async fn of_a_trait(&self, id: u64) {}
 }

@@ -19,7 +19,7 @@ fn count() -> u64 {
 
 #[cache_evict(page(id, "en"))]
 #[cache_put(user(id) = result.clone())]
-#[cache_evict(count(), before)]
+#[cache_evict(count(), before = true)]
 async fn rename(id: u64, name: String) -> Result<String, std::io::Error> {
     if name.is_empty() {
         return Err(std::io::Error::other("no name"));
