@@ -33,6 +33,17 @@ async fn report(id: u64) -> Option<u64> {
     (id > 0).then_some(id)
 }
 
+#[cache_evict(page(..))]
+#[cached]
+async fn summary(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(user(id) = result.map_or("nobody".to_owned(), |id| id.to_string()))]
+async fn find(id: u64) -> Result<Option<u64>, String> {
+    Ok((id > 1).then_some(id))
+}
+
 fn main() {
     block_on(async {
         user(1).await;
@@ -51,5 +62,13 @@ fn main() {
         page(1, "en").await;
         assert_eq!(report(1).await, Some(1));
         assert_eq!(page::peek(&1, "en").await, None, "in this order, too: a hit is a call that succeeded");
+        page(1, "en").await;
+        summary(1).await;
+        assert_eq!(page::peek(&1, "en").await, None, "the body ran");
+        page(1, "en").await;
+        summary(1).await;
+        assert_eq!(page::peek(&1, "en").await.as_deref(), Some("1en"), "in the other order a hit changes nothing");
+        assert_eq!((find(1).await, find(2).await), (Ok(None), Ok(Some(2))));
+        assert_eq!((user(1).await, user(2).await), ("nobody".to_owned(), "2".to_owned()), "an `Ok` is a success");
     });
 }
