@@ -9,7 +9,7 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
-use super::list::{Written, assigned, computed, flag, items, name, parenthesised, set, unquoted, word};
+use super::list::{Written, assigned, computed, flag, items, krate, name, parenthesised, set, unquoted, word};
 use super::remote::{self, RemoteArgs};
 use super::value::{self, Value};
 use crate::errors::Errors;
@@ -181,7 +181,13 @@ impl CachedArgs {
             ),
             "name" => set(&mut self.name, name, assigned(input, name, "name = \"users\"", text)?),
             "version" => set(&mut self.version, name, assigned(input, name, "version = 2", value::version)?),
-            "value" => set(&mut self.value, name, assigned(input, name, "value = User", |input| input.parse())?),
+            "value" => {
+                let value = assigned(input, name, "value = User", |input| {
+                    unquoted(input, |text| format!("value = {text}"))?;
+                    input.parse()
+                })?;
+                set(&mut self.value, name, value)
+            }
             "returns" => {
                 let known = ["result", "option", "plain"];
                 set(
@@ -203,11 +209,7 @@ impl CachedArgs {
             }
             "cache" => set(&mut self.cache, name, assigned(input, name, "cache = self.users", expr)?),
             "handle" => set(&mut self.handle, name, assigned(input, name, "handle = users", handle)?),
-            "crate" => set(
-                &mut self.krate,
-                name,
-                assigned(input, name, "crate = ::hybridcache", |input| input.call(Path::parse_mod_style))?,
-            ),
+            "crate" => set(&mut self.krate, name, krate(input, name)?),
             unknown => {
                 if let Some(read) = self.remote.option(input, name) {
                     return read;
@@ -311,7 +313,9 @@ fn text(input: ParseStream<'_>) -> syn::Result<Expr> {
 
 fn key_part(input: ParseStream<'_>) -> syn::Result<KeyPart> {
     unquoted(input, |text| format!("key({text})"))?;
-    let name = input.call(Ident::parse_any)?;
+    let name = input.call(Ident::parse_any).map_err(|other| {
+        syn::Error::new(other.span(), "a part of the key is the name of an argument, or `name: Type = expression`")
+    })?;
     if input.parse::<Option<Token![:]>>()?.is_none() {
         if input.is_empty() || input.peek(Token![,]) {
             return Ok(KeyPart::Argument(name));

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{Expr, LitBool, LitStr, Token, parenthesized};
+use syn::{Expr, LitBool, LitStr, Path, Token, parenthesized};
 
 use super::value::Value;
 use crate::errors::Errors;
@@ -112,6 +112,14 @@ pub(crate) fn word(input: ParseStream<'_>, name: &Ident, known: &[&str]) -> syn:
     }
     let hint = suggestion(&word.to_string(), known);
     Err(syn::Error::new(word.span(), format!("`{word}` is no value of `{name}`; {hint}")))
+}
+
+/// Where the runtime is found.
+pub(super) fn krate(input: ParseStream<'_>, name: &Ident) -> syn::Result<Path> {
+    assigned(input, name, "crate = ::hybridcache", |input| {
+        unquoted(input, |text| format!("crate = {text}"))?;
+        input.call(Path::parse_mod_style)
+    })
 }
 
 /// Sees to it that no text stands where a name belongs; `written` is the option with the name.

@@ -5,7 +5,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{AngleBracketedGenericArguments, Expr, ExprCall, ExprMethodCall, Path, PathArguments, QSelf, Token};
 
-use super::list::{Written, assigned, flag, items, name, set, word};
+use super::list::{Written, assigned, flag, items, krate, name, set, word};
 use crate::errors::Errors;
 use crate::suggest::{nearest, suggestion};
 
@@ -94,11 +94,7 @@ impl EvictArgs {
                         assigned(input, &option, "on = always", |input| word(input, &option, &["success", "always"]))?;
                     set(&mut self.on, &option, on)
                 }
-                "crate" => set(
-                    &mut self.krate,
-                    &option,
-                    assigned(input, &option, "crate = ::hybridcache", Path::parse_mod_style)?,
-                ),
+                "crate" => set(&mut self.krate, &option, krate(input, &option)?),
                 "tag" => {
                     assigned(input, &option, "tag = \"user\"", |input| input.parse::<syn::LitStr>())?;
                     let sentence = "tags are not in this version of hybridcache yet: name the functions to evict, as in `user(id)` or `user_list(..)`";
@@ -132,11 +128,7 @@ impl PutArgs {
     fn item(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         if let Some(option) = option(input)? {
             return match option.to_string().as_str() {
-                "crate" => set(
-                    &mut self.krate,
-                    &option,
-                    assigned(input, &option, "crate = ::hybridcache", Path::parse_mod_style)?,
-                ),
+                "crate" => set(&mut self.krate, &option, krate(input, &option)?),
                 "before" | "on" => {
                     let message = format!("`{option}` is for `#[cache_evict]`: a put is after success, so remove it");
                     Err(syn::Error::new(option.span(), message))

@@ -129,6 +129,7 @@ fn keys_name_what_there_is() {
     says(option(quote!(skip(lnag))), &["there is no argument `lnag`", "did you mean `lang`?"]);
     says(option(quote!(key(tenant))), &["there are `id`, `lang`"]);
     says(option(quote!(key(id, id))), &["in the key twice"]);
+    says(option(quote!(key(id, &lang[..2]))), &["or `name: Type = expression`"]);
     says(option(quote!(key(id), skip(lang))), &["remove `skip(..)`"]);
     says(option(quote!(skip(self))), &["there is no `self` here"]);
     says(option(quote!(key(self))), &["say what tells it apart"]);
@@ -170,6 +171,8 @@ fn names_stand_without_quotes() {
     says(option(quote!(skip("lang"))), &["without quotes", "`skip(lang)`"]);
     says(option(quote!(key("id"))), &["without quotes", "`key(id)`"]);
     says(option(quote!(handle = "users")), &["without quotes", "`handle = users`"]);
+    says(option(quote!(value = "User")), &["without quotes", "`value = User`"]);
+    says(option(quote!(crate = "my::cache")), &["without quotes", "`crate = my::cache`"]);
 }
 
 #[test]
