@@ -272,6 +272,10 @@ impl Link {
     /// Draws conclusions from a refusal.
     pub(super) fn note(&self, generation: u64, value: &Value) {
         let Value::ServerError(error) = value else { return };
+        if error.code() == "NOSCRIPT" {
+            // It will be sent in full: nothing was refused.
+            return;
+        }
         self.counts.refused.fetch_add(1, Relaxed);
         // No longer a master, or one that wants to know who we are: the address may lead elsewhere by now.
         if matches!(error.code(), "READONLY" | "NOAUTH") {

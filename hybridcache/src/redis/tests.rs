@@ -475,6 +475,7 @@ fn scripts_that_the_server_forgot_are_sent_again_in_the_same_call() {
             assert_eq!(driver.evict(&[KEY.to_vec()], None, None, bump(number)).await.unwrap().0.number, number as u64);
         }
     });
+    assert_eq!([driver, connect(&server.url())].map(|driver| driver.health().refused), [0, 0], "nothing is wrong");
 }
 
 #[test]
