@@ -39,6 +39,8 @@ const READ_AT_ONCE: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) attempts: AtomicU64,
+    /// What was sent as one and answered.
+    pub(super) answered: AtomicU64,
     pub(super) unanswered: AtomicU64,
     pub(super) refused: AtomicU64,
 }
@@ -233,6 +235,7 @@ impl Link {
 
     /// The server answered on the connection of this generation.
     pub(super) fn answered(&self, generation: u64) {
+        self.counts.answered.fetch_add(1, Relaxed);
         self.breaker.lock().succeeded();
         let mut state = self.state.lock();
         if state.generation == generation {

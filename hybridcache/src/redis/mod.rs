@@ -74,8 +74,8 @@ pub(crate) struct RedisDriver {
     bus: Arc<Link>,
     subscriber: Arc<Subscriber>,
     counts: Arc<Counts>,
-    /// Keys whose values were large when they were last seen, by their hash; a neighbour may take another's place.
-    large_keys: [AtomicU64; 256],
+    /// Keys whose values were large when they were last seen, or may have been, by their hash; a neighbour may take another's place.
+    large_keys: [AtomicU64; 1024],
     tasks: Mutex<Vec<io::Task<()>>>,
 }
 
@@ -139,7 +139,7 @@ impl RedisDriver {
             names,
             subscriber,
             counts,
-            large_keys: [const { AtomicU64::new(0) }; 256],
+            large_keys: [const { AtomicU64::new(0) }; 1024],
             tasks: Mutex::new(Vec::new()),
         });
         let first = Arc::clone(&driver);

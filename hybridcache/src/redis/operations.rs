@@ -125,12 +125,18 @@ impl RedisDriver {
             true => (&self.large, self.options.write_timeout),
             false => (&self.small, self.options.read_timeout),
         };
-        let found = link.send(Commands::Read(Read { key, lease, with_remaining }), limit, Waits::Found).await?;
-        let is_large = found.record.as_ref().is_some_and(|record| record.len() > LARGE);
+        let answered = self.counts.answered.load(Relaxed);
+        let found = link.send(Commands::Read(Read { key, lease, with_remaining }), limit, Waits::Found).await;
+        let is_large = match &found {
+            Ok(found) => found.record.as_ref().is_some_and(|record| record.len() > LARGE),
+            // Where others were answered meanwhile it may be its size: next time it has more time, and is in nobody's way.
+            Err(Fault::Unanswered) => was_large || self.counts.answered.load(Relaxed) != answered,
+            Err(_) => was_large,
+        };
         if is_large != was_large {
             known.store(if is_large { hash } else { 0 }, Relaxed);
         }
-        Ok(found)
+        found
     }
 
     /// Sends commands on the connection of the bus. The answer counts only if that connection still is the one on which the

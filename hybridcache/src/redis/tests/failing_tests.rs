@@ -176,6 +176,27 @@ fn slow_answers_open_the_breaker_and_one_probe_closes_it() {
 }
 
 #[test]
+fn a_value_that_does_not_arrive_in_time_is_asked_for_where_it_has_more_time_and_is_in_nobodys_way() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let options = RedisOptions::new(proxy.url()).read_timeout(SECOND / 5).write_timeout(20 * SECOND);
+    let driver = block_on(RedisDriver::connect("app", options)).unwrap();
+    let record = value(1, &vec![7; 3 * 1024 * 1024]);
+    block_on(connect(&server.url()).put(KEY, &[], put(&record, MINUTE), bump(1))).unwrap();
+    // For each 64 KiB.
+    proxy.delay(Duration::from_millis(10), Duration::ZERO);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| block_on(driver.get(KEY, false)));
+        while !first.is_finished() {
+            block_on(driver.fence()).unwrap();
+        }
+        assert!(first.join().unwrap() == Err(Fault::Unanswered));
+    });
+    assert!(block_on(driver.get(KEY, false)) == Ok(Found { record: Some(record), remaining: None }));
+    assert!(driver.health().unanswered == 1 && driver.health().attempts == 3);
+}
+
+#[test]
 fn a_connection_that_is_cut_is_replaced_before_anybody_asks() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
