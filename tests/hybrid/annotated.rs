@@ -8,7 +8,7 @@ use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Runs, block_on, until};
 use serde::{Deserialize, Serialize};
 
-use crate::node;
+use crate::{in_step, node};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -63,7 +63,7 @@ async fn slid(id: u64) -> u64 {
 async fn what_slides_lives_on_and_is_reloaded_when_its_ttl_says_so() {
     let server = RedisServer::start();
     let node = node(&server).await;
-    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     for _ in 0..40 {
         node.scope(slid(7)).await;
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -11,7 +11,7 @@ use hybridcache::{Cache, CacheManager, Evicted, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
 use hybridcache_tests::{Gate, MINUTE, Runs, until};
 
-use crate::{load, node, numbers};
+use crate::{in_step, load, node, numbers};
 
 const HOUR: i64 = 3_600_000;
 
@@ -46,7 +46,7 @@ async fn pair(server: &RedisServer, runs: &Runs) -> ([CacheManager; 2], [Cache<u
     let nodes = [node(server).await, node(server).await];
     let caches = nodes.each_ref().map(numbers);
     for (node, cache) in nodes.iter().zip(&caches) {
-        until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
+        in_step(node).await;
         load(cache, 1, runs).await;
         assert_eq!(load(cache, 1, runs).await, (1, Tier::Memory));
     }

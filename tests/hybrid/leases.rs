@@ -10,7 +10,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
 
-use crate::{load, load_into_memory, node, numbers};
+use crate::{in_step, load, load_into_memory, node, numbers};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
 /// the rest of its time.
@@ -175,7 +175,7 @@ async fn what_memory_had_before_a_look_is_not_served_after_it() {
         assert_eq!(found, Some(old + 1), "{name}");
         drop(reload);
         proxy.blackhole_lane(Lane::Bus, false, false);
-        until("memory may answer", || far.remote_health().unwrap().in_step).await;
+        in_step(&far).await;
         assert_eq!(load(&here, 7, &runs).await.0, old + 1, "{name}");
         here.evict(&7).await.unwrap();
         there.evict(&7).await.unwrap();
@@ -233,7 +233,7 @@ async fn what_memory_had_before_a_batch_is_not_served_after_it() {
         })
         .await;
     assert_eq!(loaded, Ok(vec![Some(2)]));
-    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     assert_eq!(load(&cache, 7, &runs).await.0, 2);
     node.shutdown().await;
 }

@@ -29,6 +29,11 @@ async fn node(server: &RedisServer) -> CacheManager {
     CacheManager::builder().namespace("test").redis(server.url()).build().await.unwrap()
 }
 
+/// Waits until a node has heard all that there is to hear, and memory may answer.
+async fn in_step(node: &CacheManager) {
+    until("it is in step", || node.remote_health().unwrap().in_step).await;
+}
+
 fn numbers(node: &CacheManager) -> Cache<u64, u64> {
     Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap()
 }

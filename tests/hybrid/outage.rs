@@ -8,7 +8,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, load_into_memory, node, numbers};
+use crate::{in_step, load, load_into_memory, node, numbers};
 
 #[tokio::test]
 async fn callers_get_their_value_while_redis_is_stopped() {
@@ -30,7 +30,7 @@ async fn callers_get_their_value_while_redis_is_stopped() {
     server.resume();
     assert!(slowest < Duration::from_secs(2), "no call waits for longer than its deadlines: {slowest:?}");
     assert!(cache.stats().remote.degraded > 0);
-    until("the remote tier answers again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     until("and is filled again", || {
         cache.blocking().refresh(&200, || runs.run());
         cache.stats().remote.fills >= 2
@@ -59,7 +59,7 @@ async fn an_outage_is_coalesced_and_kept_for_a_moment_only() {
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_ne!(load(&cache, 7, &runs).await.0, first, "and then loaded again");
     server.restart();
-    until("the remote tier is back", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     let (again, tier) = load(&cache, 7, &runs).await;
     assert_eq!(tier, Tier::Source, "what was loaded in the outage is not served any more: {again}");
     node.shutdown().await;
@@ -167,7 +167,7 @@ async fn eventual_memory_does_not_answer_before_the_first_word() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let other = node(&server).await;
-    until("the bus has begun to count", || other.remote_health().unwrap().in_step).await;
+    in_step(&other).await;
     proxy.blackhole_lane(Lane::Bus, false, true);
     let redis = RedisOptions::new(proxy.url()).connect_lazily().connect_timeout(SECOND / 2);
     let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
@@ -204,7 +204,7 @@ async fn a_server_that_refuses_is_asked_once_in_a_heartbeat_where_it_stands() {
     let cache = numbers(&node);
     let runs = Runs::default();
     load(&cache, 7, &runs).await;
-    until("it is in step", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
     until("it is refused", || node.remote_health().is_some_and(|health| !health.in_step)).await;
     let before = node.remote_health().unwrap().refused;
@@ -213,7 +213,7 @@ async fn a_server_that_refuses_is_asked_once_in_a_heartbeat_where_it_stands() {
     let refused = node.remote_health().unwrap().refused - before;
     assert!((2..=20).contains(&refused), "{refused}");
     server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-    until("it is in step again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     node.shutdown().await;
 }
 
@@ -225,7 +225,7 @@ async fn what_a_full_server_does_not_take_memory_keeps_for_a_moment() {
     let runs = Runs::default();
     load(&here, 1, &runs).await;
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
-    until("it is in step", || a.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&a).await;
     let (first, tier) = load(&here, 7, &runs).await;
     assert_eq!(tier, Tier::Source);
     assert_eq!(load(&here, 7, &runs).await, (first, Tier::Memory), "for a moment it is kept");

@@ -11,7 +11,7 @@ use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
 use tokio::task::JoinHandle;
 
-use crate::node;
+use crate::{in_step, node};
 
 /// Large enough for a connection of its own.
 const LARGE: usize = 300_000;
@@ -46,7 +46,7 @@ impl Deaf {
         let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
         let builder = CacheManager::builder().namespace("test").redis_options(redis);
         let node = builder.staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
-        until("it is in step", || node.remote_health().unwrap().in_step).await;
+        in_step(&node).await;
         let cache = texts(&node).build().unwrap();
         // The server knows the script from here on, or it would be asked for that first.
         cache.get_or_load(&1, || async { "small".to_owned() }).await;
@@ -156,7 +156,7 @@ async fn of_two_batches_each_is_kept_and_the_later_one_stays() {
 async fn what_an_older_batch_has_loaded_is_not_kept_after_a_later_one_has_returned() {
     let server = RedisServer::start();
     let node = node(&server).await;
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     let (cache, gate) = (texts(&node).build().unwrap(), Gate::default());
     let (first, held) = (cache.clone(), gate.clone());
     let first = tokio::spawn(async move {
@@ -316,7 +316,7 @@ async fn r8_a_load_that_is_older_than_the_bound_is_not_joined_by_a_node_that_is_
     let bound = SECOND / 2;
     let builder = CacheManager::builder().namespace("test").redis(proxy.url());
     let node = builder.staleness_bound(bound).build().await.unwrap();
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     for cache in [texts(&node), Cache::builder("texts").ttl(MINUTE).redis(MsgPack).manager(&node)] {
         let (cache, gate) = (cache.build().unwrap(), Gate::default());
         let (first, held) = (cache.clone(), gate.clone());
@@ -339,7 +339,7 @@ async fn r8_a_load_that_is_older_than_the_bound_is_not_joined_by_a_node_that_is_
         assert_eq!(first.await.unwrap(), "old");
         proxy.blackhole_lane(Lane::Bus, false, false);
         cache.evict(&7).await.unwrap();
-        until("it is in step again", || node.remote_health().unwrap().in_step).await;
+        in_step(&node).await;
     }
     node.shutdown().await;
 }
@@ -378,7 +378,7 @@ async fn caches_of_one_name_in_one_process_are_evicted_together() {
     let proxy = Proxy::before(server.port());
     let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
     let [one, two] = [texts(&node), texts(&node)].map(|cache| cache.build().unwrap());
-    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     for write in ["evicted", "put"] {
         for cache in [&one, &two] {
             cache.get_or_load(&7, || async { "old".to_owned() }).await;
@@ -406,7 +406,7 @@ async fn a_cache_that_is_built_during_an_evict_of_its_name_is_evicted_too() {
     let other = node(&server).await;
     let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
     let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
-    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     let one = texts(&node).build().unwrap();
     let there = texts(&other).build().unwrap();
     there.insert(&7, "x".repeat(LARGE)).await.unwrap();
@@ -436,7 +436,7 @@ async fn r12_an_answer_of_before_the_bus_was_cut_is_asked_for_again() {
     let other = node(&server).await;
     let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
     let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     let (here, there) = (texts(&node).build().unwrap(), texts(&other).build().unwrap());
     there.insert(&7, "old".to_owned()).await.unwrap();
     let asked = || calls(&server, "set");

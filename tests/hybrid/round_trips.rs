@@ -4,15 +4,15 @@ use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, SingleFlight, Tier};
 use hybridcache_tests::proxy::Proxy;
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, SECOND, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND};
 
-use crate::{load, node, numbers};
+use crate::{in_step, load, node, numbers};
 
 /// A node whose heartbeat is too slow to be counted.
 async fn behind(proxy: &Proxy) -> CacheManager {
     let builder = CacheManager::builder().namespace("test").redis(proxy.url());
     let node = builder.staleness_bound(60 * SECOND).heartbeat(20 * SECOND).build().await.unwrap();
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     node
 }
 
@@ -82,7 +82,7 @@ async fn a_node_that_nobody_reads_asks_nothing() {
     tokio::time::sleep(2 * SECOND).await;
     assert_eq!(proxy.turns() - before, 0, "for ten bounds there was no read");
     load(&cache, 1, &runs).await;
-    until("it is in step again", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     node.shutdown().await;
 }
 

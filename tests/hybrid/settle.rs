@@ -7,7 +7,7 @@ use hybridcache::{Cache, CacheManager, Evicted, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, node, numbers};
+use crate::{in_step, load, node, numbers};
 
 fn settling(node: &CacheManager, lag: Duration) -> Cache<u64, u64> {
     Cache::builder("settling").ttl(MINUTE).settle(lag).hybrid(MsgPack).manager(node).build().unwrap()
@@ -36,7 +36,7 @@ async fn what_is_loaded_while_a_key_settles_is_kept_nowhere() {
     let node = node(&server).await;
     let cache = settling(&node, MINUTE);
     let runs = Runs::default();
-    until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     cache.evict(&7).await.unwrap();
     for run in 1..=3 {
         assert_eq!(load(&cache, 7, &runs).await, (run, Tier::Source), "the replica may be behind the evict still");

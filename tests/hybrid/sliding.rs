@@ -8,7 +8,7 @@ use hybridcache::{Cache, CacheManager, Consistency, Share, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, node};
+use crate::{in_step, load, node};
 
 const IDLE: Duration = Duration::from_millis(600);
 
@@ -49,7 +49,7 @@ async fn a_reload_ahead_that_fails_is_tried_again() {
     let cache: Cache<u64, u64> = builder.hybrid(MsgPack).manager(&node).build().unwrap();
     let runs = Runs::default();
     // Who has loaded an entry reloads it, as long as memory answers with it.
-    until("memory may answer", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     until("it was tried again", || {
         let load = {
             let runs = runs.clone();

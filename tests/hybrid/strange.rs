@@ -12,7 +12,7 @@ use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{load, node, numbers};
+use crate::{in_step, load, node, numbers};
 
 /// What one process loads under this key the other finds, and it hears the evict.
 async fn travels<K>(nodes: &[CacheManager; 2], name: &'static str, key: K)
@@ -89,7 +89,7 @@ async fn six_hundred_megabytes_are_a_value_like_any_other_and_stay_here() {
             Arc::new("x".repeat(600 << 20))
         };
         // What makes so large a value may keep the node from hearing the others for longer than it vouches for its memory.
-        until("memory may answer", || node.remote_health().is_some_and(|health| health.in_step)).await;
+        in_step(&node).await;
         let fetched = cache.fetch(&7).load(Share::none(), load).await;
         (fetched.result.len(), fetched.tier)
     };
@@ -152,7 +152,7 @@ async fn a_bound_that_never_ends_is_one() {
     let manager = CacheManager::builder().namespace("test").redis(server.url()).staleness_bound(Duration::MAX);
     let node = manager.build().await.unwrap();
     let (cache, runs) = (numbers(&node), Runs::default());
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     load(&cache, 1, &runs).await;
     assert_eq!(load(&cache, 1, &runs).await, (1, Tier::Memory));
     node.shutdown().await;

@@ -8,7 +8,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
 
-use crate::{load, node, numbers};
+use crate::{in_step, load, node, numbers};
 
 /// Half a minute: whoever waits for it is found out.
 const BOUND: Duration = SECOND.saturating_mul(30);
@@ -18,7 +18,7 @@ async fn behind(proxy: &Proxy, runs: &Runs) -> (CacheManager, Cache<u64, u64>) {
     let builder = CacheManager::builder().namespace("test").redis(proxy.url());
     let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
     let cache = numbers(&node);
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     load(&cache, 7, runs).await;
     assert_eq!(load(&cache, 7, runs).await.1, Tier::Memory);
     (node, cache)
@@ -91,7 +91,7 @@ async fn calls_with_tokens_of_before_do_not_keep_a_node_from_what_is_due() {
     let server = RedisServer::start();
     let (other, here, runs) = (node(&server).await, node(&server).await, Runs::default());
     let cache = numbers(&here);
-    until("it is in step", || here.remote_health().unwrap().in_step).await;
+    in_step(&here).await;
     numbers(&other).evict(&7).await.unwrap();
     here.after(other.token().unwrap()).await;
     other.shutdown().await;
@@ -114,7 +114,7 @@ async fn an_answer_of_before_redis_was_emptied_takes_nothing_from_the_token() {
     let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
     let builder = CacheManager::builder().namespace("test").redis_options(redis);
     let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     let cache: Cache<u64, String> = Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
     let large = || "x".repeat(300_000);
     cache.insert(&8, large()).await.unwrap();
@@ -154,7 +154,7 @@ async fn where_nobody_answers_memory_starts_anew_after_the_bound_and_says_so() {
     let bound = SECOND / 2;
     let node = CacheManager::builder().namespace("test").redis(server.url());
     let node = node.staleness_bound(bound).heartbeat(bound / 5).build().await.unwrap();
-    until("it is in step", || node.remote_health().unwrap().in_step).await;
+    in_step(&node).await;
     let floors = node.remote_health().unwrap().floors_raised;
     server.pause();
     let began = Instant::now();

@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::node;
+use crate::{in_step, node};
 
 /// Keeps warnings and errors of all tests of this program, as texts: the servers in them tell which are whose.
 #[derive(Clone, Default)]
@@ -160,7 +160,7 @@ async fn why_a_server_that_answers_cannot_be_used_any_more_is_a_warning() {
     tokio::time::sleep(SECOND).await;
     assert!(said.of(&port).is_empty(), "once for each connection");
     server.ask(&["ACL", "SETUSER", "app", ">first"]);
-    until("it is used again", || node.remote_health().is_some_and(|health| health.in_step)).await;
+    in_step(&node).await;
     server.kill();
     tokio::time::sleep(SECOND).await;
     assert!(said.of(&port).is_empty(), "that nobody is there is no reason to be told each time");
