@@ -174,7 +174,6 @@ pub(super) fn explain(trouble: &Trouble, server: &str, names: &Names) -> String 
     };
     let detail = error.to_string();
     match (error.code(), error.detail().unwrap_or_default()) {
-        // `… no permissions to run the 'subscribe' command`, or `… to access one of the channels …`
         (Some("NOPERM"), said) => return lacking(&[right(said.split('\'').nth(1).unwrap_or_default(), said, names)]),
         (Some(code), said) => return refusal(code, said),
         _ => {}
@@ -230,13 +229,13 @@ fn lacking(rights: &[String]) -> String {
 }
 
 /// The right that a command was refused for the lack of.
-fn right(command: &str, said: &str, names: &Names) -> String {
+// `… to run the '…' command`, or `… to access` what Redis 7.0 calls `one of the keys used as arguments`, later ones `a key`, and Valkey by
+// its name.
+pub(super) fn right(command: &str, said: &str, names: &Names) -> String {
     let all = names.floors.trim_end_matches("m}f");
-    if said.contains("channels") {
-        format!("&{all}*")
-    } else if said.contains("keys") {
-        format!("~{all}*")
-    } else {
-        format!("+{}", command.to_lowercase())
+    match said.rsplit_once("to access ") {
+        None => format!("+{}", command.to_lowercase()),
+        Some((_, what)) if what.ends_with("channel") || what.contains("of the channels") => format!("&{all}*"),
+        Some(_) => format!("~{all}*"),
     }
 }
