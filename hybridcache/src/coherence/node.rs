@@ -151,8 +151,14 @@ impl Node {
 
     /// A server said that it is not, or no longer, the one to ask (`READONLY`, …).
     pub(crate) fn refused(&mut self, now: u64) -> Vec<Effect> {
-        self.reconnect();
+        self.fence_refused();
         self.ask(now)
+    }
+
+    /// It said so to a fence. The next is for the heartbeat: of a master that has lost its replicas each would be refused, and ask for one
+    /// more, as fast as it answers.
+    pub(crate) fn fence_refused(&mut self) {
+        self.reconnect();
     }
 
     /// R12, R5: neither replies nor fences of before count.

@@ -118,12 +118,7 @@ impl Fleet {
             Err(fault) => {
                 self.complain(&fault);
                 if fault.is_of_no_master() {
-                    // A refusal asks for the next fence, and this was it. Of a master that has lost its replicas each would be refused,
-                    // and ask for one more, as fast as it answers: the next is for the heartbeat.
-                    self.act(|node, now| {
-                        node.refused(now);
-                        ((), Vec::new())
-                    });
+                    self.act(|node, _| (node.fence_refused(), Vec::new()));
                 }
             }
         }
@@ -188,11 +183,8 @@ impl Fleet {
             }
         };
         self.act_on(&mut doomed, |node, now| {
-            let effects = node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now);
-            // An answer that does not count is of another generation, or begins one.
-            if let Some(mark) = mark
-                && node.generation() == generation
-            {
+            let (counts, effects) = node.replayed(generation, mark.map(|mark| (partition, mark, &body)), now);
+            if let (Some(mark), true) = (mark, counts) {
                 self.note(partition, mark);
             }
             ((), effects)

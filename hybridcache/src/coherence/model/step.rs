@@ -210,7 +210,7 @@ impl Fleet {
                 let body = self.body();
                 let executed = replay.executed.filter(|_| action == Action::Replayed);
                 let acknowledged = executed.map(|mark| (self.partition(), mark, &body));
-                let effects = s.node.replayed(replay.generation, acknowledged, NOW);
+                let (_, effects) = s.node.replayed(replay.generation, acknowledged, NOW);
                 self.apply(s, effects);
             }
             Action::Elsewhere => {

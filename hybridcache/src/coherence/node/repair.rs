@@ -13,13 +13,13 @@ impl Node {
         effects
     }
 
-    /// What became of [`Effect::Replay`]: acknowledged, as by [`acknowledged`](Self::acknowledged), or not.
+    /// What became of [`Effect::Replay`]: acknowledged, as by [`acknowledged`](Self::acknowledged), or not. Whether it counts.
     pub(crate) fn replayed(
         &mut self,
         generation: u64,
         acknowledged: Option<(Partition, Mark, &Body)>,
         now: u64,
-    ) -> Vec<Effect> {
+    ) -> (bool, Vec<Effect>) {
         let (counts, mut effects) = acknowledged
             .map_or((false, Vec::new()), |(at, mark, body)| self.acknowledged(generation, at, mark, body, now));
         self.owed.settle(counts);
@@ -27,7 +27,7 @@ impl Node {
         if counts {
             self.replay(now, &mut effects);
         }
-        effects
+        (counts, effects)
     }
 
     /// R12: the fleet's past is not this node's, as is `proven`, or cannot be shown to be.

@@ -279,8 +279,9 @@ fn r12_what_a_failover_lost_is_sent_again_the_own_at_once_the_others_later() {
     assert!(node.owes("users", b"theirs") && node.owes("users", b"repeated"), "what the server has may be older");
 
     let again = promoted.send(Partition::Keys, true, keys("mine"));
-    let effects = node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 510);
-    assert_eq!(effects, [kill("mine")]);
+    let (counts, effects) =
+        node.replayed(node.generation(), Some((Partition::Keys, again.mark, &again.body)), START + 510);
+    assert_eq!((counts, effects), (true, vec![kill("mine")]));
     assert!(!node.is_owing());
     let repeated = promoted.evict("repeated");
     node.message(Partition::Keys, &again, START + 511);
@@ -582,7 +583,9 @@ fn r14_after_a_failover_everything_is_cleared_until_no_number_is_used_twice() {
     assert!(fence(&mut node, &promoted, START + 500).contains(&Effect::Replay(everything.clone())));
     for number in 1..=3 {
         let clear = promoted.send(Partition::Meta, true, everything.clone());
-        let effects = node.replayed(node.generation(), Some((Partition::Meta, clear.mark, &clear.body)), START + 510);
+        let (counts, effects) =
+            node.replayed(node.generation(), Some((Partition::Meta, clear.mark, &clear.body)), START + 510);
+        assert!(counts, "{number}");
         assert_eq!(effects.contains(&Effect::Replay(everything.clone())), number < 3, "{number}: {effects:?}");
     }
     node.floors_loaded(node.floors_asked(START + 520), promoted.marks[0], [(EVERY_CACHE.into(), 3)], START + 521);
@@ -626,13 +629,14 @@ fn what_could_not_be_sent_is_owed_until_it_was() {
     assert_eq!(node.defer(&keys("a"), START + 10), []);
     assert!(node.owes("users", b"a"));
     assert_eq!(node.up(START + 20), [Effect::SendFence, Effect::Replay(keys("a"))]);
-    assert_eq!(node.replayed(node.generation(), None, START + 30), [], "not at once again");
+    assert_eq!(node.replayed(node.generation(), None, START + 30), (false, vec![]), "not at once again");
     assert_eq!(node.tick(START + 31), []);
     assert!(node.owes("users", b"a"));
     assert_eq!(node.tick(START + 20 + TIMING.heartbeat)[0], Effect::Replay(keys("a")));
     let sent = fleet.send(Partition::Keys, true, keys("a"));
-    let effects = node.replayed(node.generation(), Some((Partition::Keys, sent.mark, &sent.body)), START + 600);
-    assert_eq!(effects, [kill("a")]);
+    let (counts, effects) =
+        node.replayed(node.generation(), Some((Partition::Keys, sent.mark, &sent.body)), START + 600);
+    assert_eq!((counts, effects), (true, vec![kill("a")]));
     assert!(!node.owes("users", b"a"));
 }
 
@@ -644,6 +648,12 @@ fn a_server_that_refuses_ends_a_generation() {
     assert_eq!(node.refused(START + 10), [Effect::SendFence]);
     assert_ne!(node.generation(), generation);
     assert!(node.is_synced(START + 11));
+
+    let sent = node.fence_sent(START + 12);
+    node.fence_refused();
+    assert_eq!(node.fence_answered(sent, fleet.marks, START + 13), [], "of a fence that was sent before");
+    assert!(!node.tick(START + 14).contains(&Effect::SendFence), "the next is for the heartbeat");
+    assert!(node.tick(START + 12 + TIMING.heartbeat).contains(&Effect::SendFence));
 }
 
 #[test]

@@ -324,7 +324,7 @@ impl World {
         let node = &mut self.processes[n].node;
         if replay {
             let done = mark.map(|(partition, mark)| (partition, mark, &body));
-            let effects = node.replayed(generation, done, now);
+            let (_, effects) = node.replayed(generation, done, now);
             return self.apply(n, effects);
         }
         let Some((partition, mark)) = mark else {
