@@ -112,7 +112,14 @@ where
         let (filed, value) = Filed::new(key, entry, place);
         self.store.insert(filed, value, removed);
         if place != NOWHERE {
-            self.wheel.file(place, dies_at, removed.first.as_ref().and_then(|left| left.filed.life.filed()));
+            if let Some(left) = &mut removed.first
+                && let Some(filed) = left.filed.life.filed()
+                && self.wheel.succeed(place, dies_at, filed)
+            {
+                left.filed.life.take_place();
+            } else {
+                self.wheel.file(place, dies_at);
+            }
         }
         self.give_back(removed);
     }

@@ -158,6 +158,7 @@ impl<K: Eq, V> Store<K, V> {
     }
 
     /// Puts an entry in, in the place of what is there, and whatever has to leave for it into `removed`.
+    #[inline]
     pub(super) fn insert(&mut self, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
         match self {
             Self::Quick(quick) => {
@@ -167,10 +168,14 @@ impl<K: Eq, V> Store<K, V> {
                 }
                 quick.cache.insert_with_lifecycle(filed, value, removed);
             }
-            Self::Ranked(ranked) => {
-                ranked.insert(filed, value, |filed, value, why| removed.push(filed, value, why));
-            }
+            Self::Ranked(ranked) => Self::insert_ranked(ranked, filed, value, removed),
         }
+    }
+
+    // Within `insert` the default store would pay for its size.
+    #[inline(never)]
+    fn insert_ranked(ranked: &mut Ranked<K, V>, filed: Filed<K>, value: Option<V>, removed: &mut Removed<K, V>) {
+        ranked.insert(filed, value, |filed, value, why| removed.push(filed, value, why));
     }
 
     /// Puts an empty store in the place of this one.

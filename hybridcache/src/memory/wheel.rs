@@ -68,19 +68,30 @@ impl Wheel {
         place
     }
 
-    /// Files an entry that was put in; beside the one that leaves for it, of which place and end are known, if they share a
-    /// bucket. Then only the neighbours of that one are touched, which its leaving touches as well: each is a cache line that
-    /// another core may have written to.
+    /// Files an entry that was put in.
     #[inline]
-    pub(crate) fn file(&mut self, place: Place, dies_at: u64, leaving: Option<(Place, u64)>) {
+    pub(crate) fn file(&mut self, place: Place, dies_at: u64) {
+        self.link(place, self.bucket(dies_at));
+    }
+
+    /// Files an entry that was put in where one is that leaves for it, of which place and end are known, and takes that place back. If
+    /// they share no bucket, or it is the newcomer itself, this does nothing, and returns false. So only the neighbours of that one are
+    /// touched: each is a cache line that another core may have written to.
+    #[inline]
+    pub(crate) fn succeed(&mut self, place: Place, dies_at: u64, (leaving, end): (Place, u64)) -> bool {
         let bucket = self.bucket(dies_at);
-        if let Some((beside, end)) = leaving
-            && beside != place
-            && self.bucket(end) == bucket
-        {
-            self.latest = (bucket, beside);
+        let succeeds = leaving != place && self.bucket(end) == bucket;
+        if succeeds {
+            let Filing { before, after, .. } = *self.at(leaving);
+            self.at(before).after = place;
+            self.at(after).before = place;
+            let filing = self.at(place);
+            (filing.before, filing.after) = (before, after);
+            self.latest = (bucket, place);
+            self.set_free(leaving);
+            self.taken -= 1;
         }
-        self.link(place, bucket);
+        succeeds
     }
 
     /// Takes a place back from an entry that leaves, if it has one.
@@ -241,7 +252,7 @@ mod tests {
     impl Wheel {
         fn add(&mut self, hash: u64, dies_at: u64) -> Place {
             let place = self.reserve(hash);
-            self.file(place, dies_at, None);
+            self.file(place, dies_at);
             place
         }
     }
@@ -306,10 +317,12 @@ mod tests {
             let place = wheel.reserve(hash);
             if random(3) == 0 && !filed.is_empty() {
                 let (_, end, leaving) = filed.swap_remove(random(filed.len() as u64) as usize);
-                wheel.file(place, dies_at, Some((leaving, end)));
-                wheel.forget(leaving);
+                if !wheel.succeed(place, dies_at, (leaving, end)) {
+                    wheel.file(place, dies_at);
+                    wheel.forget(leaving);
+                }
             } else {
-                wheel.file(place, dies_at, None);
+                wheel.file(place, dies_at);
             }
             filed.push((hash, dies_at, place));
             if random(50) == 0 {
@@ -340,7 +353,8 @@ mod tests {
         let lost = wheel.reserve(2);
         // The newcomer itself is the first to leave, where a store does not take it.
         let own = wheel.reserve(3);
-        wheel.file(own, 5, Some((own, 5)));
+        assert!(!wheel.succeed(own, 5, (own, 5)));
+        wheel.file(own, 5);
         wheel.forget(own);
         assert_ne!(wheel.add(4, 5), lost);
         assert_eq!(popped(&mut wheel, 10, |_| None), [1, 4]);
