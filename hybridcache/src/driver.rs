@@ -169,8 +169,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Flags exactly this lease, so that its fill or release is announced.
     fn await_fill<'a>(&'a self, key: &'a [u8], lease: &'a [u8]) -> Answer<'a, Awaited>;
 
-    /// Lets the value whose version is `version` live for `lives` from now, if it is that one that stands there, and not past
-    /// its [`Lives::at_most`]. Returns how long it lives from now on; `None` if another stands there, or none.
+    /// Lets the value whose version is `version` live for `lives` from now, if it is that one that stands there and has less left, and
+    /// not past its [`Lives::at_most`]. Returns how long it lives from now on; `None` if another stands there, or none.
     fn touch<'a>(&'a self, key: &'a [u8], version: Nonce, lives: Duration) -> Answer<'a, Option<Duration>>;
 
     /// Removes what is under the keys (up to 1 000), but for intents of other writers: they stay, each until it ends. The intent

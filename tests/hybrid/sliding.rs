@@ -141,3 +141,28 @@ async fn a_value_whose_loader_said_how_long_it_lives_does_not_slide() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+/// The first hit in memory after half of its life has it renewed, for less than what it has left.
+#[tokio::test]
+async fn a_value_whose_loader_said_that_it_lives_longer_than_others_slide_is_not_cut_short_by_hits() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let [here, there] = [&a, &b].map(sliding);
+    let began = std::time::Instant::now();
+    let said = here.fetch(&7).load(Share::none(), |context| async move {
+        context.ttl(6 * IDLE);
+        1_u64
+    });
+    assert_eq!(said.await.result, 1);
+    in_step(&b).await;
+    until("a third of its life is left", || {
+        assert_eq!(there.blocking().get(&7), Some(1));
+        let left = Duration::from_millis(remaining(&server).try_into().unwrap());
+        assert!(began.elapsed() + left > 5 * IDLE, "{left:?} after {:?}", began.elapsed());
+        left < 2 * IDLE
+    })
+    .await;
+    assert_eq!(there.len(), 1, "it was memory that was hit");
+    a.shutdown().await;
+    b.shutdown().await;
+}

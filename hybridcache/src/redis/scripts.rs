@@ -28,8 +28,9 @@ pub(super) struct Scripts {
     /// Exactly one lease is flagged: its holder announces the end, or it ends by itself. Because a fill is one step too, there is
     /// no moment in which the flag comes too late and is not told so. `KEYS` entry; `ARGV` lease. What it has left in ms, or nil.
     pub(super) await_fill: Script,
-    /// Exactly one value gets more time, up to the end it was given; never a lease, which would hold others up for as long.
-    /// `KEYS` entry; `ARGV` version, ms. 1 or 0.
+    /// Exactly one value gets more time, up to the end it was given, and never less than it has: one whose loader said how long it
+    /// lives may have more than a hit grants. Never a lease, which would hold others up for as long. `KEYS` entry; `ARGV` version,
+    /// ms. The ms that it has from now on, or 0.
     pub(super) touch: Script,
     /// What is under keys goes, but for the intents of others; then the number; then the message: who hears the number finds
     /// nothing older (R3). `KEYS` q, s, w, entries; `ARGV` of a bump, then the intent that ends or empty, one that is planted or
@@ -212,6 +213,8 @@ local head = redis.call('GETRANGE', KEYS[1], 0, ENDS + 7)
 if #head ~= ENDS + 8 or head:sub(VERSION + 1, VERSION + 16) ~= ARGV[1] then return 0 end
 local ms, ends = tonumber(ARGV[2]), struct.unpack('>I8', head, ENDS + 1)
 if ends ~= 0 then ms = math.min(ms, ends - now()) end
+local left = redis.call('PTTL', KEYS[1])
+if left >= ms then return left end
 if ms < 1 then return 0 end
 return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ms)) * ms
 ";
