@@ -128,6 +128,20 @@ async fn a_guard_that_did_not_stand_until_its_write_was_over_is_a_warning() {
     node.shutdown().await;
 }
 
+/// A key that is named twice is guarded once, also where more keys are named than one script ends.
+#[tokio::test]
+async fn a_guard_that_stood_is_no_warning_though_its_end_comes_twice() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("named_twice").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let said = kept();
+    let keys: Vec<u64> = (0..1_001).map(|key| key % 1_000).collect();
+    cache.guarded_write(&keys, || async {}).await.unwrap();
+    assert!(said.of("named_twice").is_empty());
+    node.shutdown().await;
+}
+
 #[tokio::test]
 async fn that_the_bus_is_down_is_a_warning_and_that_it_is_left_is_none() {
     let server = RedisServer::start();

@@ -1,5 +1,6 @@
 //! Evictions and writes.
 
+use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::context::Said;
@@ -9,7 +10,7 @@ use super::shards::{Flying, Locked};
 use super::{Cache, Digest, Inner};
 use crate::entry::{Entry, Kept, View};
 use crate::error::Error;
-use crate::key::{Key, Stored};
+use crate::key::{Key, Prehashed, Stored};
 use crate::memory::Removed;
 #[cfg(feature = "redis")]
 use crate::nonce::{Nonce, nonce};
@@ -222,12 +223,21 @@ where
     }
 
     /// See [`Cache::guarded_write`].
-    pub(crate) async fn guard<F, Fut>(cache: &Cache<K, V>, keys: Vec<Stored<K>>, write: F) -> Result<Fut::Output, Error>
+    pub(crate) async fn guard<F, Fut>(
+        cache: &Cache<K, V>,
+        mut keys: Vec<Stored<K>>,
+        write: F,
+    ) -> Result<Fut::Output, Error>
     where
         F: FnOnce() -> Fut,
         Fut: Future,
     {
         let inner = &cache.inner;
+        // Where there are more than one script ends, a guard that ended with the first would be missed by the next.
+        {
+            let mut named = HashSet::with_hasher(Prehashed);
+            keys.retain(|key| named.insert(key.clone()));
+        }
         #[allow(unused_mut, reason = "without a remote tier there is nothing to add")]
         let mut guards: Vec<_> = keys.iter().map(|key| Self::begin_here(cache.clone(), key.clone())).collect();
         #[cfg(feature = "redis")]
