@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, RedisOptions};
-use hybridcache_tests::proxy::Proxy;
+use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::{Certificates, RedisServer, free_port};
-use hybridcache_tests::{MINUTE, SECOND, until};
+use hybridcache_tests::{LIMIT, MINUTE, SECOND, until};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -139,6 +139,36 @@ async fn a_guard_that_stood_is_no_warning_though_its_end_comes_twice() {
     let keys: Vec<u64> = (0..1_001).map(|key| key % 1_000).collect();
     cache.guarded_write(&keys, || async {}).await.unwrap();
     assert!(said.of("named_twice").is_empty());
+    node.shutdown().await;
+}
+
+/// The end of a write is executed; before its answer comes the bus is cut, so that the answer does not count.
+#[tokio::test]
+async fn a_guard_that_stood_is_no_warning_though_its_end_is_sent_twice() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let patient = RedisOptions::new(proxy.url()).write_timeout(LIMIT);
+    let node = CacheManager::builder().namespace("test").redis_options(patient).build().await.unwrap();
+    let cache: Cache<u64, u64> =
+        Cache::builder("sent_twice").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let said = kept();
+    let stands = || server.ask(&["EXISTS", "{hc:test:0}sent_twice:v1:7"]).text() == "1";
+    let silent = async || {
+        assert!(stands());
+        proxy.blackhole_lane(Lane::Data, false, true);
+    };
+    let write = cache.guarded_write([&7], silent);
+    let meanwhile = async {
+        until("it has begun", stands).await;
+        until("it has ended", || !stands()).await;
+        proxy.cut_lane(Lane::Bus);
+        until("the bus is down", || !node.remote_health().unwrap().subscribed).await;
+        proxy.blackhole_lane(Lane::Data, false, false);
+    };
+    tokio::join!(write, meanwhile).0.unwrap();
+    let sent: u64 = server.ask(&["HGET", "{hc:test:0}q", "n"]).text().parse().unwrap();
+    assert!(sent > 2, "it began, and ended twice: {sent}");
+    assert!(said.of("sent_twice").is_empty());
     node.shutdown().await;
 }
 

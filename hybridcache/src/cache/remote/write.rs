@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::Remote;
@@ -101,11 +102,15 @@ where
             let body = self.body(&texts);
             let tail = self.fleet.tail(&body);
             let (driver, remote, tail) = (&self.fleet.driver, &remote, &tail);
+            // One that is executed, and sent again because its answer does not count, finds nothing any more.
+            let stood = &AtomicBool::new(false);
             let sent = self.fleet.invalidate(Partition::Keys, body, over, doomed, |chain| async move {
-                driver.evict(remote, ended, planted, Bump { chain, tail }).await
+                let (mark, gone) = driver.evict(remote, ended, planted, Bump { chain, tail }).await?;
+                stood.fetch_or(!gone, Relaxed);
+                Ok((mark, ()))
             });
             let sent = sent.await;
-            lost |= matches!(sent, Ok(true));
+            lost |= sent.is_ok() && !stood.load(Relaxed);
             if self.outcome(cache, sent)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
             }
