@@ -221,7 +221,8 @@ impl Driver for RedisDriver {
                 command.arg(key).arg(record).arg("PX").arg(ms(lives.now));
                 return self.small.ask(command, self.options.write_timeout).await.map(|_| Filled::Kept);
             }
-            let kept = reply::integer(self.write(call, record.len()).await?)? == 1;
+            // What it replaces may be the larger: a reload sends that along.
+            let kept = reply::integer(self.write(call, record.len().max(lease.len())).await?)? == 1;
             Ok(if kept { Filled::Kept } else { Filled::Rejected })
         })
     }

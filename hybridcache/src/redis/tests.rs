@@ -479,6 +479,21 @@ fn scripts_that_the_server_forgot_are_sent_again_in_the_same_call() {
 }
 
 #[test]
+fn what_a_small_value_replaces_holds_up_nothing_small_either() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    block_on(async {
+        let large = value(1, &[7; LARGE]);
+        driver.put(KEY, &[], put(&large, MINUTE), bump(1)).await.unwrap();
+        driver.large.close();
+        let small = value(2, b"small");
+        let reload = driver.fill(KEY, &large, &small, MINUTE, b"").await;
+        assert!(matches!(reload, Err(Fault::Down)), "it does not go by the connection of what is small");
+        assert!(driver.fill(KEY, &lease(1), &small, MINUTE, b"").await.unwrap() == Filled::Rejected);
+    });
+}
+
+#[test]
 fn large_values_have_a_connection_of_their_own() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
