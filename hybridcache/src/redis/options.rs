@@ -124,7 +124,8 @@ impl RedisOptions {
     }
 
     /// About how many invalidations the server remembers for nodes that were away for a moment, so that they need not
-    /// doubt all they hold. Costs about 200 bytes of server memory each. Zero for none. Default: 4096.
+    /// doubt all they hold. Costs about 200 bytes of server memory each, and for an `evict_many` what the texts of its keys
+    /// take, up to 64 KiB: 4096 of 1 000 numbers each are 70 MB, and never more than 270 MB. Zero for none. Default: 4096.
     #[must_use]
     pub fn log_length(mut self, messages: u32) -> Self {
         self.log_length = messages;
