@@ -395,3 +395,31 @@ fn a_drop_that_panics_keeps_no_other_key_from_being_evicted() {
         still_works(&cache);
     });
 }
+
+/// What it loaded takes the place of what has ended, which is found by the key.
+#[test]
+fn a_key_that_panics_as_its_load_ends_lets_go_of_those_who_wait() {
+    in_time(|| {
+        let clock = Clock::manual();
+        let builder = Cache::builder("landing").ttl(SECOND).wait_timeout(Duration::MAX).clock(clock.clone());
+        let cache: Cache<Key, u64> = builder.build().unwrap();
+        cache.blocking().insert(&Key(2), 1).unwrap();
+        clock.advance(2 * SECOND);
+        let gate = Gate::default();
+        std::thread::scope(|scope| {
+            let leader = scope.spawn(|| {
+                cache.blocking().get_or_load(&Key(2), || {
+                    gate.pass_blocking();
+                    BAD_KEY.set(true);
+                    2
+                })
+            });
+            until_blocking("it leads", || gate.arrived() == 1);
+            let waiter = scope.spawn(|| cache.blocking().get_or_load(&Key(2), || 3));
+            until_blocking("the other waits", || cache.stats().waits == 1);
+            gate.open();
+            assert!(leader.join().is_err(), "it was its key");
+            assert_eq!(waiter.join().unwrap(), 3);
+        });
+    });
+}

@@ -350,14 +350,18 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
         kept: impl FnOnce() -> Kept<V>,
     ) -> T {
         self.done = true;
-        let (settled, waiters) = {
+        // Outside of the lock, where they are told to look again should a key panic in what is done under it.
+        let mut crew = None;
+        let settled = {
             let mut shard = self.shards.lock(self.key.hash);
             let landed = shard.table.land(&self.key, self.id, generation);
-            (settle(landed.key.filter(|_| landed.fill), &mut shard.memory), landed.waiters)
+            if !landed.waiters.is_empty() {
+                crew = Some(Crew(landed.waiters.into_iter()));
+            }
+            settle(landed.key.filter(|_| landed.fill), &mut shard.memory)
         };
-        if !waiters.is_empty() {
-            let mut crew = Crew(waiters.into_iter());
-            // Making it may run the value's `Clone`, which may panic: then the crew is told to look again.
+        if let Some(mut crew) = crew {
+            // Making it may run the value's `Clone`, which may panic too.
             let kept = Arc::new(kept());
             for seat in &mut crew.0 {
                 seat.offer(State::Landed(Arc::clone(&kept)));
