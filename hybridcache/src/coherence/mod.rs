@@ -303,11 +303,14 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     /// A waiter of flight `id` went away: it is the one for which `is` is true.
     pub(crate) fn withdraw(&mut self, key: &Stored<K>, id: FlightId, is: impl Fn(&W) -> bool) {
-        if let Some(flight) = self.flight(key, id)
-            && let Some(crowd) = &mut flight.crowd
-            && let Some(at) = crowd.waiters.iter().position(|waiter| is(&waiter.who))
-        {
-            crowd.waiters.remove(at);
+        let Some(flight) = self.flight(key, id) else { return };
+        let Some(Crowd { waiters, .. }) = flight.crowd.as_deref_mut() else { return };
+        // From both ends: mostly those leave first who came first, whose time is over, or those who came last, as what is dropped
+        // together often goes backwards. Of many each would else be searched for among all, under the lock of the shard.
+        let last = waiters.len().saturating_sub(1);
+        let mut places = (0..=last / 2).flat_map(|at| [at, last - at]);
+        if let Some(at) = places.find(|&at| waiters.get(at).is_some_and(|waiter| is(&waiter.who))) {
+            waiters.remove(at);
         }
     }
 

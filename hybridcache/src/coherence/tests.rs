@@ -258,3 +258,20 @@ fn a_waiter_that_leaves_takes_its_seat_along() {
     assert_eq!(table.land(&key(7), 1, 0).waiters.into_iter().as_slice(), ["c"]);
     table.withdraw(&key(7), 1, |_| true);
 }
+
+#[test]
+fn of_many_waiters_those_who_came_first_or_last_are_soon_found() {
+    let mut table: Table<u64, usize> = Table::default();
+    let mut enter = |waiter| table.enter(key(7), start(1), 0, |_| true, || waiter);
+    assert_eq!(enter(0), Entered::Lead);
+    (0..100).for_each(|waiter| assert_eq!(enter(waiter), Entered::Wait(1)));
+    for leaving in (0..40).chain((60..100).rev()) {
+        let looks = std::cell::Cell::new(0);
+        table.withdraw(&key(7), 1, |waiter| {
+            looks.set(looks.get() + 1);
+            *waiter == leaving
+        });
+        assert!(looks.get() <= 2, "{leaving}: {looks:?}");
+    }
+    assert!(table.land(&key(7), 1, 0).waiters.into_iter().eq(40..60));
+}
