@@ -30,16 +30,14 @@ impl<N: Eq + Hash, T: ?Sized> Known<N, T> {
             self.until_sweep = self.by_name.values().map(Vec::len).sum::<usize>().max(64);
         }
         self.until_sweep -= 1;
-        let same_name = self.by_name.entry(name).or_default();
-        same_name.retain(|cache| cache.strong_count() > 0);
-        same_name.push(cache);
+        self.by_name.entry(name).or_default().push(cache);
     }
 
     /// The living ones of this name, the newest last.
-    pub(crate) fn named<Q: Eq + Hash + ?Sized>(&self, name: &Q) -> Vec<Arc<T>>
+    pub(crate) fn named<Q: Eq + Hash + ?Sized>(&self, name: &Q) -> impl Iterator<Item = Arc<T>>
     where
         N: Borrow<Q>,
     {
-        self.by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade).collect()
+        self.by_name.get(name).into_iter().flatten().filter_map(Weak::upgrade)
     }
 }

@@ -103,13 +103,14 @@ impl Registry {
     {
         // Declared first, to be dropped when no lock is held: the last handle may go meanwhile, and what is in the cache
         // is the user's.
-        let others: Vec<Arc<dyn Erased>>;
+        let mut others: Vec<Arc<dyn Erased>> = Vec::new();
         let mut caches = self.caches.lock();
-        others = caches.named(&cache.name);
-        if let Some(version) = cache.version_elsewhere() {
-            let same_place = others.iter().filter(|other| other.version_elsewhere() == Some(version));
-            let is_other = |other: &&Arc<dyn Erased>| !Arc::clone(other).into_any().is::<Inner<K, V>>();
-            if let Some(other) = same_place.into_iter().find(is_other) {
+        if let version @ Some(_) = cache.version_elsewhere() {
+            // The first of those that share a place stands for all of them: none of other types was let in beside it.
+            let mut named = caches.named(&cache.name).inspect(|other| others.push(Arc::clone(other)));
+            if let Some(other) = named.find(|other| other.version_elsewhere() == version)
+                && !Arc::clone(&other).into_any().is::<Inner<K, V>>()
+            {
                 let (name, asked, actual) = (cache.name.clone(), cache.types(), other.types());
                 return Err(ErrorKind::OtherTypes { name, asked, actual }.into());
             }
@@ -120,7 +121,7 @@ impl Registry {
 
     /// The living caches of this name, the newest last.
     pub(crate) fn named(&self, name: &str) -> Vec<Arc<dyn Erased>> {
-        self.caches.lock().named(name)
+        self.caches.lock().named(name).collect()
     }
 
     /// All living caches with their names.
@@ -277,5 +278,19 @@ mod tests {
         assert!((100..=300).contains(&known), "{known}");
         assert_eq!(registry.all().len(), 100);
         assert!(kept.iter().all(|cache| registry.named(cache.name()).len() == 1));
+    }
+
+    #[test]
+    fn many_caches_of_one_name_are_built_at_no_great_cost() {
+        let registry = Arc::new(Registry::new(None));
+        let start = std::time::Instant::now();
+        let build = |_| {
+            let mut builder = Cache::<u64, u64>::builder("users").capacity(1);
+            builder.registry = Some(Arc::clone(&registry));
+            builder.build().unwrap()
+        };
+        let kept: Vec<_> = (0..20_000).map(build).collect();
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+        assert_eq!(registry.named("users").len(), kept.len());
     }
 }

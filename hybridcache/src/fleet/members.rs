@@ -148,7 +148,7 @@ impl Members {
     }
 
     fn named(&self, name: &str) -> Vec<Held<dyn Member>> {
-        self.0.read().named(name).into_iter().map(Held::new).collect()
+        self.0.read().named(name).map(Held::new).collect()
     }
 
     fn all(&self) -> Vec<Held<dyn Member>> {
