@@ -259,3 +259,38 @@ fn a_manager_is_built_where_one_could_not_be_for_want_of_file_descriptors() {
     drop(all);
     runtime.block_on(async { node(&server).await.shutdown().await });
 }
+
+/// Loads what the cache lacks of these keys, as themselves.
+async fn load_many(cache: &Cache<u64, u64>, keys: &[u64], runs: &Runs) {
+    let loader = |keys: Vec<u64>| async {
+        runs.run();
+        Ok::<_, String>(keys.into_iter().map(|key| (key, key)).collect())
+    };
+    assert!(cache.get_many_or_load(keys, loader).await.unwrap().into_iter().eq(keys.iter().copied().map(Some)));
+}
+
+#[tokio::test]
+async fn what_a_batch_may_not_fill_is_counted_as_of_other_loads() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 1, &runs).await;
+    there
+        .get_or_load(&7, || async {
+            load_many(&here, &[7, 8], &runs).await;
+            7
+        })
+        .await;
+    let counted = || {
+        let remote = here.stats().remote;
+        (remote.fills, remote.unfilled, remote.degraded)
+    };
+    assert_eq!(counted(), (2, 1, 0), "another process loads one of them");
+    server.kill();
+    load_many(&here, &[20, 21, 22], &runs).await;
+    assert_eq!(counted(), (2, 1, 3));
+    for node in [a, b] {
+        node.shutdown().await;
+    }
+}

@@ -157,3 +157,28 @@ async fn a_bound_that_never_ends_is_one() {
     assert_eq!(load(&cache, 1, &runs).await, (1, Tier::Memory));
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_key_whose_text_reads_back_as_another_is_counted_by_whichever_verb_it_is_asked_for() {
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+    struct Half {
+        shown: u64,
+        #[serde(skip)]
+        hidden: u64,
+    }
+
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<Half, u64> = Cache::builder("halves").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let key = Half { shown: 1, hidden: 2 };
+    let unspellable = || cache.stats().remote.unspellable;
+    cache.get_or_load(&key, || async { 7 }).await;
+    assert_eq!(unspellable(), 1);
+    assert_eq!(cache.get(&key).await, None);
+    assert_eq!(unspellable(), 2);
+    let all = |keys: Vec<Half>| async { Ok::<_, String>(keys.into_iter().map(|key| (key, 7)).collect()) };
+    assert_eq!(cache.get_many_or_load([&key], all).await, Ok(vec![Some(7)]));
+    assert_eq!(unspellable(), 3);
+    assert_eq!((cache.stats().remote.unfilled, cache.len()), (0, 0));
+    node.shutdown().await;
+}

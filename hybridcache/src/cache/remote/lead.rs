@@ -36,7 +36,7 @@ pub(super) struct Loaded<'v, V> {
 }
 
 /// What a call that found nothing may do with what it loads.
-enum Grant {
+pub(super) enum Grant {
     /// Send it.
     Fill(Right),
     /// Keep it for a moment, with this mark.
@@ -101,8 +101,8 @@ where
                 self.retire(&leader.key);
             }
             let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
-            let grant = match claim {
-                Claim::Found(hit) => {
+            let grant = match self.granted(claim) {
+                Ok(hit) => {
                     match self.take_over(remote, leader, hit) {
                         Ok(answered) => return answered,
                         // Another function with another return type shares this cache, and its `None` says nothing to us.
@@ -110,22 +110,23 @@ where
                     }
                     Grant::Briefly(0)
                 }
-                Claim::Ours(right) => Grant::Fill(right),
-                Claim::Theirs => {
-                    self.meter.count(Event::Unfilled);
-                    Grant::Briefly(0)
-                }
-                Claim::Settling => {
-                    self.meter.count(Event::Unfilled);
-                    Grant::Nothing
-                }
-                Claim::Outage => {
-                    self.meter.count(Event::Degraded);
-                    Grant::Briefly(DEGRADED)
-                }
+                Err(grant) => grant,
             };
             Box::pin(self.load_remotely(remote, leader, &text, grant, Call { want, share, context }, body)).await
         }
+    }
+
+    /// What was found, or else what may be done with what is loaded.
+    pub(super) fn granted(&self, claim: Claim<V>) -> Result<Hit<V>, Grant> {
+        let (event, grant) = match claim {
+            Claim::Found(hit) => return Ok(hit),
+            Claim::Ours(right) => return Err(Grant::Fill(right)),
+            Claim::Theirs => (Event::Unfilled, Grant::Briefly(0)),
+            Claim::Settling => (Event::Unfilled, Grant::Nothing),
+            Claim::Outage => (Event::Degraded, Grant::Briefly(DEGRADED)),
+        };
+        self.meter.count(event);
+        Err(grant)
     }
 
     /// Ends a flight by the body. The other half of [`lead_remotely`](Self::lead_remotely), apart from it to be boxed.
@@ -197,7 +198,10 @@ where
         key: Stored<K>,
         blocking: bool,
     ) -> Option<V> {
-        let text = remote.spell(&key.key)?;
+        let Some(text) = remote.spell(&key.key) else {
+            self.meter.count(Event::Unspellable);
+            return None;
+        };
         // Registered before it is asked for (R7). Whoever comes meanwhile waits, and if there is nothing leads in its place.
         let leader = self.shards.enter_if_free(key.clone(), self.generation(), self.began(), blocking);
         let hit = remote.find(&text, &self.meter).await?;

@@ -9,8 +9,8 @@ use std::vec;
 use futures_util::stream::{self, Buffered, Collect, Iter, StreamExt as _};
 
 use super::Remote;
-use super::claim::{Claim, Right};
-use super::lead::{Filling, Loaded};
+use super::claim::Right;
+use super::lead::{Filling, Grant, Loaded};
 use crate::cache::Inner;
 use crate::cache::context::Said;
 use crate::cache::flight::Leader;
@@ -76,24 +76,28 @@ where
         let texts: Vec<_> = absent.iter().map(|(_, key)| remote.spell(&key.key)).collect();
         let claims = for_each_key(texts.iter().map(async |text| match text {
             // Others are not waited for: a batch is not coalesced.
-            Some(text) => remote.claim(text, false, Duration::ZERO, &self.meter).await,
-            None => Claim::Theirs,
+            Some(text) => Some(remote.claim(text, false, Duration::ZERO, &self.meter).await),
+            None => None,
         }))
         .await;
         let mut missing = Vec::new();
         for ((((at, key), leader), text), claim) in absent.into_iter().zip(leaders).zip(texts).zip(claims) {
-            match claim {
-                Claim::Found(hit) => {
+            let granted = claim.map(|claim| self.granted(claim)).unwrap_or_else(|| {
+                self.meter.count(Event::Unspellable);
+                Err(Grant::Nothing)
+            });
+            match granted {
+                Ok(hit) => {
                     self.meter.count(Event::RemoteHit);
                     self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
                     self.keep(&key, leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
                 }
-                Claim::Ours(right) => missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) }),
-                Claim::Theirs | Claim::Settling | Claim::Outage => {
-                    missing.push(Missing { at, key, leader, right: None })
+                Err(Grant::Fill(right)) => {
+                    missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) })
                 }
+                Err(Grant::Briefly(_) | Grant::Nothing) => missing.push(Missing { at, key, leader, right: None }),
             }
         }
         if missing.is_empty() {
