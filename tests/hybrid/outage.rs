@@ -294,3 +294,17 @@ async fn what_a_batch_may_not_fill_is_counted_as_of_other_loads() {
         node.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn what_is_asked_in_vain_of_clears_is_a_fault_too() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    server.kill();
+    let runs = Runs::default();
+    until("the connection is lost", || node.remote_health().is_some_and(|health| !health.connected)).await;
+    load(&cache, 7, &runs).await;
+    let remote = cache.stats().remote;
+    assert_eq!((remote.degraded, remote.faults), (1, 1), "nothing is known of clears, and nobody says it");
+    node.shutdown().await;
+}

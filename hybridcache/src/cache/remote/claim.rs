@@ -87,7 +87,7 @@ impl<K, V: 'static> Remote<K, V> {
         let mut began = None;
         let mut rounds = 0;
         while rounds < ROUNDS {
-            let Some((Reading { asked, generation, .. }, born)) = self.reading_of(text).await else {
+            let Some((Reading { asked, generation, .. }, born)) = self.reading_of(text, meter).await else {
                 return Claim::Outage;
             };
             let began = *began.get_or_insert(asked);
@@ -172,7 +172,7 @@ impl<K, V: 'static> Remote<K, V> {
     pub(super) async fn find(&self, text: &KeyText, meter: &Meter) -> Option<Hit<V>> {
         let key = self.place.key(text);
         for _ in 0..ROUNDS {
-            let (Reading { asked, generation, .. }, _) = self.reading_of(text).await?;
+            let (Reading { asked, generation, .. }, _) = self.reading_of(text, meter).await?;
             let found = self.fleet.driver.get(&key, self.asks_remaining()).instrument(self.span("get")).await;
             let Found { record, remaining } = found.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             let record = record?;
@@ -190,21 +190,21 @@ impl<K, V: 'static> Remote<K, V> {
     }
 
     /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
-    pub(super) async fn reading(&self) -> Option<(u64, Born)> {
-        let (reading, born) = self.known(|| Some(self.fleet.reading())).await?;
+    pub(super) async fn reading(&self, meter: &Meter) -> Option<(u64, Born)> {
+        let (reading, born) = self.known(|| Some(self.fleet.reading()), meter).await?;
         Some((reading.generation, born))
     }
 
     /// What has to be known before a key is asked for. `None` if that cannot be said, or the node owes the fleet an eviction of this
     /// key: what is there may be older than what this process wrote.
-    async fn reading_of(&self, text: &KeyText) -> Option<(Reading, Born)> {
-        self.known(|| self.fleet.reading_of(&self.name, text.as_str())).await
+    async fn reading_of(&self, text: &KeyText, meter: &Meter) -> Option<(Reading, Born)> {
+        self.known(|| self.fleet.reading_of(&self.name, text.as_str()), meter).await
     }
 
-    async fn known(&self, look: impl Fn() -> Option<Reading>) -> Option<(Reading, Born)> {
+    async fn known(&self, look: impl Fn() -> Option<Reading>, meter: &Meter) -> Option<(Reading, Born)> {
         let mut reading = look()?;
         if reading.born.is_none() {
-            Box::pin(self.fleet.load_floors()).await.inspect_err(|fault| self.fleet.refused(fault)).ok()?;
+            Box::pin(self.fleet.load_floors()).await.inspect_err(|fault| self.failed(fault, meter)).ok()?;
             reading = look()?;
         }
         Some((reading, reading.born?))
@@ -214,7 +214,10 @@ impl<K, V: 'static> Remote<K, V> {
     async fn read_anew(&self, text: &KeyText, record: &[u8], meter: &Meter) -> Read<V> {
         match self.fleet.load_floors().await {
             Ok(()) => self.read(text, record, meter),
-            Err(_) => Read::Unknown,
+            Err(fault) => {
+                self.failed(&fault, meter);
+                Read::Unknown
+            }
         }
     }
 
