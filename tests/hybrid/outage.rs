@@ -308,3 +308,20 @@ async fn what_is_asked_in_vain_of_clears_is_a_fault_too() {
     assert_eq!((remote.degraded, remote.faults), (1, 1), "nothing is known of clears, and nobody says it");
     node.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_a_batch_loads_in_an_outage_is_kept_for_a_moment_too() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache = numbers(&node);
+    let runs = Runs::default();
+    server.kill();
+    until("nobody vouches for memory", || node.remote_health().is_some_and(|health| !health.in_step)).await;
+    load_many(&cache, &[7, 8, 9], &runs).await;
+    load_many(&cache, &[7, 8, 9], &runs).await;
+    assert_eq!((runs.count(), cache.stats().hits, cache.len()), (1, 3, 3));
+    tokio::time::sleep(SECOND + Duration::from_millis(50)).await;
+    load_many(&cache, &[7, 8, 9], &runs).await;
+    assert_eq!(runs.count(), 2, "and then loaded again");
+    node.shutdown().await;
+}

@@ -150,11 +150,8 @@ where
         let loaded = Loaded { view: View::from(&parts), start, said };
         let right = match grant {
             Grant::Fill(right) => right,
-            // Nobody may be able to tell this process of an eviction: for a moment only, and if so while that lasts. Where memory
-            // answers all the same, it does with this too: as of a server that is full, and refuses what would take room.
             Grant::Briefly(mark) => {
-                let answers = remote.vouches(self.clock.now());
-                let keep = self.keep_briefly(remote, loaded, if answers { 0 } else { mark });
+                let keep = self.keep_briefly(remote, loaded, mark);
                 let returned = R::join(parts).expect("what was taken apart fits together");
                 let result = self.settle(&mut leader, (start, returned), want, share, context, keep);
                 return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
@@ -405,11 +402,19 @@ where
         }
     }
 
-    /// For something that was loaded without the right to fill (R13).
-    fn keep_briefly(&self, remote: &Remote<K, V>, Loaded { view, start, said }: Loaded<'_, V>, mark: u32) -> Keep {
+    /// For something that was loaded without the right to fill (R13). Nobody may be able to tell this process of an eviction: for a
+    /// moment only, and if so while that lasts. Where memory answers all the same, it does with this too: as of a server that is full,
+    /// and refuses what would take room.
+    pub(super) fn keep_briefly(
+        &self,
+        remote: &Remote<K, V>,
+        Loaded { view, start, said }: Loaded<'_, V>,
+        mark: u32,
+    ) -> Keep {
         if !remote.keeps() {
             return Keep::No;
         }
+        let mark = if remote.vouches(self.clock.now()) { 0 } else { mark };
         let (ends, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
         let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
         let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);

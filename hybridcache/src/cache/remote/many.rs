@@ -8,14 +8,14 @@ use std::vec;
 
 use futures_util::stream::{self, Buffered, Collect, Iter, StreamExt as _};
 
-use super::Remote;
-use super::claim::Right;
 use super::lead::{Filling, Grant, Loaded};
+use super::{DEGRADED, Remote};
 use crate::cache::Inner;
 use crate::cache::context::Said;
 use crate::cache::flight::Leader;
 use crate::cache::inner::Batch;
 use crate::cache::keep::replace;
+use crate::cache::read::Keep;
 use crate::entry::{Entry, View};
 use crate::key::Stored;
 use crate::key::text::KeyText;
@@ -42,8 +42,9 @@ struct Missing<'f, K: Eq + Hash, V> {
     key: Stored<K>,
     /// What allows memory to keep its value, if that keeps any; and the place among other batches.
     leader: Option<(Leader<'f, K, V>, u64)>,
-    /// What allows its value to be filled, if anything does.
-    right: Option<(KeyText, Right)>,
+    /// How it is spelled, if it can be, and what may be done with its value.
+    text: Option<KeyText>,
+    grant: Grant,
 }
 
 impl<K, V> Inner<K, V>
@@ -94,10 +95,7 @@ where
                     found[at].clone_from(&hit.value);
                     self.keep(&key, leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
                 }
-                Err(Grant::Fill(right)) => {
-                    missing.push(Missing { at, key, leader, right: text.map(|text| (text, right)) })
-                }
-                Err(Grant::Briefly(_) | Grant::Nothing) => missing.push(Missing { at, key, leader, right: None }),
+                Err(grant) => missing.push(Missing { at, key, leader, text, grant }),
             }
         }
         if missing.is_empty() {
@@ -106,13 +104,25 @@ where
         let keys = missing.iter().map(|missing| missing.key.key.clone()).collect();
         let (start, loaded) = self.run(None, None, || Box::pin(loader(keys)), Result::is_err).await;
         let loaded = loaded?;
-        let fills = missing.into_iter().filter_map(|Missing { at, key, leader, right }| {
+        let fills = missing.into_iter().filter_map(|Missing { at, key, leader, text, grant }| {
             let value = loaded.get(&key.key);
             found[at] = value.cloned();
-            if let Some((text, right)) = right.filter(|_| value.is_some() || self.rules.cache_none) {
-                return Some((key, leader, text, right, value));
-            }
-            self.keep(&key, leader, None);
+            let (view, said) = (View::from(value), Said::default());
+            let keep = match (text, grant) {
+                (Some(text), Grant::Fill(right)) if value.is_some() || self.rules.cache_none => {
+                    return Some((key, leader, text, right, value));
+                }
+                // In an outage. Beside the load of another this one may be the older, and is not waited for.
+                (_, Grant::Briefly(DEGRADED)) => self.keep_briefly(remote, Loaded { view, start, said }, DEGRADED),
+                (_, Grant::Fill(_) | Grant::Briefly(_) | Grant::Nothing) => Keep::No,
+            };
+            let terms = match keep {
+                Keep::Until { deadline, moving, mark } => {
+                    self.terms_until(&key.key, view, deadline, moving, generation | mark, said)
+                }
+                Keep::ByRules | Keep::No => None,
+            };
+            self.keep(&key, leader, terms.map(|terms| Entry { kept: value.cloned().into(), terms }));
             None
         });
         let fills: Vec<_> = fills.collect();
