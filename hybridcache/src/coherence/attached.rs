@@ -3,7 +3,7 @@
 use std::collections::hash_map::{Entry, HashMap};
 use std::hash::Hash;
 
-use super::{Flight, FlightId, Start};
+use super::{Flight, FlightId, Start, give_back};
 use crate::key::{Prehashed, Stored};
 
 /// Mostly there is one alone, if any. It has a place of its own, where nothing has to be searched for or made room for.
@@ -71,7 +71,7 @@ impl<K: Eq + Hash, W> Attached<K, W> {
     }
 
     pub(super) fn remove(&mut self, key: &Stored<K>) -> Option<(Stored<K>, Flight<W>)> {
-        self.lone.take_if(|(lone, _)| lone == key).or_else(|| self.others.remove_entry(key))
+        self.lone.take_if(|(lone, _)| lone == key).or_else(|| self.take_other(key))
     }
 
     /// Only if it is this flight.
@@ -88,9 +88,15 @@ impl<K: Eq + Hash, W> Attached<K, W> {
     #[inline(never)]
     fn remove_beside(&mut self, key: &Stored<K>, id: FlightId) -> Option<(Stored<K>, Flight<W>)> {
         match self.others.get(key) {
-            Some(flight) if flight.start.id == id => self.others.remove_entry(key),
+            Some(flight) if flight.start.id == id => self.take_other(key),
             _ => None,
         }
+    }
+
+    fn take_other(&mut self, key: &Stored<K>) -> Option<(Stored<K>, Flight<W>)> {
+        let other = self.others.remove_entry(key);
+        give_back(&mut self.others);
+        other
     }
 }
 
@@ -109,6 +115,20 @@ impl<K, W> Attached<K, W> {
 mod tests {
     use super::*;
     use crate::coherence::simulator::Random;
+
+    #[test]
+    fn what_very_many_flights_needed_goes_with_them() {
+        let mut attached: Attached<u64, ()> = Attached::default();
+        let key = |key| Stored { hash: u64::wrapping_mul(key, 0x9E37_79B9_7F4A_7C15), key };
+        for id in 1..20_000 {
+            attached.get_or_insert(key(id), Start { id, generation: 0, began: 0, blocking: false });
+        }
+        for id in 1..20_000 {
+            assert!(if id % 2 == 0 { attached.remove(&key(id)) } else { attached.remove_if(&key(id), id) }.is_some());
+        }
+        let room = attached.others.capacity();
+        assert!(attached.is_empty() && room < 2_000, "room for {room}");
+    }
 
     #[test]
     fn alone_or_beside_others_each_key_has_its_own_flight() {

@@ -30,11 +30,14 @@ pub(crate) mod token;
 pub(crate) mod waits;
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use attached::Attached;
 
 use crate::key::{Prehashed, Stored};
+
+/// A map with no more room than this is not worth to be made smaller.
+const FEW: usize = 1_024;
 
 /// Names a flight; unique in the process, because waits are followed across caches.
 pub(crate) type FlightId = u64;
@@ -264,7 +267,7 @@ impl<K: Eq + Hash, W> Table<K, W> {
             let fill = flight.start.generation == generation;
             return Landed { fill, waiters: Waiters(flight.crowd), key: Some(key) };
         }
-        let waiters = Waiters(self.detached.remove(&id).and_then(|flight| flight.crowd));
+        let waiters = Waiters(self.take_detached(id).and_then(|flight| flight.crowd));
         Landed { fill: false, waiters, key: None }
     }
 
@@ -413,8 +416,14 @@ impl<K: Eq + Hash, W> Table<K, W> {
 
     fn remove(&mut self, key: &Stored<K>, id: FlightId) {
         if self.attached.remove_if(key, id).is_none() {
-            self.detached.remove(&id);
+            self.take_detached(id);
         }
+    }
+
+    fn take_detached(&mut self, id: FlightId) -> Option<Flight<W>> {
+        let flight = self.detached.remove(&id);
+        give_back(&mut self.detached);
+        flight
     }
 
     #[cfg(test)]
@@ -429,6 +438,14 @@ impl<K: Eq + Hash, W> Table<K, W> {
             assert!(!self.attached.iter().any(|(_, attached)| attached.start.id == *id), "in one place only");
         }
         assert!(self.writers.values().all(|w| w.open > 0), "a writer's record ends with its last writer");
+    }
+}
+
+/// Gives back what a map has needed for very many at once, as for a batch. Half stays, so that this is not so again before as many
+/// leave or come.
+pub(crate) fn give_back<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>) {
+    if map.capacity() > FEW && map.len() < map.capacity() / 8 {
+        map.shrink_to(map.len() * 2);
     }
 }
 

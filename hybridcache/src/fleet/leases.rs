@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Fleet;
+use crate::coherence::give_back;
 use crate::coherence::node::Nonce;
 use crate::rt::io::{self, Signal};
 use crate::time::nanos;
@@ -86,6 +87,13 @@ impl Leases {
             lease.clone()
         })
         .collect()
+    }
+
+    /// It is held no longer.
+    fn over(&self, nonce: Nonce) {
+        let mut ours = self.ours.lock();
+        ours.remove(&nonce);
+        give_back(&mut ours);
     }
 
     fn none_held(&self) -> bool {
@@ -195,10 +203,27 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.fleet.leases.ours.lock().remove(&self.nonce);
+        self.fleet.leases.over(self.nonce);
         if !self.spent {
             let wake = std::mem::take(&mut self.wake);
             self.fleet.give_back(Arc::clone(&self.key), Arc::clone(&self.record), wake);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_leases_of_a_large_batch_needed_goes_with_them() {
+        let leases = Leases::default();
+        let [key, record] = [Arc::<[u8]>::default(), Arc::default()];
+        let held = Held { key, record, lives: Duration::ZERO, due: 0 };
+        leases.ours.lock().extend((0..20_000).map(|nonce| (nonce, held.clone())));
+        (0..19_999).for_each(|nonce| leases.over(nonce));
+        assert!(leases.holds(19_999));
+        let room = leases.ours.lock().capacity();
+        assert!(room < 2_000, "room for {room}");
     }
 }
