@@ -13,7 +13,7 @@
 //! | 7 | 1 | number of tags | 0 | 0 |
 //! | 8 | 16 | version: the nonce of the lease that this filled | nonce of the attempt | nonce of a writer |
 //! | 24 | 8 | check | node that holds it; here it ends | when that one's intent ends, in ms like the next; then the next writer |
-//! | 32 | 8 | when it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever | | |
+//! | 32 | 8 | when it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever, 1 if no hit prolongs it | | |
 //! | 40 | 16 | epoch of the meta partition that `born` belongs to | | |
 //! | 56 | 8 | `born`: the number of the meta partition that was known when the lease was asked for | | |
 //! | 64 | 4 | schema version | | |
@@ -39,6 +39,8 @@ pub(crate) const FLAG_AT: usize = 4;
 pub(crate) const VERSION_AT: usize = 8;
 /// Where the end of a sliding lifetime is: 8 bytes.
 pub(crate) const ENDS_AT: usize = 32;
+/// The end of what does not slide: it is over whenever somebody would prolong it.
+pub(crate) const FIXED: u64 = 1;
 
 /// How many tags a value may have.
 pub(crate) const MAX_TAGS: usize = u8::MAX as usize;
@@ -85,7 +87,7 @@ pub(crate) enum Record<'a> {
 pub(crate) struct Filled<'a> {
     /// The nonce of the lease that was filled.
     pub(crate) version: Nonce,
-    /// When it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever.
+    /// When it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever, [`FIXED`] if no hit prolongs it.
     pub(crate) ends_at: u64,
     /// The epoch of the meta partition that `born` belongs to.
     pub(crate) epoch: Nonce,

@@ -5,6 +5,7 @@ mod clocks;
 mod intents;
 mod kept;
 mod leases;
+mod mixed;
 mod outage;
 mod overtaken;
 mod plain;

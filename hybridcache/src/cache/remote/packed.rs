@@ -13,7 +13,7 @@ use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::nonce::Nonce;
 use crate::observe::Event;
-use crate::record::Stamp;
+use crate::record::{FIXED, Stamp};
 use crate::time::NEVER;
 
 /// A result, ready to be sent.
@@ -23,8 +23,6 @@ pub(super) struct Packed {
     /// When it ends, and what of that moves.
     pub(super) ends: u64,
     pub(super) moving: Option<Movement>,
-    /// Whether entries of its cache slide, so that a hit may renew it.
-    slides: bool,
 }
 
 impl<K, V> Inner<K, V>
@@ -43,7 +41,10 @@ where
         born: Born,
     ) -> Packed {
         let (ends, moving) = self.rules.lifetime(view, start, 0, said.lifetime);
-        let stamp = Stamp { version, ends_at: 0, epoch: born.epoch, born: born.clock, tags: &[] };
+        // Interleaving that this defeats: entries slide in the cache of this name in another process, which was told otherwise; a hit there
+        // prolongs what does not, time and again, and it never ends.
+        let ends_at = if slide(moving) == 0 { FIXED } else { 0 };
+        let stamp = Stamp { version, ends_at, epoch: born.epoch, born: born.clock, tags: &[] };
         let encoded = match view {
             View::Value(value) if self.wants(view, said) => Some(remote.options.wire.encode(text, Some(value), &stamp)),
             View::Nothing if self.wants(view, said) => Some(remote.options.wire.encode(text, None, &stamp)),
@@ -56,18 +57,26 @@ where
             });
             sent.ok()
         });
-        Packed { record, ends, moving, slides: remote.options.slides }
+        Packed { record, ends, moving }
     }
 }
 
 impl Packed {
-    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then. Who finds it there
-    /// cannot know whether it does, and learns from its end that it does not.
+    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then.
     pub(super) fn lives(&self, now: u64) -> Lives {
         let left =
             |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
-        let idle = self.moving.map_or(0, |moving| moving.idle);
-        let soonest = if idle == 0 { self.ends } else { self.ends.min(now.saturating_add(idle)) };
-        Lives { now: left(soonest), at_most: (self.slides && self.ends != NEVER).then(|| left(self.ends)) }
+        match slide(self.moving) {
+            0 => Lives { now: left(self.ends), at_most: None },
+            idle => Lives {
+                now: left(self.ends.min(now.saturating_add(idle))),
+                at_most: (self.ends != NEVER).then(|| left(self.ends)),
+            },
+        }
     }
+}
+
+/// By how much a hit prolongs it; 0 if it does not.
+fn slide(moving: Option<Movement>) -> u64 {
+    moving.map_or(0, |moving| moving.idle)
 }
