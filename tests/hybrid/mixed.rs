@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Consistency, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{Runs, until};
+use hybridcache_tests::{MINUTE, Runs, until};
 
-use crate::{load, node};
+use crate::{in_step, load, load_into_memory, node};
 
 /// The cache that all the tests are about, as one member was told of it.
 fn numbers_with(node: &CacheManager, told: impl FnOnce(Builder<u64, u64>) -> Builder<u64, u64>) -> Cache<u64, u64> {
@@ -31,6 +31,30 @@ async fn what_does_not_slide_is_not_prolonged_where_others_do() {
         })
         .await;
     }
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+/// Whoever writes under guard and dies leaves nothing old, also where a reader keeps for long what it loads in an outage.
+#[tokio::test]
+async fn what_is_loaded_beside_a_guard_is_kept_no_longer_than_the_bound() {
+    let server = RedisServer::start();
+    let bound = Duration::from_millis(300);
+    let a = node(&server).await;
+    let b = CacheManager::builder().namespace("test").redis(server.url()).staleness_bound(bound).build().await.unwrap();
+    let writer = numbers_with(&a, |cache| cache.ttl(MINUTE).hybrid(MsgPack));
+    let reader = numbers_with(&b, |cache| cache.ttl(MINUTE).degraded_ttl(MINUTE).hybrid(MsgPack));
+    let runs = Runs::default();
+    in_step(&b).await;
+    // It is not ended, as if its process had died: its evict never comes.
+    let _write = writer.write(&7).await.unwrap();
+    load_into_memory(&reader, 7, &runs).await;
+    let (began, loaded) = (Instant::now(), runs.count() as u64);
+    until("it is loaded again", || {
+        assert!(began.elapsed() < 10 * bound, "memory answers with what nobody will evict");
+        reader.blocking().get_or_load(&7, || runs.run()) > loaded
+    })
+    .await;
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -188,6 +188,11 @@ impl Fleet {
         now < self.vouched_until.load(Ordering::Acquire) || is_broken(Rule::Fence)
     }
 
+    /// How old the answers of `bounded` caches may be.
+    pub(crate) fn staleness_bound(&self) -> Duration {
+        Duration::from_nanos(self.fresh_for)
+    }
+
     /// When this process was last known to have heard everything; 0 if never.
     pub(crate) fn synced_at(&self) -> u64 {
         self.synced_at.load(Ordering::Acquire)
@@ -417,7 +422,7 @@ impl Fleet {
                 self.steward.told().await;
             }
         };
-        if io::within(Duration::from_nanos(self.fresh_for), caught_up).await.is_none() {
+        if io::within(self.staleness_bound(), caught_up).await.is_none() {
             // Nobody answers: whatever memory holds may be older.
             self.raise_floor();
         }

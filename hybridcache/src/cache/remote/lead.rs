@@ -414,10 +414,16 @@ where
         if !remote.keeps() {
             return Keep::No;
         }
+        // Interleaving that the bound defeats: somebody writes the key under guard; this call loads what is there before the commit, and
+        // is to keep it for long, as in an outage; the writer dies, and nobody evicts it.
+        let longest = match mark {
+            DEGRADED => remote.options.degraded_ttl,
+            _ => remote.options.degraded_ttl.min(remote.fleet.staleness_bound()),
+        };
         let mark = if remote.vouches(self.clock.now()) { 0 } else { mark };
         let (ends, moving) = self.rules.lifetime(view, start, self.lag, said.lifetime);
         let ends = ends.min(moving.map_or(NEVER, |moving| moving.idle_deadline));
-        let briefly = deadline(start, nanos(remote.options.degraded_ttl), self.lag);
+        let briefly = deadline(start, nanos(longest), self.lag);
         Keep::Until { deadline: ends.min(briefly), moving: None, mark }
     }
 }
