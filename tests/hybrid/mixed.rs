@@ -58,3 +58,27 @@ async fn what_is_loaded_beside_a_guard_is_kept_no_longer_than_the_bound() {
     a.shutdown().await;
     b.shutdown().await;
 }
+
+/// A node that has no such cache witnesses evicts all the same, and cannot know which versions they are about.
+#[tokio::test]
+async fn what_a_node_repeats_for_a_cache_that_it_has_not_is_one_clear() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let here = numbers_with(&a, |cache| cache.ttl(MINUTE).hybrid(MsgPack));
+    let other: Cache<u64, u64> = Cache::builder("other").ttl(MINUTE).hybrid(MsgPack).manager(&b).build().unwrap();
+    in_step(&b).await;
+    let keys: Vec<u64> = (0..500).collect();
+    here.evict_many(&keys).await.unwrap();
+    // What it hears last it has heard all before.
+    b.after(a.token().unwrap()).await;
+    a.shutdown().await;
+    server.ask(&["FLUSHALL"]);
+    let number = |partition| server.ask(&["HGET", &format!("{{hc:test:{partition}}}q"), "n"]).text();
+    until("it was repeated", || {
+        other.blocking().get(&7);
+        number("0") == "1"
+    })
+    .await;
+    assert_eq!(number("m"), "1");
+    b.shutdown().await;
+}

@@ -7,7 +7,7 @@ use super::Fleet;
 use super::leases::{self, Leases};
 use super::members::AllDoomed;
 use crate::bus::Message;
-use crate::coherence::deferred::Body;
+use crate::coherence::deferred::{Body, Text};
 use crate::coherence::node::{Mark, Partition, Ticket};
 use crate::driver::{Bump, Fault};
 use crate::nonce::nonce;
@@ -204,11 +204,11 @@ impl Fleet {
                     let evicted = self.driver.evict(&remote, None, settling(settle), bump).await;
                     (Partition::Keys, evicted.map(|(mark, _)| at(mark)))
                 }
-                // The versions of a cache that is not here are not known: all of it is cleared.
+                // The versions of a cache that is not here are not known: all of it is cleared. Again they are all of one.
                 None => {
-                    for name in keys.iter().map(|text| &text.cache) {
-                        let tail = self.tail(&Body::Clear(Arc::clone(name)));
-                        if let Err(fault) = self.driver.clear(name, Bump { chain: nonce(), tail: &tail }).await {
+                    if let Some(Text { cache, .. }) = keys.first() {
+                        let tail = self.tail(&Body::Clear(Arc::clone(cache)));
+                        if let Err(fault) = self.driver.clear(cache, Bump { chain: nonce(), tail: &tail }).await {
                             return (Partition::Meta, Err(fault));
                         }
                     }
