@@ -82,3 +82,44 @@ async fn what_a_node_repeats_for_a_cache_that_it_has_not_is_one_clear() {
     assert_eq!(number("m"), "1");
     b.shutdown().await;
 }
+
+#[tokio::test]
+async fn whoever_loads_says_how_long_it_lives() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let life = Duration::from_millis(300);
+    let here = numbers_with(&a, |cache| cache.ttl(MINUTE).cache_none(true).hybrid(MsgPack));
+    let there = numbers_with(&b, |cache| cache.ttl(life).hybrid(MsgPack));
+    assert_eq!(load(&here, 7, &Runs::default()).await, (1, Tier::Source));
+    assert_eq!(here.get_or_load(&8, || async { None }).await, None);
+    for _ in 0..3 {
+        assert_eq!(load(&there, 7, &Runs::default()).await.0, 1);
+        assert_eq!(there.get_or_load(&8, || async { Some(1) }).await, None);
+        tokio::time::sleep(life).await;
+    }
+    there.clear().await.unwrap();
+    assert_eq!(there.get_or_load(&8, || async { Some(1) }).await, Some(1));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+/// The key of a function that had one argument, and has two now.
+#[tokio::test]
+async fn an_evict_reaches_what_is_spelled_as_it_is_and_a_clear_all() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let before = numbers_with(&a, |cache| cache.ttl(MINUTE).hybrid(MsgPack));
+    let after: Cache<(u64, String), u64> =
+        Cache::builder("numbers").version(2).ttl(MINUTE).hybrid(MsgPack).manager(&b).build().unwrap();
+    let runs = Runs::default();
+    in_step(&a).await;
+    load_into_memory(&before, 7, &runs).await;
+    after.evict(&(7, "en".to_owned())).await.unwrap();
+    a.after(b.token().unwrap()).await;
+    assert_eq!(load(&before, 7, &runs).await, (1, Tier::Redis));
+    after.clear().await.unwrap();
+    a.after(b.token().unwrap()).await;
+    assert_eq!(load(&before, 7, &runs).await, (2, Tier::Source));
+    a.shutdown().await;
+    b.shutdown().await;
+}

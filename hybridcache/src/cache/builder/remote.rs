@@ -166,7 +166,8 @@ where
     }
 
     /// Compresses encoded values above the threshold of `compression`, and keeps that only where it is smaller. Default:
-    /// off. Costs processor time, no round trip. Readers need not be told: each value says how it was compressed.
+    /// off. Costs processor time, no round trip. Readers need not be told: each value says how it was compressed. But their build needs
+    /// the feature, or the value is a miss.
     pub fn compress(mut self, compression: Compression) -> Self {
         self.remote.compress = Some(compression);
         self
