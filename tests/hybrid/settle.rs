@@ -83,3 +83,20 @@ async fn a_key_whose_evict_was_queued_settles_as_long_as_any_cache_of_its_name_w
     assert!((50_000..=60_000).contains(&left), "{left}");
     node.shutdown().await;
 }
+
+/// Two processes say for how long, and each that its own replica is behind no longer than that.
+#[tokio::test]
+async fn a_key_settles_as_long_as_any_of_its_evicts_wants() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (long, short) = (settling(&a, MINUTE), settling(&b, SECOND));
+    long.evict(&7).await.unwrap();
+    short.evict(&7).await.unwrap();
+    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    assert!((50_000..=60_000).contains(&left), "{left}");
+    tokio::time::sleep(SECOND).await;
+    load(&long, 7, &Runs::default()).await;
+    assert_eq!(long.stats().remote.fills, 0);
+    a.shutdown().await;
+    b.shutdown().await;
+}

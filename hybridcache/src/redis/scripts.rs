@@ -81,35 +81,44 @@ end
 /// what a second one finds: only who was alone from its intent to its put knows that its value is the newest. More than 32
 /// are one that nobody ends but its time, so that a kilobyte has room for all.
 ///
+/// What settles does so to the last end that anybody gave it.
+///
+/// Interleaving that this defeats: loaders of one process read from a replica that is ten seconds behind, and it evicts a key; another
+/// process evicts it too, whose replica is a second behind; after that second the first loads what was before both, and fills.
+///
 /// `KEYS[3]` is there while any key may have one: only then does an evict look at its keys, of which it may have thousands.
 const INTENTS: &str = "
 local SETTLING, SEVERAL = string.rep('\\0', 16), string.rep('\\255', 16)
 local writing = redis.pcall('GET', KEYS[3])
 local function others(key, own, new)
-  if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false, false end
+  if not writing or redis.pcall('GETRANGE', key, '0', '3') ~= 'INTENT' then return '', 0, false, false, false, 0 end
   local record, time = redis.call('GETRANGE', key, '0', '1023'), now()
-  local rest, till, contested, stands = '', 0, false, false
+  local rest, till, contested, stands, before = '', 0, false, false, 0
   for at = VERSION + 1, #record - 23, 24 do
     local writer, ends = record:sub(at, at + 15), struct.unpack('>I8', record, at + 16)
     if writer == own then
       stands = true
-    elseif writer ~= new and ends > time and ends < 1e13 then
-      rest, till = rest .. record:sub(at, at + 23), math.max(till, ends)
-      contested = contested or writer ~= SETTLING
+    elseif ends > time and ends < 1e13 then
+      if writer == new then
+        before = ends
+      else
+        rest, till = rest .. record:sub(at, at + 23), math.max(till, ends)
+        contested = contested or writer ~= SETTLING
+      end
     end
   end
   local alone = stands and not contested and record:byte(FLAG + 1) == 0
   -- Of several that are one nobody knows whose they are.
-  return rest, till, contested, alone, stands or rest:sub(1, 16) == SEVERAL
+  return rest, till, contested, alone, stands or rest:sub(1, 16) == SEVERAL, before
 end
 local function remove(from, own, new, ms)
   local left, lost = {}, 0
   for at = from, #KEYS do
-    local rest, till, contested, _, stands = others(KEYS[at], own, new)
+    local rest, till, contested, _, stands, before = others(KEYS[at], own, new)
     if own ~= '' and not stands then lost = 1 end
     if new ~= '' then
       if #rest >= 32 * 24 then rest = SEVERAL .. struct.pack('>I8', till) end
-      local ends = now() + ms
+      local ends = math.max(now() + ms, before)
       rest, till = rest .. new .. struct.pack('>I8', ends), math.max(till, ends)
     end
     if rest ~= '' then
