@@ -84,6 +84,22 @@ async fn a_key_whose_evict_was_queued_settles_as_long_as_any_cache_of_its_name_w
     node.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_key_settles_as_long_as_any_cache_of_its_name_wants() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let caches = [Duration::ZERO, MINUTE, SECOND].map(|lag| settling(&node, lag));
+    let settles = async |cache: &Cache<u64, u64>, key: u64| {
+        cache.evict(&key).await.unwrap();
+        let left = server.ask(&["PTTL", &format!("{{hc:test:0}}settling:v1:{key}")]);
+        let left: i64 = left.text().parse().unwrap();
+        assert!((50_000..=60_000).contains(&left), "{left}");
+    };
+    settles(&caches[0], 7).await;
+    settles(&caches[2], 8).await;
+    node.shutdown().await;
+}
+
 /// Two processes say for how long, and each that its own replica is behind no longer than that.
 #[tokio::test]
 async fn a_key_settles_as_long_as_any_of_its_evicts_wants() {

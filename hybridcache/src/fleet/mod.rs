@@ -182,6 +182,11 @@ impl Fleet {
         self.members.add(member);
     }
 
+    /// For how long keys of caches of this name settle.
+    pub(crate) fn settle(&self, name: &str) -> Duration {
+        self.members.settle(name)
+    }
+
     /// Whether memory may answer for a `bounded` cache at `now`, as the coarse clock shows it (R6).
     #[inline]
     pub(crate) fn vouches(&self, now: u64) -> bool {

@@ -200,7 +200,7 @@ impl Fleet {
             Body::Keys(keys) => match self.remote_keys(keys) {
                 Some(remote) => {
                     // What is sent late makes no reader's replica catch up sooner: the key settles from here on. All are of one cache.
-                    let settle = keys.first().map(|text| self.members.settle(&text.cache)).unwrap_or_default();
+                    let settle = keys.first().map(|text| self.settle(&text.cache)).unwrap_or_default();
                     let evicted = self.driver.evict(&remote, None, settling(settle), bump).await;
                     (Partition::Keys, evicted.map(|(mark, _)| at(mark)))
                 }

@@ -40,7 +40,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Option<Nonce>,
     ) -> Result<Evicted, Error> {
-        Ok(self.remove(cache, keys, intent, settling(self.options.settle)).await?.0)
+        Ok(self.remove(cache, keys, intent, settling(self.settle())).await?.0)
     }
 
     /// [`evict`](Self::evict) of a write that is over and was guarded from its beginning on.
@@ -50,7 +50,7 @@ where
         keys: Vec<Stored<K>>,
         intent: Nonce,
     ) -> Result<(), Error> {
-        if self.remove(cache, keys, Some(intent), settling(self.options.settle)).await?.1 {
+        if self.remove(cache, keys, Some(intent), settling(self.settle())).await?.1 {
             tracing::warn!(
                 cache = %cache.name,
                 "a guard did not stand until its write was over: it took more than 30 s, or the remote tier lost it"
@@ -169,7 +169,7 @@ where
         let tail = self.fleet.tail(&body);
         let doomed: Box<dyn Doomed> =
             Box::new(Entry { cache: Held::new(Arc::clone(cache)), key, removed: Removed::default() });
-        let put = Put { record: &record, lives, ended: intent, settle: self.options.settle };
+        let put = Put { record: &record, lives, ended: intent, settle: self.settle() };
         let (driver, own, others, tail) = (&self.fleet.driver, &own, &others, &tail);
         let sent = self.fleet.invalidate(Partition::Keys, body, intent, vec![doomed], |chain| async move {
             driver.put(own, others, put, Bump { chain, tail }).await
@@ -187,6 +187,14 @@ where
     /// Has the cache cleared in the background.
     pub(in crate::cache) fn clear_later(&self) {
         self.fleet.defer(&Body::Clear(Arc::clone(&self.name)));
+    }
+
+    /// For how long what is evicted settles.
+    ///
+    /// Interleaving that only its own cache's would not defeat: two functions share a name, and one asks a replica that lags; a key is
+    /// evicted by the other, and the replica is asked for it; what it has is kept by both until its lifetime ends.
+    fn settle(&self) -> Duration {
+        self.fleet.settle(&self.name)
     }
 
     fn outcome<T>(&self, cache: &Inner<K, V>, sent: Result<T, Fault>) -> Result<Evicted, Error> {
