@@ -14,18 +14,19 @@
 //! | 8 | 16 | version: the nonce of the lease that this filled | nonce of the attempt | nonce of a writer |
 //! | 24 | 8 | check | node that holds it; here it ends | when that one's intent ends, in ms like the next; then the next writer |
 //! | 32 | 8 | when it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever, 1 if no hit prolongs it | | |
-//! | 40 | 16 | epoch of the meta partition that `born` belongs to | | |
-//! | 56 | 8 | `born`: the number of the meta partition that was known when the lease was asked for | | |
-//! | 64 | 4 | schema version | | |
-//! | 68 | 4 | length of the value before compression; 0 in `NONE` | | |
-//! | 72 | 8 each | hashes of the tags | | |
+//! | 40 | 8 | for how long it lived when it was sent, in ms; all ones if for ever | | |
+//! | 48 | 16 | epoch of the meta partition that `born` belongs to | | |
+//! | 64 | 8 | `born`: the number of the meta partition that was known when the lease was asked for | | |
+//! | 72 | 4 | schema version | | |
+//! | 76 | 4 | length of the value before compression; 0 in `NONE` | | |
+//! | 80 | 8 each | hashes of the tags | | |
 //! | … | | the value, as codec and compression left it; nothing in `NONE` | | |
 //!
 //! Intents are written by scripts alone (`redis::scripts`), and here told apart from the rest.
 //!
-//! The *check* is xxh3 of everything from byte 40 on, seeded with the hash of the key's whole text: a value that
+//! The *check* is xxh3 of everything from byte 48 on, seeded with the hash of the key's whole text: a value that
 //! belongs to another key (a long key travels as a hash) and one that is damaged are both found out. A script may
-//! write the bytes before 40 without computing it anew.
+//! write the bytes before 48 without computing it anew.
 
 use std::time::Duration;
 
@@ -46,8 +47,9 @@ pub(crate) const FIXED: u64 = 1;
 pub(crate) const MAX_TAGS: usize = u8::MAX as usize;
 
 const CHECK_AT: usize = 24;
-const CHECKED_FROM: usize = 40;
-const HEADER: usize = 72;
+const LIVES_AT: usize = 40;
+const CHECKED_FROM: usize = 48;
+const HEADER: usize = 80;
 /// How an intent begins: scripts know it by that.
 pub(crate) const INTENT_HEAD: [u8; 4] = [MAGIC[0], MAGIC[1], FORMAT, INTENT];
 /// What an entry of an intent is that no writer made: replicas are to catch up, so loads may not fill, but puts may.
@@ -61,6 +63,7 @@ pub(crate) fn settling(settle: Duration) -> Option<(Nonce, Duration)> {
 /// What a writer is in an intent: its nonce, and when it ends.
 const WRITER: usize = 24;
 const LEASE_LENGTH: usize = CHECK_AT + 8;
+const FOR_EVER: u64 = u64::MAX;
 const MAGIC: [u8; 2] = [0xC1, b'h'];
 const FORMAT: u8 = 1;
 const VALUE: u8 = 1;
@@ -89,6 +92,8 @@ pub(crate) struct Filled<'a> {
     pub(crate) version: Nonce,
     /// When it ends whatever happens, in ms since 1970 by the server's clock; 0 if it may slide for ever, [`FIXED`] if no hit prolongs it.
     pub(crate) ends_at: u64,
+    /// For how long it lived when it was sent; `None` if for ever.
+    pub(crate) lives: Option<Duration>,
     /// The epoch of the meta partition that `born` belongs to.
     pub(crate) epoch: Nonce,
     /// Where the meta partition stood, as far as the loader knew, when it asked for the lease.
@@ -191,7 +196,7 @@ impl<'a> Record<'a> {
 impl<'a> Filled<'a> {
     fn decode(kind: u8, mut rest: Unread<'a>) -> Result<Self, Malformed> {
         let [flag, codec, compression, tags] = rest.array()?;
-        let (version, check, ends_at) = (rest.u128()?, rest.u64()?, rest.u64()?);
+        let (version, check, ends_at, lives) = (rest.u128()?, rest.u64()?, rest.u64()?, rest.u64()?);
         let checked = rest.0;
         let (epoch, born, schema, length) = (rest.u128()?, rest.u64()?, rest.u32()?, rest.u32()?);
         let tags = rest.slice(usize::from(tags) * 8)?;
@@ -206,7 +211,8 @@ impl<'a> Filled<'a> {
             (_, 0) if payload.len() > length as usize => return Err(Malformed::Damaged),
             _ => Content::Value { codec, compression, length, payload },
         };
-        Ok(Self { version, ends_at, epoch, born, schema, content, tags, check, checked })
+        let lives = (lives != FOR_EVER).then(|| Duration::from_millis(lives));
+        Ok(Self { version, ends_at, lives, epoch, born, schema, content, tags, check, checked })
     }
 
     /// Whether this is the record of the key whose text has this hash, and whole.
@@ -237,6 +243,7 @@ pub(crate) fn encode_filled(key_hash: u64, schema: u32, stamp: &Stamp<'_>, conte
     record.extend_from_slice(&stamp.version.to_be_bytes());
     record.extend_from_slice(&[0; 8]);
     record.extend_from_slice(&stamp.ends_at.to_be_bytes());
+    record.extend_from_slice(&FOR_EVER.to_be_bytes());
     record.extend_from_slice(&stamp.epoch.to_be_bytes());
     record.extend_from_slice(&stamp.born.to_be_bytes());
     record.extend_from_slice(&schema.to_be_bytes());
@@ -248,6 +255,12 @@ pub(crate) fn encode_filled(key_hash: u64, schema: u32, stamp: &Stamp<'_>, conte
     let check = xxh3_64_with_seed(&record[CHECKED_FROM..], key_hash);
     record[CHECK_AT..ENDS_AT].copy_from_slice(&check.to_be_bytes());
     record
+}
+
+/// Writes into a record that it lives for so long, as it is about to be sent.
+pub(crate) fn say_lives(record: &mut [u8], lives: Duration) {
+    let lives = u64::try_from(lives.as_millis()).unwrap_or(FOR_EVER);
+    record[LIVES_AT..CHECKED_FROM].copy_from_slice(&lives.to_be_bytes());
 }
 
 impl Lease {
@@ -382,10 +395,17 @@ mod tests {
         let mut filled = encode_filled(KEY, 1, &stamp, value(b"value"));
         assert_eq!(filled[VERSION_AT..VERSION_AT + 16], *b"0123456789abcdef");
         assert_eq!(filled[ENDS_AT..ENDS_AT + 8], [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(filled.len(), 72 + 5);
+        assert_eq!(filled.len(), 80 + 5);
         filled[ENDS_AT] = 9;
         let Ok(Record::Filled(decoded)) = Record::decode(&filled) else { panic!("not decoded") };
         assert!(decoded.belongs_to(KEY), "a script may write when it ends");
+        assert_eq!(decoded.lives, None);
+        say_lives(&mut filled, Duration::from_micros(1_500));
+        let Ok(Record::Filled(decoded)) = Record::decode(&filled) else { panic!("not decoded") };
+        assert!(decoded.belongs_to(KEY), "so may whoever sends it");
+        assert_eq!((decoded.lives, decoded.ends_at), (Some(Duration::from_millis(1)), 0x0902_0304_0506_0708));
+        say_lives(&mut filled, Duration::MAX);
+        assert!(matches!(Record::decode(&filled), Ok(Record::Filled(Filled { lives: None, .. }))));
     }
 
     #[test]

@@ -2,14 +2,52 @@
 
 use std::cell::Cell;
 use std::future::ready;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Share};
+use hybridcache::{Builder, Cache, CacheManager, Share, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, until};
 
-use crate::node;
+use crate::{in_step, node};
+
+/// A way to the server on which what comes behind the first of these words waits: returns its URL, what says that something waits,
+/// and what lets it go on.
+fn split_behind(port: u16, words: String) -> (String, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let ((waits, waiting), (go, goes)) = (channel(), channel());
+    let words = Arc::new(Mutex::new(Some((words.into_bytes(), waits, goes))));
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", port)).unwrap());
+            let (mut answers, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut answers, &mut to_client));
+            let words = Arc::clone(&words);
+            thread::spawn(move || {
+                let mut said = [0; 64 * 1024];
+                while let Ok(length @ 1..) = client.read(&mut said) {
+                    let mut rest = &said[..length];
+                    let at = |words: &[u8]| rest.windows(words.len()).position(|part| part == words);
+                    let split = words.lock().unwrap().take_if(|(words, ..)| at(words).is_some());
+                    if let Some((words, waits, goes)) = split {
+                        let end = at(&words).unwrap() + words.len();
+                        server.write_all(rest.split_off(..end).unwrap()).unwrap();
+                        waits.send(()).unwrap();
+                        goes.recv().unwrap();
+                    }
+                    server.write_all(rest).unwrap();
+                }
+            });
+        }
+    });
+    (url, waiting, go)
+}
 
 fn texts(node: &CacheManager, say: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>) -> Cache<u64, String> {
     say(Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack)).manager(node).build().unwrap()
@@ -117,4 +155,40 @@ async fn what_is_loaded_in_an_outage_lives_no_longer_than_it_would() {
     assert_eq!((load(1).await, load(2).await), (1, 1), "`None` and an error end when they would");
     assert_eq!(load(3).await, 0, "a value is kept for `degraded_ttl`");
     node.shutdown().await;
+}
+
+/// Many reads that are sent together are more than a server reads at once: between how long something lives and what it is, others
+/// are served.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_filled_while_it_is_read_lives_no_longer_in_memory_than_in_redis() {
+    const KEY: &str = "{hc:test:0}texts:v1:7";
+    let server = RedisServer::start();
+    let (url, waiting, go) = split_behind(server.port(), format!("PTTL\r\n${}\r\n{KEY}\r\n", KEY.len()));
+    let (a, b) = (node(&server).await, CacheManager::builder().namespace("test").redis(url).build().await.unwrap());
+    in_step(&b).await;
+    let short = |node: &CacheManager| texts(node, |texts| texts.ttl(Duration::from_millis(300)));
+    let (here, there) = (short(&a), short(&b));
+
+    let ((begins, begun), (end, ends)) = (channel(), channel());
+    let load = move || {
+        begins.send(()).unwrap();
+        ends.recv().unwrap();
+        "value".to_owned()
+    };
+    let loading = thread::spawn(move || here.blocking().get_or_load(&7, load));
+    begun.recv().unwrap();
+    server.ask(&["CONFIG", "RESETSTAT"]);
+    let reads = there.clone();
+    let reading = thread::spawn(move || reads.blocking().get_or_load(&7, || "another".to_owned()));
+    waiting.recv().unwrap();
+    let was_asked = || server.ask(&["INFO", "commandstats"]).text().contains("cmdstat_pttl:");
+    until("the lease was asked how long it has", was_asked).await;
+    end.send(()).unwrap();
+    loading.join().unwrap();
+    go.send(()).unwrap();
+    assert_eq!(reading.join().unwrap(), "value");
+
+    until("it has ended", || server.ask(&["EXISTS", KEY]).text() == "0").await;
+    let fetched = there.fetch(&7).load(Share::none(), |_| ready("new".to_owned())).await;
+    assert_eq!((&*fetched.result, fetched.tier), ("new", Tier::Source));
 }

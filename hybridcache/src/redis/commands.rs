@@ -9,8 +9,8 @@ pub(super) enum Commands<'a> {
     Read(Read<'a>),
 }
 
-/// A record is read, between two of its `PTTL` where that is asked for, so that it never seems to live longer than it does. Where
-/// there is none a lease is planted, if one is given, for so many milliseconds.
+/// A record is read, behind its `PTTL` where that is asked for, so that it never seems to live longer than it does. Where there
+/// is none a lease is planted, if one is given, for so many milliseconds.
 pub(super) struct Read<'a> {
     pub(super) key: &'a [u8],
     pub(super) lease: Option<(&'a [u8], u64)>,
@@ -20,8 +20,8 @@ pub(super) struct Read<'a> {
 /// Commands as they are sent.
 pub(super) enum Made {
     Many(Vec<Cmd>),
-    /// What reads, and a `PTTL` before and after it.
-    Read(Cmd, Option<[Cmd; 2]>),
+    /// A `PTTL`, and what reads.
+    Read(Option<Cmd>, Cmd),
 }
 
 impl From<Read<'_>> for Made {
@@ -34,7 +34,7 @@ impl From<Read<'_>> for Made {
                 set
             }
         };
-        Self::Read(read, with_remaining.then(|| [(); 2].map(|()| about("PTTL", key, 0))))
+        Self::Read(with_remaining.then(|| about("PTTL", key, 0)), read)
     }
 }
 
@@ -51,17 +51,16 @@ impl Made {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Many(commands) => commands.len(),
-            Self::Read(_, None) => 1,
-            Self::Read(_, Some(_)) => 3,
+            Self::Read(remaining, _) => 1 + usize::from(remaining.is_some()),
         }
     }
 
     pub(super) fn add_to(self, pipeline: &mut Pipeline) {
         match self {
             Self::Many(commands) => commands.into_iter().for_each(|command| _ = pipeline.add_command(command)),
-            Self::Read(read, None) => _ = pipeline.add_command(read),
-            Self::Read(read, Some([before, after])) => {
-                _ = pipeline.add_command(before).add_command(read).add_command(after);
+            Self::Read(remaining, read) => {
+                remaining.into_iter().for_each(|command| _ = pipeline.add_command(command));
+                pipeline.add_command(read);
             }
         }
     }

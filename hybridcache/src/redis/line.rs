@@ -42,10 +42,10 @@ impl Answer {
     }
 
     /// Nobody has to be there any more.
-    fn send(self, said: impl Iterator<Item = Value>) {
+    fn send(self, mut said: impl Iterator<Item = Value>) {
         match self {
             Self::Values(answer) => _ = answer.send(Ok(said.collect())),
-            Self::Found(answer) => _ = answer.send(reply::found(said)),
+            Self::Found(answer) => _ = answer.send(reply::found(said.next(), said.next())),
         }
     }
 

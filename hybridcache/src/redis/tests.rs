@@ -13,10 +13,7 @@ mod near_tests;
 mod refused_tests;
 mod writers_tests;
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -84,7 +81,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < 30 * SECOND, "waited too long until {what}");
-        thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -154,7 +151,7 @@ fn what_comes_between_the_question_how_long_it_lives_and_its_read_is_not_said_to
     let held_up = |clients| server.ask(&["INFO", "clients"]).text().contains(&format!("blocked_clients:{clients}\r"));
     // Reads are answered, and writes wait, and so a read with a lease is torn.
     server.ask(&["CLIENT", "PAUSE", "20000", "WRITE"]);
-    let found = thread::scope(|scope| {
+    let found = std::thread::scope(|scope| {
         scope.spawn(|| server.ask(&[&b"SET"[..], KEY, &value(1, b"v"), b"PX", b"1000"]));
         until("another puts it", || held_up(1));
         let found = scope.spawn(|| block_on(driver.get_or_lease(KEY, &lease(2), SECOND, true)));
@@ -262,62 +259,6 @@ fn a_lease_over_a_lease_is_announced_to_who_waited_for_that_one() {
     });
 }
 
-/// A way to the server on which what comes behind the first of these words waits: returns its address, what says that something
-/// waits, and what lets it go on.
-fn split_behind(port: u16, words: Vec<u8>) -> (String, mpsc::Receiver<()>, mpsc::Sender<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
-    let ((waits, waiting), (go, goes)) = (mpsc::channel(), mpsc::channel());
-    let words = Arc::new(Mutex::new(Some((words, waits, goes))));
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let (mut client, mut server) = (client.unwrap(), TcpStream::connect(("127.0.0.1", port)).unwrap());
-            let (mut answers, mut to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-            thread::spawn(move || std::io::copy(&mut answers, &mut to_client));
-            let words = Arc::clone(&words);
-            thread::spawn(move || {
-                let mut said = [0; 64 * 1024];
-                while let Ok(length @ 1..) = client.read(&mut said) {
-                    let mut rest = &said[..length];
-                    let split = words.lock().take_if(|(words, ..)| rest.windows(words.len()).any(|part| part == words));
-                    if let Some((words, waits, goes)) = split {
-                        let at = rest.windows(words.len()).position(|part| part == words).unwrap() + words.len();
-                        server.write_all(rest.split_off(..at).unwrap()).unwrap();
-                        waits.send(()).unwrap();
-                        goes.recv().unwrap();
-                    }
-                    server.write_all(rest).unwrap();
-                }
-            });
-        }
-    });
-    (url, waiting, go)
-}
-
-/// Many reads that are sent together are more than a server reads at once.
-#[test]
-fn what_is_filled_while_it_is_read_lives_no_longer_than_it_does() {
-    let server = RedisServer::start();
-    let other = connect(&server.url());
-    let words = [b"$4\r\nPTTL\r\n$20\r\n", KEY, b"\r\n"].concat();
-    let (url, waiting, go) = split_behind(server.port(), words);
-    let driver = connect(&url);
-    block_on(other.get_or_lease(KEY, &lease(1), 60 * SECOND, false)).unwrap();
-    server.ask(&["CONFIG", "RESETSTAT"]);
-    let found = thread::scope(|scope| {
-        let read = scope.spawn(|| block_on(driver.get_or_lease(KEY, &lease(2), SECOND, true)).unwrap());
-        waiting.recv().unwrap();
-        until("it was asked", || server.ask(&["INFO", "commandstats"]).text().contains("cmdstat_pttl:"));
-        let lives = Lives { now: 5 * SECOND, at_most: None };
-        assert!(block_on(other.fill(KEY, &lease(1), &value(1, b"v"), lives, b"")).unwrap() == Filled::Kept);
-        go.send(()).unwrap();
-        read.join().unwrap()
-    });
-    assert_eq!(found.record, Some(value(1, b"v")));
-    let left = found.remaining.unwrap();
-    assert!(left <= 5 * SECOND, "{left:?}");
-}
-
 #[test]
 fn touch_renews_exactly_one_version_up_to_its_end_and_never_a_lease() {
     let server = RedisServer::start();
@@ -389,7 +330,7 @@ fn many_nodes_that_evict_at_once_take_each_number_once() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
     let log = listen(&driver);
-    thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for node in 0..8 {
             let driver = Arc::clone(&driver);
             scope.spawn(move || {

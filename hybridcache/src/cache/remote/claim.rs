@@ -46,6 +46,26 @@ pub(crate) struct Hit<V> {
     pub(crate) version: Nonce,
 }
 
+/// A value as it was read.
+struct There<V> {
+    value: Option<V>,
+    version: Nonce,
+    /// For how long it lived when it was sent.
+    lives: Option<Duration>,
+}
+
+impl<V> There<V> {
+    /// What was asked for then, and had so much left.
+    ///
+    /// Interleaving that its own word defeats: a lease is there, with seconds to go; what was sent behind the question how long is read by
+    /// the server another time, for it reads so much of a connection and then serves others; the load fills in between, for a moment; this
+    /// is read, and memory serves it for as long as the lease had.
+    fn found(self, asked: u64, left: Option<Duration>) -> Hit<V> {
+        let remaining = left.into_iter().chain(self.lives).min();
+        Hit { value: self.value, asked, remaining, version: self.version }
+    }
+}
+
 /// The right to fill.
 pub(crate) struct Right {
     /// What has to stand there still when the fill arrives: a lease, or for a reload the value that is to be replaced.
@@ -65,7 +85,7 @@ pub(crate) enum Over {
 
 /// What a record is to the call that found it.
 enum Read<V> {
-    Value(Option<V>, Nonce),
+    Value(There<V>),
     /// It may be overwritten: cleared, of another schema or codec, damaged, or nobody's any more.
     Dead,
     /// Another load has the right.
@@ -133,9 +153,9 @@ impl<K, V: 'static> Remote<K, V> {
             };
             match read {
                 Read::Value(..) if reload => return Claim::Ours(right(Some(record))),
-                Read::Value(value, version) => {
+                Read::Value(there) => {
                     self.fleet.driver.spent(record);
-                    return Claim::Found(Hit { value, asked, remaining, version });
+                    return Claim::Found(there.found(asked, remaining));
                 }
                 Read::Dead => match Box::pin(self.lease_over(&key, &record, &lease, wake)).await {
                     Ok(true) => {
@@ -181,9 +201,9 @@ impl<K, V: 'static> Remote<K, V> {
                 read => read,
             };
             if self.fleet.generation() == generation {
-                let Read::Value(value, version) = read else { return None };
+                let Read::Value(there) = read else { return None };
                 self.fleet.driver.spent(record);
-                return Some(Hit { value, asked, remaining, version });
+                return Some(there.found(asked, remaining));
             }
         }
         None
@@ -230,7 +250,7 @@ impl<K, V: 'static> Remote<K, V> {
                     Verdict::Unknown => Read::Unknown,
                     Verdict::Dead => Read::Dead,
                     Verdict::Valid => match self.options.wire.decode(text, &filled) {
-                        Ok(value) => Read::Value(value, filled.version),
+                        Ok(value) => Read::Value(There { value, version: filled.version, lives: filled.lives }),
                         Err(why) => self.unusable(why, meter),
                     },
                 }

@@ -336,7 +336,7 @@ where
     ) -> Filling {
         let failed = matches!(loaded.view, View::Failed);
         let late = if is_broken(Rule::Born) { remote.fleet.reading().born } else { None };
-        let packed = self.pack(remote, key, text, loaded, right.version, late.unwrap_or(right.born));
+        let mut packed = self.pack(remote, key, text, loaded, right.version, late.unwrap_or(right.born));
         let (ends, moving) = (packed.ends, packed.moving);
         let now = self.clock.now_precise();
         let lives = packed.lives(now);

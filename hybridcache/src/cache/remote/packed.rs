@@ -13,7 +13,7 @@ use crate::key::Stored;
 use crate::key::text::KeyText;
 use crate::nonce::Nonce;
 use crate::observe::Event;
-use crate::record::{FIXED, Stamp};
+use crate::record::{self, FIXED, Stamp};
 use crate::time::NEVER;
 
 /// A result, ready to be sent.
@@ -62,17 +62,21 @@ where
 }
 
 impl Packed {
-    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then.
-    pub(super) fn lives(&self, now: u64) -> Lives {
+    /// How long it lives in the remote tier from `now` on: until it ends, and if it moves it slides until then. The record says so, too.
+    pub(super) fn lives(&mut self, now: u64) -> Lives {
         let left =
             |ends: u64| if ends == NEVER { Duration::MAX } else { Duration::from_nanos(ends.saturating_sub(now)) };
-        match slide(self.moving) {
+        let lives = match slide(self.moving) {
             0 => Lives { now: left(self.ends), at_most: None },
             idle => Lives {
                 now: left(self.ends.min(now.saturating_add(idle))),
                 at_most: (self.ends != NEVER).then(|| left(self.ends)),
             },
+        };
+        if let Some(record) = &mut self.record {
+            record::say_lives(record, lives.now);
         }
+        lives
     }
 }
 

@@ -147,7 +147,7 @@ where
         let loaded = Loaded { view: View::Value(value), start, said };
         let packed =
             self.reading(&cache.meter).await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
-        let Some((lives, Some(record))) = packed.map(|packed| (packed.lives(start), packed.record)) else {
+        let Some((lives, Some(record))) = packed.map(|mut packed| (packed.lives(start), packed.record)) else {
             rest.keys = Vec::new().into_iter();
             // What was there is gone all the same.
             return self.evict(cache, vec![key], intent).await;
