@@ -157,7 +157,8 @@ where
     }
 
     /// How much weight is held, as [`weigher`](Self::weigher) measures it. One entry may have a sixteenth of it, unless
-    /// [`max_entry_weight`](Self::max_entry_weight) says more.
+    /// [`max_entry_weight`](Self::max_entry_weight) says more. A `None` or an error that is kept weighs 1: where weights are bytes,
+    /// it is [`none_ttl`](Self::none_ttl) and [`err_ttl`](Self::err_ttl) that bound how many of them are held.
     pub fn max_weight(mut self, weight: u64) -> Self {
         self.max_weight = Some(weight);
         self
