@@ -160,8 +160,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
         lease_for: Duration,
     ) -> Answer<'a, bool>;
 
-    /// Lets exactly this lease live for `lease_for` from now. `false` if it no longer stands.
-    fn renew<'a>(&'a self, key: &'a [u8], lease: &'a [u8], lease_for: Duration) -> Answer<'a, bool>;
+    /// Lets exactly these leases, each by its key, live for so long from now. How many of them stand still.
+    fn renew<'a>(&'a self, leases: &'a [(&'a [u8], &'a [u8], Duration)]) -> Answer<'a, i64>;
 
     /// Takes exactly this record away. If it is a lease and was flagged, publishes `wake`.
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()>;

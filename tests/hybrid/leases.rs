@@ -10,6 +10,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
 
+use crate::overtaken::calls;
 use crate::{in_step, load, load_into_memory, node, numbers};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
@@ -85,6 +86,23 @@ async fn a_load_that_takes_longer_than_its_lease_fills_all_the_same() {
     });
     assert_eq!(load.await, 1);
     assert_eq!((cache.stats().remote.fills, cache.stats().remote.fills_rejected), (1, 0));
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_leases_of_a_batch_are_renewed_together() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let cache: Cache<u64, u64> =
+        Cache::builder("numbers").ttl(MINUTE).lease(SECOND).hybrid(MsgPack).manager(&node).build().unwrap();
+    let load = async |keys: Vec<u64>| {
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        Ok::<_, ()>(keys.into_iter().map(|key| (key, key)).collect())
+    };
+    cache.get_many_or_load(&(0..1_000).collect::<Vec<_>>(), load).await.unwrap();
+    let scripts: u64 = calls(&server, "evalsha").unwrap().parse().unwrap();
+    assert_eq!(cache.stats().remote.fills, 1_000);
+    assert!(scripts < 1_200, "{scripts} scripts, of which each fill is one");
     node.shutdown().await;
 }
 

@@ -22,7 +22,7 @@ fn texts(node: &CacheManager) -> Builder<u64, String> {
 }
 
 /// How often a server has executed a command; `None` if never.
-fn calls(server: &RedisServer, command: &str) -> Option<String> {
+pub(crate) fn calls(server: &RedisServer, command: &str) -> Option<String> {
     let stats = server.ask(&["INFO", "commandstats"]).text();
     let (_, calls) = stats.split_once(&format!("cmdstat_{command}:calls="))?;
     calls.split(',').next().map(str::to_owned)

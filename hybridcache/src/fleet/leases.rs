@@ -16,6 +16,10 @@ use crate::time::nanos;
 /// How often the leases that are held are looked at. The shortest lease a cache may have is several times as long.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How many are renewed by one command. A large batch holds a lease for each of its keys: one command for each would be in the way of
+/// all other calls, and of its own fills.
+const TOGETHER: usize = 256;
+
 /// How many counters those share that are expected.
 const COUNTERS: usize = 4_096;
 
@@ -114,12 +118,14 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
             leases.first.notified().await;
         }
         let Some(alive) = fleet.upgrade() else { return };
-        for lease in leases.due(alive.clock.now()) {
-            let driver = Arc::clone(&alive.driver);
-            // Each by itself: one that is slow must not cost the others their turn.
+        let due = leases.due(alive.clock.now());
+        for together in due.chunks(TOGETHER) {
+            let (driver, together) = (Arc::clone(&alive.driver), together.to_vec());
+            // By themselves: some that are slow must not cost the others their turn.
             alive.steward.run(async move {
+                let renewed = together.iter().map(|Held { key, record, lives, .. }| (&**key, &**record, *lives));
                 // One that no longer stands cannot fill, which its load learns when it tries.
-                let _ = driver.renew(&lease.key, &lease.record, lease.lives).await;
+                let _ = driver.renew(&renewed.collect::<Vec<_>>()).await;
             });
         }
         drop(alive);

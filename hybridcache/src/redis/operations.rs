@@ -238,9 +238,12 @@ impl Driver for RedisDriver {
         Box::pin(async move { Ok(reply::integer(self.write(call, record.len()).await?)? == 1) })
     }
 
-    fn renew<'a>(&'a self, key: &'a [u8], lease: &'a [u8], lease_for: Duration) -> Answer<'a, bool> {
-        let call = Call::new(&SCRIPTS.renew).key(key).arg(lease).number(ms(lease_for));
-        Box::pin(async move { Ok(reply::integer(self.write(call, 0).await?)? == 1) })
+    fn renew<'a>(&'a self, leases: &'a [(&'a [u8], &'a [u8], Duration)]) -> Answer<'a, i64> {
+        let renewed = |call: Call<'a>, (key, lease, lives): &(&'a [u8], &'a [u8], Duration)| {
+            call.key(*key).arg(*lease).number(ms(*lives))
+        };
+        let call = leases.iter().fold(Call::new(&SCRIPTS.renew), renewed);
+        Box::pin(async move { reply::integer(self.write(call, 0).await?) })
     }
 
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()> {

@@ -21,7 +21,8 @@ pub(super) struct Scripts {
     /// A lease takes the place of exactly one record, so that of two who find it dead one loads. Where that is a lease somebody
     /// waits for, the new one has the flag. `KEYS` entry; `ARGV` record, lease, ms. 1 or 0.
     pub(super) lease_over: Script,
-    /// Exactly one lease gets more time; never one that took its place. `KEYS` entry; `ARGV` lease, ms. 1 or 0.
+    /// Exactly these leases get more time; never one that took the place of another. `KEYS` entries; `ARGV` of each lease, ms. How many
+    /// did.
     pub(super) renew: Script,
     /// Exactly one lease goes, and who waits for it hears. `KEYS` entry; `ARGV` lease, channel, wake.
     pub(super) release: Script,
@@ -56,8 +57,8 @@ pub(super) const EPOCH: &str = "";
 /// a lease is long, or a value of another program could stop the server. And the end of a value that slides: by
 /// the clock of the server, the only one that all nodes share.
 const RECORDS: &str = "
-local function standing(lease)
-  local there = redis.call('GETRANGE', KEYS[1], '0', #lease)
+local function standing(lease, key)
+  local there = redis.call('GETRANGE', key or KEYS[1], '0', #lease)
   local same = #there == #lease and there:sub(1, FLAG) == lease:sub(1, FLAG) and there:sub(FLAG + 2) == lease:sub(FLAG + 2)
   return same and there
 end
@@ -198,8 +199,11 @@ return 1
 ";
 
 const RENEW: &str = "
-if not standing(ARGV[1]) then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local renewed = 0
+for at, key in ipairs(KEYS) do
+  if standing(ARGV[2 * at - 1], key) then renewed = renewed + redis.call('PEXPIRE', key, ARGV[2 * at]) end
+end
+return renewed
 ";
 
 const RELEASE: &str = "

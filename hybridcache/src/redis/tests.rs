@@ -223,14 +223,23 @@ fn a_lease_is_renewed_and_a_dead_record_leased_over_only_where_they_stand() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
     block_on(async {
-        let mine = lease(1);
+        let (mine, another, beside) = (lease(1), lease(2), b"{hc:app:0}users:v1:8");
         driver.get_or_lease(KEY, &mine, SECOND, false).await.unwrap();
+        driver.get_or_lease(beside, &another, SECOND, false).await.unwrap();
         driver.await_fill(KEY, &mine).await.unwrap();
-        assert!(driver.renew(KEY, &mine, 60 * SECOND).await.unwrap(), "the flag makes no difference");
+        let renew = async |lease, lives| driver.renew(&[(KEY, lease, lives)]).await.unwrap();
+        assert_eq!(renew(&mine, 60 * SECOND).await, 1, "the flag makes no difference");
         assert!(driver.get(KEY, true).await.unwrap().remaining.unwrap() > 59 * SECOND);
-        assert!(!driver.renew(KEY, &lease(2), SECOND).await.unwrap());
+        assert_eq!(renew(&another, SECOND).await, 0);
+        let together =
+            [(KEY, &another[..], SECOND), (beside, &another[..], 90 * SECOND), (KEY, &mine[..], 70 * SECOND)];
+        assert_eq!(driver.renew(&together).await.unwrap(), 2, "those that stand, each for its time");
+        for (key, lives) in [(KEY, 70), (beside, 90)] {
+            let remaining = driver.get(key, true).await.unwrap().remaining.unwrap();
+            assert!(remaining > (lives - 1) * SECOND && remaining <= lives * SECOND, "{remaining:?}");
+        }
         driver.fill(KEY, &mine, b"garbage", MINUTE, b"").await.unwrap();
-        assert!(!driver.renew(KEY, &mine, SECOND).await.unwrap());
+        assert_eq!(renew(&mine, SECOND).await, 0);
         assert!(!driver.lease_over(KEY, b"other", &lease(3), SECOND).await.unwrap());
         assert!(driver.lease_over(KEY, b"garbage", &lease(3), SECOND).await.unwrap());
         assert!(!driver.lease_over(KEY, b"garbage", &lease(4), SECOND).await.unwrap(), "one of two");
@@ -532,7 +541,7 @@ fn every_operation_is_one_round_trip() {
         count("get", &mut || block_on(driver.get(KEY, true)).map(drop).unwrap());
         count("get_or_lease", &mut || block_on(driver.get_or_lease(KEY, &lease(1), SECOND, true)).map(drop).unwrap());
         count("await_fill", &mut || block_on(driver.await_fill(KEY, &lease(1))).map(drop).unwrap());
-        count("renew", &mut || assert!(block_on(driver.renew(KEY, &lease(1), SECOND)).unwrap()));
+        count("renew", &mut || assert_eq!(block_on(driver.renew(&[(KEY, &lease(1), SECOND)])).unwrap(), 1));
         count("fill", &mut || block_on(driver.fill(KEY, &lease(1), &record, MINUTE, b"w")).map(drop).unwrap());
         count("touch", &mut || assert!(block_on(driver.touch(KEY, 1, SECOND)).unwrap().is_some()));
         count("lease_over", &mut || assert!(block_on(driver.lease_over(KEY, &record, &lease(2), SECOND)).unwrap()));

@@ -56,8 +56,8 @@ fn who_waits_on_gets_the_own_answer_though_others_have_given_up() {
     let driver = block_on(RedisDriver::connect("app", options)).unwrap();
     let key = |n: u32| format!("{{hc:app:0}}users:v1:{n}").into_bytes();
     server.ask(&["SET", str::from_utf8(&key(1)).unwrap(), "not a lease"]);
-    let renew = async |n: u32| driver.renew(&key(n), &lease(n.into()), SECOND).await;
-    assert_eq!(block_on(renew(1)), Ok(false), "the server knows the script from here on");
+    let renew = async |n: u32| driver.renew(&[(&key(n), &lease(n.into()), SECOND)]).await;
+    assert_eq!(block_on(renew(1)), Ok(0), "the server knows the script from here on");
     server.pause();
     let answers = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -73,7 +73,7 @@ fn who_waits_on_gets_the_own_answer_though_others_have_given_up() {
     assert!(answers.iter().any(|(found, _)| found.is_err()), "reads give up");
     for (_, renewed) in answers {
         // On a machine that is held up the connection may be, too.
-        assert!(matches!(renewed, Ok(false) | Err(Fault::Unanswered)), "{renewed:?}");
+        assert!(matches!(renewed, Ok(0) | Err(Fault::Unanswered)), "{renewed:?}");
     }
 }
 
@@ -129,7 +129,7 @@ fn a_server_whose_writes_wait_costs_a_deadline_for_a_few_calls_and_then_nothing(
     server.ask(&["CLIENT", "UNPAUSE"]);
     let back = Instant::now();
     until("it is back", || {
-        log.lock().last() == Some(&Heard::Up) && block_on(driver.renew(KEY, &lease(1), SECOND)).is_ok()
+        log.lock().last() == Some(&Heard::Up) && block_on(driver.renew(&[(KEY, &lease(1), SECOND)])).is_ok()
     });
     assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
 }

@@ -63,7 +63,7 @@ fn the_rights_that_are_documented_are_enough_and_each_is_needed() {
     block_on(async {
         driver.get_or_lease(KEY, &lease(1), SECOND, true).await.unwrap();
         driver.await_fill(KEY, &lease(1)).await.unwrap();
-        driver.renew(KEY, &lease(1), SECOND).await.unwrap();
+        driver.renew(&[(KEY, &lease(1), SECOND)]).await.unwrap();
         let lives = Lives { now: SECOND, at_most: Some(SECOND) };
         driver.fill(KEY, &lease(1), &value(1, b""), lives, b"wake").await.unwrap();
         driver.touch(KEY, 1, SECOND).await.unwrap();
