@@ -49,7 +49,7 @@ async fn what_is_loaded_beside_a_guard_is_kept_no_longer_than_the_bound() {
     // It is not ended, as if its process had died: its evict never comes.
     let _write = writer.write(&7).await.unwrap();
     load_into_memory(&reader, 7, &runs).await;
-    let (began, loaded) = (Instant::now(), runs.count() as u64);
+    let (began, loaded) = (Instant::now(), runs.count());
     until("it is loaded again", || {
         assert!(began.elapsed() < 10 * bound, "memory answers with what nobody will evict");
         reader.blocking().get_or_load(&7, || runs.run()) > loaded

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::Hash;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tracing::Instrument as _;
@@ -102,7 +103,7 @@ where
             }
             let claim = remote.claim(&text, reload, self.rules.wait_timeout, &self.meter).await;
             let grant = match self.granted(claim) {
-                Ok(hit) => {
+                ControlFlow::Break(hit) => {
                     match self.take_over(remote, leader, hit) {
                         Ok(answered) => return answered,
                         // Another function with another return type shares this cache, and its `None` says nothing to us.
@@ -110,23 +111,23 @@ where
                     }
                     Grant::Briefly(0)
                 }
-                Err(grant) => grant,
+                ControlFlow::Continue(grant) => grant,
             };
             Box::pin(self.load_remotely(remote, leader, &text, grant, Call { want, share, context }, body)).await
         }
     }
 
     /// What was found, or else what may be done with what is loaded.
-    pub(super) fn granted(&self, claim: Claim<V>) -> Result<Hit<V>, Grant> {
+    pub(super) fn granted(&self, claim: Claim<V>) -> ControlFlow<Hit<V>, Grant> {
         let (event, grant) = match claim {
-            Claim::Found(hit) => return Ok(hit),
-            Claim::Ours(right) => return Err(Grant::Fill(right)),
+            Claim::Found(hit) => return ControlFlow::Break(hit),
+            Claim::Ours(right) => return ControlFlow::Continue(Grant::Fill(right)),
             Claim::Theirs => (Event::Unfilled, Grant::Briefly(0)),
             Claim::Settling => (Event::Unfilled, Grant::Nothing),
             Claim::Outage => (Event::Degraded, Grant::Briefly(DEGRADED)),
         };
         self.meter.count(event);
-        Err(grant)
+        ControlFlow::Continue(grant)
     }
 
     /// Ends a flight by the body. The other half of [`lead_remotely`](Self::lead_remotely), apart from it to be boxed.

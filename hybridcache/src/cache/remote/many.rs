@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
+use std::ops::ControlFlow;
 use std::time::Duration;
 use std::vec;
 
@@ -85,17 +86,17 @@ where
         for ((((at, key), leader), text), claim) in absent.into_iter().zip(leaders).zip(texts).zip(claims) {
             let granted = claim.map(|claim| self.granted(claim)).unwrap_or_else(|| {
                 self.meter.count(Event::Unspellable);
-                Err(Grant::Nothing)
+                ControlFlow::Continue(Grant::Nothing)
             });
             match granted {
-                Ok(hit) => {
+                ControlFlow::Break(hit) => {
                     self.meter.count(Event::RemoteHit);
                     self.renew(remote, &key.key, &hit);
                     let terms = self.terms_of_hit(remote, &key.key, &hit);
                     found[at].clone_from(&hit.value);
                     self.keep(&key, leader, terms.map(|terms| Entry { kept: hit.value.into(), terms }));
                 }
-                Err(grant) => missing.push(Missing { at, key, leader, text, grant }),
+                ControlFlow::Continue(grant) => missing.push(Missing { at, key, leader, text, grant }),
             }
         }
         if missing.is_empty() {
