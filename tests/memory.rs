@@ -124,7 +124,6 @@ fn counted<V: Clone + Send + Sync + 'static>(value: &V) {
     let bytes = (size_of::<u64>() + size_of::<V>()) as u64;
     for policy in POLICIES {
         for (ttl, capacity) in [(false, 5_000), (false, 10_000), (false, 16_385), (true, 8_200), (true, 40_000)] {
-            let before = ALLOCATOR.current_usage();
             let mut builder = Cache::builder("counted").policy(policy).capacity(capacity);
             if ttl {
                 builder = builder.ttl(MINUTE).clock(Clock::manual());
@@ -132,9 +131,9 @@ fn counted<V: Clone + Send + Sync + 'static>(value: &V) {
             let cache: Cache<u64, V> = builder.build().unwrap();
             cache.blocking().insert(&0, value.clone()).unwrap();
             // Counters, locks and whatever else each cache has, and the first slots of one shard.
-            let empty = ALLOCATOR.current_usage() - before;
+            let empty = ALLOCATOR.current_usage();
             (1..4 * capacity).for_each(|key| cache.blocking().insert(&key, value.clone()).unwrap());
-            let live = ALLOCATOR.current_usage() - before - empty;
+            let live = ALLOCATOR.current_usage() - empty;
             let most = allowed::<V>(policy, ttl, cache.len() * bytes, cache.len());
             assert!(cache.len() > capacity * 9 / 10, "{policy:?}: {} of {capacity}", cache.len());
             assert!(

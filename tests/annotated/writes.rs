@@ -388,8 +388,13 @@ async fn a_load_that_began_before_the_write_is_not_kept() {
 #[test]
 fn futures_of_writers_can_be_sent() {
     cached_rows!();
+    // A cache of its own: what is evicted from `row` may be of the same group as a key that is known only afterwards.
+    #[cached]
+    async fn of_length(length: usize) -> Result<String, String> {
+        Err(format!("none of {length}"))
+    }
     #[cache_evict(row(id, &name), list(..))]
-    #[cache_put(row(result.len() as u64, "en") = result.clone())]
+    #[cache_put(of_length(result.len()) = result.clone())]
     async fn write(id: u64, name: String) -> Result<String, String> {
         tokio::task::yield_now().await;
         Ok(name)
@@ -398,6 +403,6 @@ fn futures_of_writers_can_be_sent() {
     on_tokio(2, async || {
         let task = tokio::spawn(write(1, "abc".to_owned()));
         assert_eq!(task.await.unwrap().unwrap(), "abc");
-        assert_eq!(row::peek(&3, "en").await.as_deref(), Some("abc"));
+        assert_eq!(of_length::peek(&3).await.as_deref(), Some("abc"));
     });
 }
