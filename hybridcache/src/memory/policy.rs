@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// | `fifo` | what has been there longest | streams in which age is all that counts | read lock, nothing else | Belady, IBM Systems Journal 5(2), 1966 |
 /// | `clock` | as `fifo`, but a hit earns another round | nearly the hits of `lru`, at nearly the cost of `fifo` | read lock, bit | Corbató, *A paging experiment with the Multics system*, 1968 |
 /// | `mru` | what was used last | loops over more than fits: a part of it stays | read lock, note | Chou, DeWitt, VLDB 1985 |
-/// | `adaptive` | what that one of five policies gives up that would have hit most lately, tried out on a sample of the keys | streams nobody knows, or that change | read lock, note; a sample of the hits is tried out | Waldspurger et al., ATC 2017, over LRU, segmented LRU, 2Q and W-TinyLFU |
+/// | `adaptive` | what that one of five policies gives up that would have hit most lately, tried out on a sample of the keys | streams nobody knows, or that change | read lock, note; a sample of the hits is tried out | Waldspurger et al., ATC 2017, over LRU, segmented LRU, 2Q, S3-FIFO and W-TinyLFU |
 ///
 /// No hit waits for another, and none allocates: `lru`, `lfu`, `mru` and `adaptive` note it, and the shard's order is
 /// brought up to date by the next write, or after 64 hits by one of them. Where threads race to note, a few hits are

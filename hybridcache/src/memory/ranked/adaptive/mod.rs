@@ -8,7 +8,8 @@
 //! Where it comes from: miniature simulations are Waldspurger, Saemundsson, Ahmad and Park, *Cache Modeling and
 //! Optimization using Miniature Simulations* (ATC 2017); sampling by the hash of the key is their SHARDS (FAST 2015).
 //! The experts are LRU; segmented LRU (Karedla, Love and Wherry, 1994) with the memory of what left that ARC has;
-//! 2Q (Johnson and Shasha, VLDB 1994), with its memory and without; and W-TinyLFU (Einziger, Friedman and Manes, 2017).
+//! 2Q (Johnson and Shasha, VLDB 1994) with the main part of S3-FIFO (Yang et al., SOSP 2023); and W-TinyLFU (Einziger,
+//! Friedman and Manes, 2017), as it is and with a large window.
 
 mod chooser;
 mod expert;

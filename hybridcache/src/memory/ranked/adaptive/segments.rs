@@ -22,8 +22,9 @@ enum Segment {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     segment: Segment,
-    /// Asked for while it was in the window.
-    seen: bool,
+    /// How often it was asked for since it came into its segment, or since it was last given another round there: at most
+    /// [`CHANCES`].
+    hits: u8,
     /// How often it was asked for lately, and the era in which that was right.
     count: u8,
     era: u8,
@@ -34,6 +35,11 @@ struct Mark {
 /// In the time in which so many parts of the entries are replaced, a hit moves an entry once: where it stands in its list
 /// is right to that part, and most hits of what is popular only count.
 const TICKS: usize = 16;
+
+/// So many rounds more than one an entry gets at most, as in S3-FIFO.
+const CHANCES: u8 = 3;
+/// And of no more entries is this found out at once: somebody waits.
+const PASSED_OVER: usize = 8;
 
 /// Orders the slots of one shard by how much they are worth keeping, as the [`Expert`] it follows sees it.
 ///
@@ -118,13 +124,13 @@ impl Segments {
         mark.count = (mark.aged(era) + 1).min(MOST);
         mark.era = era;
         let from = mark.segment;
-        mark.seen |= from == Segment::Window;
+        mark.hits = (mark.hits + 1).min(CHANCES);
         let to = match (self.expert, from) {
             (Expert::Recency, _) | (_, Segment::Window) => Segment::Window,
             _ => Segment::Protected,
         };
         // Before anybody has to leave it matters little who is where.
-        let due = mark.moved != self.tick;
+        let due = mark.moved != self.tick && !(from == to && self.expert.gives_chances());
         if due || (from != to && self.tables != 0) {
             self.move_to(slot, to);
             self.demote();
@@ -161,7 +167,7 @@ impl Segments {
         let segment = self.coming.take().expect("it was expected");
         self.push(slot, segment);
         let count = (self.sketch.count(hash) + 1).min(MOST);
-        let mark = Mark { segment, seen: false, count, era: self.sketch.era(), moved: self.tick };
+        let mark = Mark { segment, hits: 0, count, era: self.sketch.era(), moved: self.tick };
         match self.marks.get_mut(slot as usize) {
             Some(old) => *old = mark,
             None => self.marks.push(mark),
@@ -171,7 +177,7 @@ impl Segments {
     /// The entry that is worth least, with the one counted that is about to come.
     pub(super) fn victim(&mut self, hash_of: &dyn Fn(u32) -> u64) -> u32 {
         let candidate = self.oldest(Segment::Window);
-        let incumbent = self.oldest(Segment::Probation).or_else(|| self.oldest(Segment::Protected));
+        let incumbent = self.oldest(Segment::Probation).or_else(|| self.least_protected());
         let victim = match (candidate, incumbent) {
             (Some(candidate), Some(incumbent)) if self.expected(Segment::Window) > self.window => {
                 if self.outlasts(candidate, incumbent) {
@@ -205,8 +211,8 @@ impl Segments {
     fn outlasts(&self, candidate: u32, incumbent: u32) -> bool {
         match self.expert {
             Expert::Twice | Expert::Recency => true,
-            Expert::Return | Expert::Stay => self.marks[candidate as usize].seen,
-            Expert::Frequency => self.count(candidate) > self.count(incumbent),
+            Expert::Return => self.marks[candidate as usize].hits > 0,
+            Expert::Frequency | Expert::Popularity => self.count(candidate) > self.count(incumbent),
         }
     }
 
@@ -225,7 +231,7 @@ impl Segments {
 
     /// From the window to the main part.
     fn admit(&mut self, slot: u32) {
-        if matches!(self.expert, Expert::Return | Expert::Stay) && self.marks[slot as usize].seen {
+        if self.expert == Expert::Return && self.marks[slot as usize].hits > 0 {
             self.move_to(slot, Segment::Protected);
             self.demote();
         } else {
@@ -233,22 +239,38 @@ impl Segments {
         }
     }
 
-    /// One that is protected and was not asked for in the longest time makes room for another.
+    /// One that is protected makes room for another.
     fn demote(&mut self) {
         if self.expected(Segment::Protected) > self.protected
-            && let Some(oldest) = self.oldest(Segment::Protected)
+            && let Some(least) = self.least_protected()
         {
-            self.move_to(oldest, Segment::Probation);
+            self.move_to(least, Segment::Probation);
         }
+    }
+
+    /// The protected entry that was not asked for in the longest time; where chances are given, the first that has none left.
+    fn least_protected(&mut self) -> Option<u32> {
+        for _ in 0..PASSED_OVER {
+            let oldest = self.oldest(Segment::Protected)?;
+            let hits = self.marks[oldest as usize].hits;
+            if hits == 0 || !self.expert.gives_chances() {
+                break;
+            }
+            self.move_to(oldest, Segment::Protected);
+            self.marks[oldest as usize].hits = hits - 1;
+        }
+        self.oldest(Segment::Protected)
     }
 
     fn move_to(&mut self, slot: u32, segment: Segment) {
         self.remove(slot);
         self.push(slot, segment);
         let mark = &mut self.marks[slot as usize];
-        mark.segment = segment;
+        if mark.segment != segment {
+            mark.segment = segment;
+            mark.hits = 0;
+        }
         mark.moved = self.tick;
-        mark.seen &= segment == Segment::Window;
     }
 
     /// To the newest end of a list.
