@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hybridcache::{cache_evict, cache_put, cached};
+use hybridcache::{CacheManager, cache_evict, cache_put, cached};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Runs, block_on, until};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,54 @@ async fn without_a_manager_that_has_a_server_they_work_in_memory() {
     }
     manager.scope(rename(7)).await.unwrap();
     assert_eq!(manager.scope(user(7, &runs)).await.unwrap().unwrap().run, 2);
+}
+
+trait Stock {
+    async fn stock(&self, id: u64, runs: &Runs) -> u64;
+}
+
+struct Shelf;
+
+impl Stock for Shelf {
+    #[cached(ttl = "60s", tier = hybrid, name = "stock", skip(self, runs))]
+    async fn stock(&self, id: u64, runs: &Runs) -> u64 {
+        id + runs.run()
+    }
+}
+
+#[tokio::test]
+async fn who_has_never_read_evicts_by_name_what_others_have_left_in_redis() {
+    #[cache_evict(named("stock", id))]
+    async fn sell(id: u64) {
+        let _ = id;
+    }
+    #[cache_evict(named("stock", ..))]
+    fn recount() {}
+    #[cache_evict(named("stock", id))]
+    async fn abandoned(id: u64) {
+        let _ = id;
+        std::future::pending().await
+    }
+    let server = RedisServer::start();
+    let reader = node(&server).await;
+    let runs = Runs::default();
+    let read = async |node: &CacheManager| node.scope(Shelf.stock(0, &runs)).await;
+    for sold in 1..=3 {
+        assert_eq!(read(&reader).await, sold);
+        let writer = node(&server).await;
+        match sold {
+            1 => writer.scope(sell(0)).await,
+            2 => writer.scope_blocking(recount),
+            _ => {
+                assert!(hybridcache_tests::poll_once(&mut Box::pin(writer.scope(abandoned(0)))).is_pending());
+                until("it is sent", || !writer.remote_health().unwrap().deferred).await;
+            }
+        }
+        assert_eq!(read(&writer).await, sold + 1, "who evicted does not get the old value");
+        until("the eviction arrived", || reader.scope_blocking(|| block_on(Shelf.stock(0, &runs))) == sold + 1).await;
+        writer.shutdown().await;
+    }
+    reader.shutdown().await;
 }
 
 mod of_one_name {

@@ -25,7 +25,7 @@ use crate::coherence::effect::Effect;
 use crate::coherence::floors::{Born, Verdict};
 use crate::coherence::node::{Mark, Node, Partition, Timing};
 use crate::coherence::token::{ConsistencyToken, Seen};
-use crate::driver::{Driver, Fault, Health};
+use crate::driver::{Bump, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io;
@@ -350,6 +350,14 @@ impl Fleet {
             }
         }
         Err(fault)
+    }
+
+    /// Clears a cache everywhere, by its name; memory here is rid of it already. One round trip, whatever its size.
+    pub(crate) async fn clear(self: &Arc<Self>, name: &Arc<str>) -> Result<(), Fault> {
+        let body = Body::Clear(Arc::clone(name));
+        let (driver, tail) = (&self.driver, &self.tail(&body));
+        let clear = |chain| async move { Ok((driver.clear(name, Bump { chain, tail }).await?, ())) };
+        self.invalidate(Partition::Meta, body, None, Vec::new(), clear).await
     }
 
     /// Queues an invalidation that could not be sent, or was not answered, and rids memory of what it removes.

@@ -8,7 +8,11 @@ use std::task::Poll;
 
 use crate::cache::registry::{Erased, Going, Registry};
 use crate::cache::{Cache, Ticket as Drawn, Write};
+#[cfg(feature = "redis")]
+use crate::coherence::deferred::{Body, EVERY_CACHE};
 use crate::error::Error;
+#[cfg(feature = "redis")]
+use crate::fleet::Fleet;
 use crate::key::Stored;
 use crate::rt;
 
@@ -127,6 +131,13 @@ impl Named {
 
 impl Target for Named {
     fn evict(&self) -> Option<Going> {
+        #[cfg(feature = "redis")]
+        if let Some((fleet, name)) = self.left_elsewhere() {
+            return Some(Box::pin(async move {
+                // One that is not acknowledged is queued.
+                let _ = fleet.clear(&name).await;
+            }));
+        }
         let mut going = Vec::new();
         for cache in self.caches() {
             match &self.key {
@@ -141,6 +152,10 @@ impl Target for Named {
     }
 
     fn evict_later(&self) {
+        #[cfg(feature = "redis")]
+        if let Some((fleet, name)) = self.left_elsewhere() {
+            return fleet.defer(&Body::Clear(name));
+        }
         for cache in self.caches() {
             match &self.key {
                 None => {
@@ -169,7 +184,16 @@ fn together(going: Vec<Going>) -> Option<Going> {
 }
 
 impl Named {
-    /// The caches it means. A cache that does not exist yet holds nothing, so that a name nobody has is no mistake that could be
+    /// A cache of this name that this process has not used yet, and the fleet in which others may have: what they left in the remote
+    /// tier was not loaded here, where neither its version is known nor how a key is spelled.
+    #[cfg(feature = "redis")]
+    fn left_elsewhere(&self) -> Option<(Arc<Fleet>, Arc<str>)> {
+        // No cache there has these names: one stands for every cache, the other for none.
+        let fleet = self.registry.fleet().filter(|_| !["", EVERY_CACHE].contains(&&*self.name))?;
+        self.registry.named(&self.name).is_empty().then(|| (Arc::clone(fleet), Arc::from(&*self.name)))
+    }
+
+    /// The caches it means. One that does not exist yet has nothing in memory, so that a name nobody has is no mistake that could be
     /// told from one.
     fn caches(&self) -> Vec<Arc<dyn Erased>> {
         let mut caches = self.registry.named(&self.name);

@@ -119,13 +119,7 @@ where
 
     /// Clears the cache everywhere; memory here is rid of it already. One round trip, whatever its size.
     pub(in crate::cache) async fn clear(&self, cache: &Inner<K, V>) -> Result<Evicted, Error> {
-        let body = Body::Clear(Arc::clone(&self.name));
-        let tail = self.fleet.tail(&body);
-        let (driver, name, tail) = (&self.fleet.driver, &*self.name, &tail);
-        let sent = self.fleet.invalidate(Partition::Meta, body, None, Vec::new(), |chain| async move {
-            driver.clear(name, Bump { chain, tail }).await.map(|mark| (mark, ()))
-        });
-        self.outcome(cache, sent.await)
+        self.outcome(cache, self.fleet.clear(&self.name).await)
     }
 
     /// Puts a value; with `intent`, only if nobody else has touched the key since that was planted, and else the key is absent.
