@@ -4,7 +4,7 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, RedisOptions};
+use hybridcache::{Cache, CacheManager, RedisOptions, cache_put, cached};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::{Certificates, RedisServer, free_port};
 use hybridcache_tests::{LIMIT, MINUTE, SECOND, until};
@@ -223,6 +223,34 @@ async fn that_a_server_refuses_what_it_is_asked_is_a_warning_and_not_each_time()
     }
     let said = said.of("namespace=refused");
     assert!(matches!(&said[..], [said] if said.starts_with("WARN") && said.contains("OOM")), "{said:?}");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_writer_that_puts_says_that_redis_did_not_acknowledge_it_where_that_is_to_fail() {
+    #[cached(ttl = "60s", tier = hybrid, on_outage = fail, name = "put in vain")]
+    async fn price(id: u64) -> u64 {
+        id
+    }
+    #[cache_put(price(id) = *result)]
+    async fn known_before(id: u64, server: &RedisServer) -> u64 {
+        server.pause();
+        id
+    }
+    #[cache_put(price(*result) = *result)]
+    fn known_after(id: u64) -> u64 {
+        id
+    }
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let said = kept();
+    node.scope(known_before(7, &server)).await;
+    let errors = said.of("put in vain");
+    assert!(matches!(&errors[..], [error] if error.starts_with("ERROR")), "{errors:?}");
+    node.scope_blocking(|| known_after(8));
+    let errors = said.of("put in vain");
+    assert!(matches!(&errors[..], [error] if error.starts_with("ERROR")), "{errors:?}");
+    server.resume();
     node.shutdown().await;
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn put(args: &PutArgs, function: &Function) -> TokenStream {
     let run = body::in_place(function, flow, &output, &krate, &put_after(args));
     let taken = steps.iter().map(|step| step.take(&krate, flow.waits()));
     let values = steps.iter().map(|step| step.value(&krate));
-    let filled: Vec<_> = steps.iter().map(|step| step.fill(flow.waits())).collect();
+    let filled: Vec<_> = steps.iter().map(|step| step.fill(&krate, flow.waits())).collect();
     let bound = steps.iter().map(Step::bound);
     let cancelled = steps.iter().filter(|step| !step.late).map(|step| {
         let lease = &step.lease;
@@ -96,13 +96,14 @@ impl<'a> Step<'a> {
         if self.late { quote!((#at, #value)) } else { quote!(#value) }
     }
 
-    /// What becomes of the value concerns the cache alone.
-    fn fill(&self, waits: bool) -> TokenStream {
+    /// What becomes of the value concerns the cache alone, and its log.
+    fn fill(&self, krate: &Crate, waits: bool) -> TokenStream {
         let Self { lease, at, value, .. } = self;
+        let private = krate.private();
         let at = self.late.then(|| quote!(#at,));
         match waits {
-            true => quote!(let _ = #lease.put(#at #value).await;),
-            false => quote!(let _ = #lease.put_blocking(#at #value);),
+            true => quote!(#private::reported(#lease.put(#at #value).await);),
+            false => quote!(#private::reported(#lease.put_blocking(#at #value));),
         }
     }
 }

@@ -25,7 +25,7 @@ pub use probe::{
     Targeted, Valued, assert_key, assert_plain, assert_target, assert_value, payload, share, via,
 };
 pub use remote::*;
-pub use write::{All, At, Evict, Lease, Named, Target, Ticket};
+pub use write::{All, At, Evict, Lease, Named, Target, Ticket, reported};
 
 /// Tells the compiler that a body is called once: what it borrows mutably may then be in what it returns, and a variable that
 /// holds it need not be `mut`.

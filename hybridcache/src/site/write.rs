@@ -275,6 +275,14 @@ impl Drop for Evict {
     }
 }
 
+/// What a remote tier did not acknowledge of a put, where the cache is told to fail then: the caller of an annotated writer has no part
+/// in it.
+pub fn reported(put: Result<(), Error>) {
+    if let Err(error) = put {
+        tracing::error!(%error, "a put was not acknowledged");
+    }
+}
+
 /// Drawn before a write whose key is known only after it.
 #[derive(Debug)]
 pub struct Ticket(Drawn);

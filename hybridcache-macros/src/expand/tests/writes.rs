@@ -175,8 +175,10 @@ fn put_with_a_lease_and_a_ticket() {
         };
         match __hc_values {
             ::core::option::Option::Some((__hc_value0, (__hc_at1, __hc_value1))) => {
-                let _ = __hc_put0.put(__hc_value0).await;
-                let _ = __hc_put1.put(__hc_at1, __hc_value1).await;
+                ::hybridcache::__private::reported(__hc_put0.put(__hc_value0).await);
+                ::hybridcache::__private::reported(
+                    __hc_put1.put(__hc_at1, __hc_value1).await,
+                );
             }
             ::core::option::Option::None => {
                 __hc_put0.cancel();
@@ -205,7 +207,7 @@ fn put_from_a_blocking_function() {
         };
         match __hc_values {
             ::core::option::Option::Some((__hc_value0,)) => {
-                let _ = __hc_put0.put_blocking(__hc_value0);
+                ::hybridcache::__private::reported(__hc_put0.put_blocking(__hc_value0));
             }
             ::core::option::Option::None => {
                 __hc_put0.cancel();
