@@ -21,7 +21,7 @@ mod writes;
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Consistency, Evicted, SingleFlight, Tier};
+use hybridcache::{Cache, CacheManager, Consistency, Evicted, Outcome, Share, SingleFlight, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -67,6 +67,25 @@ async fn what_one_node_loads_the_other_finds() {
     for cache in [&here, &there] {
         until("memory answers", || cache.blocking().peek(&7) == Some(1) && cache.len() == 1).await;
     }
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_what_is_found_in_redis_is_told_so() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    let fetch = || there.fetch(&7).load(Share::none(), |_| async { runs.run() });
+    let (first, second) = tokio::join!(fetch(), fetch());
+    assert_eq!((first.result, first.outcome, first.tier), (1, Outcome::Hit, Tier::Redis));
+    assert_eq!((second.result, second.outcome, second.tier), (1, Outcome::Shared, Tier::Redis));
+    let fetch = || there.fetch(&8).load(Share::none(), |_| async { runs.run() });
+    let (first, second) = tokio::join!(fetch(), fetch());
+    assert_eq!((first.result, first.outcome, first.tier), (2, Outcome::Loaded, Tier::Source));
+    assert_eq!((second.result, second.outcome, second.tier), (2, Outcome::Shared, Tier::Source));
     a.shutdown().await;
     b.shutdown().await;
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::vec;
 
+use super::fetch::Tier;
 #[cfg(feature = "redis")]
 use super::shards::Locked;
 use super::shards::Shards;
@@ -221,8 +222,8 @@ pub(crate) struct Seat<V>(Mutex<State<V>>);
 
 enum State<V> {
     Waiting(Option<Waker>),
-    /// The flight landed.
-    Landed(Arc<Kept<V>>),
+    /// The flight landed, with what it had from there.
+    Landed(Arc<Kept<V>>, Tier),
     /// The flight is this waiter's to lead.
     Promoted,
     /// The flight landed and its result could not be handed out: look again.
@@ -254,7 +255,7 @@ impl<V> Seat<V> {
 
 /// What a wait came to.
 pub(crate) enum Called<'f, K: Eq + Hash, V> {
-    Landed(Arc<Kept<V>>),
+    Landed(Arc<Kept<V>>, Tier),
     Lead(Leader<'f, K, V>),
     Again(Stored<K>),
 }
@@ -289,7 +290,7 @@ impl<'f, K: Eq + Hash, V> Future for Waiting<'f, K, V> {
         };
         let key = this.key.take().expect("a wait ends once");
         Poll::Ready(match state {
-            State::Landed(kept) => Called::Landed(kept),
+            State::Landed(kept, tier) => Called::Landed(kept, tier),
             State::Promoted => {
                 Called::Lead(Leader { shards: this.shards, key, id: this.id, done: false, _edge: this.edge.take() })
             }
@@ -315,7 +316,7 @@ impl<K: Eq + Hash, V> Waiting<'_, K, V> {
             State::Waiting(_) => {
                 self.shards.lock(key.hash).table.withdraw(key, self.id, |seat| Arc::ptr_eq(seat, &self.seat));
             }
-            State::Landed(_) | State::Again | State::Gone => {}
+            State::Landed(..) | State::Again | State::Gone => {}
         }
     }
 }
@@ -337,8 +338,8 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
 }
 
 impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
-    /// Ends the flight. `settle` runs under the shard's lock with the cache's right to fill, which is where what it
-    /// does and the check are one step; `kept` makes what each waiter gets, if there is any.
+    /// Ends the flight, with what came from `tier`. `settle` runs under the shard's lock with the cache's right to fill, which is where
+    /// what it does and the check are one step; `kept` makes what each waiter gets, if there is any.
     ///
     /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and
     /// returns, the leader inserts what it loaded before: stale until the ttl ends.
@@ -346,6 +347,7 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     pub(crate) fn land<T>(
         &mut self,
         generation: u32,
+        tier: Tier,
         settle: impl FnOnce(Option<Stored<K>>, &mut Shard<K, V>) -> T,
         kept: impl FnOnce() -> Kept<V>,
     ) -> T {
@@ -364,7 +366,7 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
             // Making it may run the value's `Clone`, which may panic too.
             let kept = Arc::new(kept());
             for seat in &mut crew.0 {
-                seat.offer(State::Landed(Arc::clone(&kept)));
+                seat.offer(State::Landed(Arc::clone(&kept), tier));
             }
         }
         settled

@@ -280,11 +280,11 @@ where
                 Turn::Wait(waiting) => waiting,
             };
             turn = match rt::within(&self.clock, self.rules.wait_timeout, &mut waiting).await {
-                Some(Called::Landed(kept)) => {
+                Some(Called::Landed(kept, tier)) => {
                     let outcome = kept.outcome(Outcome::Shared);
                     let kept = Arc::try_unwrap(kept).unwrap_or_else(|kept| (*kept).clone());
                     match kept.into_returned(&share) {
-                        Some(shared) => return Answered::here(shared, outcome),
+                        Some(result) => return Answered { result, outcome, tier },
                         // Another function with another error type shares this cache: its failure says nothing to us.
                         None => Turn::Alone,
                     }
@@ -453,7 +453,7 @@ where
             Some(key) if failure.is_none() || want == Want::Fresh => replace(memory, key, entry.take(), &mut removed),
             _ => {}
         };
-        leader.land(generation, fill, kept);
+        leader.land(generation, Tier::Source, fill, kept);
         self.release(&removed);
         R::join(parts).expect("what was taken apart fits together")
     }

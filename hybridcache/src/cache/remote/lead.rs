@@ -297,6 +297,7 @@ where
         let mut removed = Removed::default();
         leader.land(
             self.generation(),
+            Tier::Redis,
             |right, memory| {
                 if let Some(key) = right {
                     replace(memory, key, entry, &mut removed);
