@@ -45,8 +45,9 @@ pub enum ErrorKind {
     /// A manager has been installed already; a process has one default.
     #[error("a cache manager is installed already: install one per process, or use `CacheManager::scope`")]
     AlreadyInstalled,
-    /// The remote tier did not acknowledge an invalidation, and the cache is told not to queue it. It is in effect in this process.
-    #[error("cache `{cache}`: {reason}; in effect in this process only")]
+    /// The remote tier did not acknowledge an invalidation, and the cache is told to fail then. It is in effect in this process, and
+    /// queued for the others.
+    #[error("cache `{cache}`: {reason}; in effect in this process only until the remote tier is back")]
     Outage {
         /// The cache.
         cache: String,

@@ -85,6 +85,24 @@ async fn an_evict_in_an_outage_is_sent_when_redis_is_back() {
 }
 
 #[tokio::test]
+async fn of_a_put_in_an_outage_the_evict_is_sent_when_redis_is_back() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    load(&here, 7, &runs).await;
+    server.pause();
+    assert_eq!(here.insert(&7, 100).await, Ok(()));
+    assert!(a.remote_health().unwrap().deferred);
+    assert_eq!(here.peek(&7).await, None, "neither the old value nor the new one");
+    server.resume();
+    until("it is sent", || !a.remote_health().unwrap().deferred).await;
+    assert_eq!(load(&there, 7, &runs).await, (2, Tier::Source));
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_evict_that_must_not_wait_fails() {
     let server = RedisServer::start();
     let node = node(&server).await;
@@ -93,7 +111,10 @@ async fn an_evict_that_must_not_wait_fails() {
     server.pause();
     let error = cache.evict(&7).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Outage { .. }), "{error}");
+    assert!(cache.insert(&7, 100).await.is_err());
+    assert!(node.remote_health().unwrap().deferred, "it is queued all the same");
     server.resume();
+    until("it is sent", || !node.remote_health().unwrap().deferred).await;
     node.shutdown().await;
 }
 

@@ -251,7 +251,7 @@ where
     /// Puts a value in. Loads that are under way will not replace it. After a database write [`evict`](Self::evict) or
     /// [`write`](Self::write): of two bare puts the last to arrive stays, which need not be the last to commit. A value that is
     /// too heavy, or that [`store_if`](Builder::store_if) does not want, is not kept, and what was there is gone. With a remote tier one
-    /// round trip; two for a value that is over 256 KiB there.
+    /// round trip; two for a value that is over 256 KiB there. While that does not answer it is an evict, and the value is not kept.
     ///
     /// # Errors
     ///

@@ -50,15 +50,17 @@ pub enum Consistency {
     Strict,
 }
 
-/// What becomes of an evict or a put that the remote tier does not acknowledge.
+/// What a verb returns whose evict or put the remote tier does not acknowledge.
+///
+/// Either way the key is gone from this process at once, and its evict is queued, and sent when the remote tier is back; what is queued
+/// is lost with the process. The value of a put is kept nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnOutage {
-    /// It takes effect in this process at once, is kept, and is sent when the remote tier is back: the verb succeeds with
-    /// [`Evicted::Deferred`](crate::Evicted::Deferred). What is kept is lost with the process.
+    /// It succeeds: `evict`, `evict_many` and `clear` with [`Evicted::Deferred`](crate::Evicted::Deferred), `insert` and `put` as ever.
     #[default]
     Queue,
-    /// It takes effect in this process at once, and the verb returns an error. An annotated writer reports it in the log.
+    /// It returns an error. An annotated writer reports it in the log.
     Fail,
 }
 
@@ -209,7 +211,7 @@ where
         self
     }
 
-    /// What becomes of an evict that the remote tier does not acknowledge. Default: [`OnOutage::Queue`].
+    /// What a verb returns whose evict or put the remote tier does not acknowledge. Default: [`OnOutage::Queue`].
     pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
         self.remote.on_outage = Some(on_outage);
         self
