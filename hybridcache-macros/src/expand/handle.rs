@@ -81,7 +81,7 @@ fn verbs(model: &Cached<'_>) -> TokenStream {
             calls: "insert",
         },
         Verb {
-            docs: "Announces a write, to be finished with `put`: of two writers the later one wins, whoever finishes first.",
+            docs: "Announces a write, to be finished with `put`: two writers at once leave the key absent, never old.",
             name: "write",
             takes: None,
             gives: result(quote!(#root::Write<#key, #value>)),

@@ -70,7 +70,7 @@ fn plain_async() {
         ) -> ::core::result::Result<(), ::hybridcache::Error> {
             Self::__cache().insert((id, lang), value).await
         }
-        ///Announces a write, to be finished with `put`: of two writers the later one wins, whoever finishes first.
+        ///Announces a write, to be finished with `put`: two writers at once leave the key absent, never old.
         pub async fn write(
             id: &u64,
             lang: &str,
