@@ -223,8 +223,9 @@ where
     }
 
     /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry behind the caller, who gets what is
-    /// there. For annotated functions; by hand, see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off. With a remote tier
-    /// it is the process that loaded an entry that reloads it, while its own memory has it.
+    /// there. For annotated functions, whose attribute sets it; a cache that is used by hand, or handed to one by `cache = …`, has nothing
+    /// to reload with: see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off. With a remote tier it is the process that loaded an
+    /// entry that reloads it, while its own memory has it.
     pub fn refresh_ahead(mut self, fraction: f64) -> Self {
         self.refresh_ahead = Some(fraction);
         self
