@@ -304,3 +304,53 @@ async fn what_is_wrong_with_a_server_that_was_found_late_is_said_though_it_did_n
     assert!(heard.iter().all(|said| said.contains("+xadd")), "{heard:?}");
     node.shutdown().await;
 }
+
+/// Keeps what was asked of the remote tier, by the spans around it.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Asked {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() == "remote"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut text = Text(String::new());
+        span.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+        Id::from_u64(1)
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn whatever_is_asked_of_the_remote_tier_is_in_a_span_that_says_what() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    in_step(&node).await;
+    let cache: Cache<u64, u64> = Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
+    let asked = Asked::default();
+    let _heard = tracing::subscriber::set_default(asked.clone());
+    let heard = || std::mem::take(&mut *asked.0.lock().unwrap()).join(",").replace(" cache=numbers operation=", "");
+    cache.get_or_load(&1, || async { 1 }).await;
+    assert_eq!(heard(), r#""get_or_lease","fill""#);
+    cache.peek(&2).await;
+    assert_eq!(heard(), r#""get""#);
+    cache.insert(&1, 2).await.unwrap();
+    assert_eq!(heard(), r#""put""#);
+    cache.evict(&1).await.unwrap();
+    assert_eq!(heard(), r#""evict""#);
+    cache.clear().await.unwrap();
+    assert_eq!(heard(), r#""clear""#);
+    drop(_heard);
+    node.shutdown().await;
+}

@@ -294,7 +294,8 @@ impl<K, V: 'static> Remote<K, V> {
         // Interleaving that this order defeats: the flag is set, the other process fills and announces, this one takes its place
         // and waits until the lease would have ended.
         let place = self.fleet.wait(&self.name, text.as_str());
-        if let Awaited::Flagged { remaining } = self.fleet.driver.await_fill(key, lease).await? {
+        let flagged = self.fleet.driver.await_fill(key, lease).instrument(self.span("await_fill")).await?;
+        if let Awaited::Flagged { remaining } = flagged {
             // A millisecond more than the lease has: who looks a moment too early would wait for the next.
             io::within(patience.min(remaining + Duration::from_millis(1)), place.announced()).await;
         }
@@ -310,7 +311,8 @@ impl<K, V: 'static> Remote<K, V> {
         wake: impl Fn() -> Vec<u8>,
     ) -> Result<bool, Fault> {
         let planted = self.fleet.planting(key, lease, wake);
-        let taken = self.fleet.driver.lease_over(key, record, lease, self.options.lease).await?;
+        let taken = self.fleet.driver.lease_over(key, record, lease, self.options.lease);
+        let taken = taken.instrument(self.span("lease_over")).await?;
         planted.answered();
         Ok(taken)
     }

@@ -396,7 +396,8 @@ where
     /// remote tier.
     async fn take_away(&self, remote: &Remote<K, V>, key: &Stored<K>, right: &Right) {
         if let Over::Record(record) = &right.over
-            && let Err(fault) = remote.fleet.driver.release(&right.key, record, &[]).await
+            && let Err(fault) =
+                remote.fleet.driver.release(&right.key, record, &[]).instrument(remote.span("release")).await
         {
             self.meter.count(Event::RemoteFault);
             remote.fleet.refused(&fault);

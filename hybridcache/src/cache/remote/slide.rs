@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::Remote;
 use super::claim::Hit;
 use crate::cache::Inner;
@@ -80,12 +82,13 @@ impl<K, V> Remote<K, V> {
     fn touch(&self, key: &K, version: Nonce, idle: u64, then: impl FnOnce(u64, u64) + Send + 'static) {
         let Some(text) = self.spell(key) else { return };
         let (fleet, key) = (Arc::clone(&self.fleet), self.place.key(&text));
-        self.fleet.run_later(async move {
+        let touch = async move {
             let asked = fleet.clock.now_precise();
             if let Ok(Some(granted)) = fleet.driver.touch(&key, version, Duration::from_nanos(idle)).await {
                 then(asked, nanos(granted));
             }
-        });
+        };
+        self.fleet.run_later(touch.instrument(self.span("touch")));
     }
 }
 

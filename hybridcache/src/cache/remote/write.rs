@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::Remote;
 use super::lead::Loaded;
 use super::member::Entry;
@@ -109,7 +111,7 @@ where
                 stood.fetch_or(!gone, Relaxed);
                 Ok((mark, ()))
             });
-            let sent = sent.await;
+            let sent = sent.instrument(self.span("evict")).await;
             lost |= sent.is_ok() && !stood.load(Relaxed);
             if self.outcome(cache, sent)? == Evicted::Deferred {
                 evicted = Evicted::Deferred;
@@ -119,7 +121,7 @@ where
 
     /// Clears the cache everywhere; memory here is rid of it already. One round trip, whatever its size.
     pub(in crate::cache) async fn clear(&self, cache: &Inner<K, V>) -> Result<Evicted, Error> {
-        self.outcome(cache, self.fleet.clear(&self.name).await)
+        self.outcome(cache, self.fleet.clear(&self.name).instrument(self.span("clear")).await)
     }
 
     /// Puts a value; with `intent`, only if nobody else has touched the key since that was planted, and else the key is absent.
@@ -168,7 +170,7 @@ where
         let sent = self.fleet.invalidate(Partition::Keys, body, intent, vec![doomed], |chain| async move {
             driver.put(own, others, put, Bump { chain, tail }).await
         });
-        self.outcome(cache, sent.await)
+        self.outcome(cache, sent.instrument(self.span("put")).await)
     }
 
     /// Has keys evicted in the background: whoever wanted that is gone.
