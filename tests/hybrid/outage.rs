@@ -103,6 +103,37 @@ async fn of_a_put_in_an_outage_the_evict_is_sent_when_redis_is_back() {
 }
 
 #[tokio::test]
+async fn what_was_missed_while_all_connections_were_cut_is_read_from_the_log() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let a = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let b = node(&server).await;
+    let (here, there) = (numbers(&a), numbers(&b));
+    let runs = Runs::default();
+    in_step(&a).await;
+    let health = || a.remote_health().unwrap();
+    // Each connection is attempted by itself, and that of the log is not always the first.
+    for _ in 0..4 {
+        until("memory has it", || {
+            here.blocking().get_or_load(&7, || runs.run());
+            here.len() == 1
+        })
+        .await;
+        let (floors, loads) = (health().floors_raised, runs.count());
+        proxy.refuse(true);
+        proxy.cut();
+        until("both are known to be gone", || !health().connected && !health().subscribed).await;
+        there.evict(&8).await.unwrap();
+        proxy.refuse(false);
+        a.after(b.token().unwrap()).await;
+        assert_eq!(health().floors_raised, floors, "the log has it");
+        assert_eq!((load(&here, 7, &runs).await.1, runs.count()), (Tier::Memory, loads));
+    }
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_evict_that_must_not_wait_fails() {
     let server = RedisServer::start();
     let node = node(&server).await;

@@ -15,6 +15,10 @@ use crate::record::settling;
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io::{self, Crew, Signal};
 
+/// How often the log is asked for while its connection is not there, and when again: in all as long as two attempts to connect take.
+const LOG_LOOKS: usize = 20;
+const LOG_LOOKS_AGAIN: Duration = Duration::from_millis(50);
+
 /// The tasks of a fleet. The endless ones hold it weakly, and all end with it.
 #[derive(Debug)]
 pub(super) struct Steward {
@@ -150,7 +154,7 @@ impl Fleet {
             }
             Job::ReadLog(partition, after) => {
                 let generation = self.node.lock().generation();
-                let log = self.driver.log_after(partition, after).await.unwrap_or_default();
+                let log = self.log_after(partition, after, generation).await;
                 let messages: Vec<_> = log
                     .iter()
                     .filter_map(|bytes| match Message::decode(bytes) {
@@ -169,6 +173,20 @@ impl Fleet {
             Job::Replay(body) => self.replay(body).await,
             Job::Withdraw => self.withdraw().await,
         }
+    }
+
+    /// What a log has; nothing, if it cannot be read.
+    ///
+    /// Interleaving that waiting for its connection defeats: all are cut for a moment, and an evict is missed; that of the bus is back
+    /// first, and a fence tells so; the log is asked for on one that is not yet back; memory starts anew, and the log had the evict.
+    async fn log_after(&self, partition: Partition, number: u64, generation: u64) -> Vec<Vec<u8>> {
+        for _ in 0..LOG_LOOKS {
+            match self.driver.log_after(partition, number).await {
+                Err(Fault::Down) if self.generation() == generation => io::sleep(LOG_LOOKS_AGAIN).await,
+                log => return log.unwrap_or_default(),
+            }
+        }
+        Vec::new()
     }
 
     /// Sends an invalidation that is owed.
