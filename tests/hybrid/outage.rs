@@ -134,6 +134,37 @@ async fn what_was_missed_while_all_connections_were_cut_is_read_from_the_log() {
 }
 
 #[tokio::test]
+async fn how_much_waits_to_be_sent_and_what_was_missed_is_told() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let behind = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let other = node(&server).await;
+    let (here, there) = (numbers(&behind), numbers(&other));
+    in_step(&behind).await;
+    let health = || behind.remote_health().unwrap();
+    let floors = health().floors_raised;
+    assert_eq!((health().queued, health().gaps), (0, 0));
+    proxy.refuse(true);
+    proxy.cut();
+    until("both are known to be gone", || !health().connected && !health().subscribed).await;
+    here.evict_many(&[1, 2, 3]).await.unwrap();
+    here.insert(&3, 3).await.unwrap();
+    assert_eq!((health().queued, health().deferred), (3, true));
+    here.clear().await.unwrap();
+    assert_eq!(health().queued, 1, "what was cleared has no keys");
+    there.evict(&4).await.unwrap();
+    proxy.refuse(false);
+    until("it is sent, and what was missed is heard", || {
+        here.blocking().get(&5);
+        health().queued == 0 && health().in_step && health().gaps > 0
+    })
+    .await;
+    assert_eq!((health().deferred, health().floors_raised), (false, floors), "the log had it");
+    behind.shutdown().await;
+    other.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_evict_that_must_not_wait_fails() {
     let server = RedisServer::start();
     let node = node(&server).await;

@@ -66,6 +66,12 @@ impl Deferred {
         self.caches.is_empty() && self.under_way.is_none()
     }
 
+    /// How many keys it names, and caches of which everything goes.
+    pub(crate) fn len(&self) -> usize {
+        let whole = self.caches.values().filter(|owed| matches!(owed, Owed::Everything)).count();
+        self.keys + whole + self.under_way.as_ref().map_or(0, Body::weight)
+    }
+
     /// Whether an invalidation of this key is owed, so that what the fleet holds of it may be older than what this node knows.
     pub(crate) fn owes(&self, cache: &str, key: &[u8]) -> bool {
         let waiting = match self.caches.get(cache) {

@@ -118,7 +118,10 @@ impl Fleet {
                 }
                 Effect::SendFence => self.steward.fence(),
                 Effect::LoadFloors => self.run(Job::LoadFloors),
-                Effect::ReadLog(partition, after) => self.run(Job::ReadLog(partition, after)),
+                Effect::ReadLog(partition, after) => {
+                    self.gaps.fetch_add(1, Ordering::Relaxed);
+                    self.run(Job::ReadLog(partition, after));
+                }
                 Effect::Replay(body) => self.run(Job::Replay(body)),
             }
         }

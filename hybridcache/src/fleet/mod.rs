@@ -69,6 +69,11 @@ pub struct RemoteHealth {
     pub last_word: Option<Duration>,
     /// Invalidations wait to be sent.
     pub deferred: bool,
+    /// How many: keys that were evicted or put, and caches that were cleared.
+    pub queued: usize,
+    /// How often messages of the bus were found to be missing, and were read from the log of the server. What the log did not have is in
+    /// [`floors_raised`](Self::floors_raised).
+    pub gaps: u64,
     /// How often memory started anew because invalidations may have been lost.
     pub floors_raised: u64,
     /// Attempts to connect.
@@ -99,6 +104,7 @@ pub(crate) struct Fleet {
     /// The newest own invalidations that were acknowledged.
     newest: Mutex<ConsistencyToken>,
     floors_raised: AtomicU64,
+    gaps: AtomicU64,
     /// From when on it may be said again that the server refuses.
     complains_from: AtomicU64,
     members: Members,
@@ -160,6 +166,7 @@ impl Fleet {
             lag: timing.lag,
             newest: Mutex::new(ConsistencyToken::NOTHING),
             floors_raised: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
             complains_from: AtomicU64::new(0),
             members: Members::default(),
             wakes: Wakes::default(),
@@ -444,14 +451,16 @@ impl Fleet {
     pub(crate) fn health(&self) -> RemoteHealth {
         let Health { connected, subscribed, breaker_open, attempts, unanswered, refused } = self.driver.health();
         let now = self.clock.now();
-        let synced_at = self.synced_at();
+        let (synced_at, queued) = (self.synced_at(), self.node.lock().owing());
         RemoteHealth {
             connected,
             subscribed,
             breaker_open,
             in_step: self.vouches(now),
             last_word: (synced_at != 0).then(|| Duration::from_nanos(now.saturating_sub(synced_at))),
-            deferred: self.node.lock().is_owing(),
+            deferred: queued > 0,
+            queued,
+            gaps: self.gaps.load(Ordering::Relaxed),
             floors_raised: self.floors_raised.load(Ordering::Relaxed),
             attempts,
             unanswered,

@@ -18,8 +18,9 @@ fn each_key_is_owed_once() {
     assert!(owed.owes("users", b"a") && !owed.owes("users", b"c") && !owed.owes("orders", b"a"));
     assert_eq!(owed.take(), Some(keys("users", &["a", "b"])));
     assert!(owed.owes("users", b"a"), "it is under way");
+    assert_eq!(owed.len(), 2);
     owed.settle(true);
-    assert!(owed.is_empty());
+    assert_eq!((owed.len(), owed.is_empty()), (0, true));
 }
 
 #[test]
@@ -31,6 +32,7 @@ fn too_many_keys_become_a_clear_of_their_cache() {
     owed.add(&keys("orders", &["2"]));
     owed.validate();
     assert!(owed.owes("orders", b"any") && owed.owes("users", b"a") && !owed.owes("users", b"c"));
+    assert_eq!(owed.len(), 3, "two keys and a cache");
     assert_eq!(owed.drain(), [Body::Clear("orders".into()), keys("users", &["a", "b"])]);
     assert!(owed.is_empty());
 }

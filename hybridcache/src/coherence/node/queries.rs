@@ -62,6 +62,12 @@ impl Node {
         !self.owed.is_empty()
     }
 
+    /// How many keys, and caches of which everything goes, have yet to be sent.
+    #[cfg(feature = "redis")]
+    pub(crate) fn owing(&self) -> usize {
+        self.owed.len()
+    }
+
     /// Whether the invalidations that a token names are known to be in effect here. Not if one is of another epoch: the fleet began to
     /// count anew since, or this node has yet to hear of it.
     pub(crate) fn has_seen(&self, token: ConsistencyToken) -> bool {
