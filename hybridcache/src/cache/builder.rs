@@ -129,8 +129,8 @@ where
         self
     }
 
-    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age).
-    /// Default: off.
+    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age). With a remote tier
+    /// at least half as long: there a hit renews it once half of its time has passed. Default: off.
     pub fn sliding(mut self, idle: Duration) -> Self {
         self.sliding = Some(idle);
         self
