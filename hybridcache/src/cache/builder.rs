@@ -251,8 +251,8 @@ where
     }
 
     /// Called with each value that leaves, after it left, on the thread that made it leave and under no lock: of what a sweep
-    /// finds expired, on the one that sweeps all caches, which do not give memory back until this returns. A panic in it is
-    /// reported and goes no further.
+    /// finds expired, and of what another process evicted, on the one that sweeps all caches, which do not give memory back until this
+    /// returns. A panic in it is reported and goes no further.
     pub fn on_eviction(mut self, listener: impl Fn(&K, &V, RemovalReason) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self

@@ -33,7 +33,7 @@ pub enum Outcome {
     /// By running the body.
     Loaded,
     /// By running the body, without the right to keep the result: a wait was given up, or waiting would have closed a
-    /// circle.
+    /// circle. With a remote tier also where its key was evicted or written meanwhile, settles, or has no text.
     Uncached,
     /// By running the body, because the caller asked to go past the cache.
     Bypassed,

@@ -74,7 +74,7 @@ pub struct RemoteHealth {
     /// How often messages of the bus were found to be missing, and were read from the log of the server. What the log did not have is in
     /// [`floors_raised`](Self::floors_raised).
     pub gaps: u64,
-    /// How often memory started anew because invalidations may have been lost.
+    /// How often memory started anew because invalidations may have been lost; the first time is when it starts.
     pub floors_raised: u64,
     /// Attempts to connect.
     pub attempts: u64,
