@@ -69,6 +69,7 @@ async fn who_waits_for_a_load_in_another_process_gives_up_in_time() {
     });
     assert_eq!(load.await, 1);
     assert_eq!(there.stats().remote.fills, 0, "what it loads instead is for its caller");
+    assert_eq!((there.stats().wait_timeouts, there.stats().remote.unfilled), (1, 1));
     for node in nodes {
         node.shutdown().await;
     }

@@ -105,7 +105,7 @@ impl<K, V: 'static> Remote<K, V> {
     pub(super) async fn claim(&self, text: &KeyText, reload: bool, patience: Duration, meter: &Meter) -> Claim<V> {
         let key = self.place.key(text);
         let mut began = None;
-        let mut rounds = 0;
+        let (mut rounds, mut waited) = (0, false);
         while rounds < ROUNDS {
             let Some((Reading { asked, generation, .. }, born)) = self.reading_of(text, meter).await else {
                 return Claim::Outage;
@@ -169,8 +169,12 @@ impl<K, V: 'static> Remote<K, V> {
                     let left = patience
                         .saturating_sub(Duration::from_nanos(self.fleet.clock.now_precise().saturating_sub(began)));
                     if left.is_zero() {
+                        if waited {
+                            meter.count(Event::WaitTimeout);
+                        }
                         return Claim::Theirs;
                     }
+                    waited = true;
                     if let Err(fault) = Box::pin(self.await_fill(text, &key, &record, left, meter)).await {
                         return self.outage(&fault, meter);
                     }
