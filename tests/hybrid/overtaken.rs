@@ -371,6 +371,34 @@ async fn what_a_reload_replaces_is_not_served_after_it() {
     node.shutdown().await;
 }
 
+/// A load has the right to fill when a reload begins, in its process or in another.
+#[tokio::test]
+async fn what_was_loaded_before_a_reload_takes_no_place_of_what_that_brought() {
+    let server = RedisServer::start();
+    let (a, b, c) = (node(&server).await, node(&server).await, node(&server).await);
+    let caches = |mode| [&a, &b, &c].map(|node| texts(node).single_flight(mode).build().unwrap());
+    let ([here, there, later], [all, of_all, _]) = (caches(SingleFlight::Process), caches(SingleFlight::Fleet));
+    for (key, here, reloads) in [(7, &here, &here), (8, &here, &there), (9, &all, &all), (10, &all, &of_all)] {
+        let (gate, slow) = (Gate::default(), here.clone());
+        let held = gate.clone();
+        let load = tokio::spawn(async move {
+            let load = || async {
+                held.pass().await;
+                "old".to_owned()
+            };
+            slow.get_or_load(&key, load).await
+        });
+        until("it loads", || gate.arrived() == 1).await;
+        assert_eq!(reloads.refresh(&key, || async { "new".to_owned() }).await, "new");
+        gate.open();
+        assert_eq!(load.await.unwrap(), "old", "it asked before");
+        assert_eq!(later.get(&key).await.as_deref(), Some("new"));
+    }
+    for node in [a, b, c] {
+        node.shutdown().await;
+    }
+}
+
 /// Two caches of one name share their place in Redis. One evicts, and the answer comes before the message.
 #[tokio::test]
 async fn caches_of_one_name_in_one_process_are_evicted_together() {

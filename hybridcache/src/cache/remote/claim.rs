@@ -100,8 +100,8 @@ enum Read<V> {
 
 impl<K, V: 'static> Remote<K, V> {
     /// Asks for a key. What is there is returned; where there is nothing, the right to fill is taken in the same round trip (R1).
-    /// With `reload` what is there is not returned but to be replaced. Waits for a load in another process where the cache has
-    /// `single_flight = fleet`, for up to `patience`.
+    /// With `reload` what is there is not returned but to be replaced, and who loads loses the right. Else waits for a load in another
+    /// process where the cache has `single_flight = fleet`, for up to `patience`.
     pub(super) async fn claim(&self, text: &KeyText, reload: bool, patience: Duration, meter: &Meter) -> Claim<V> {
         let key = self.place.key(text);
         let mut began = None;
@@ -149,6 +149,12 @@ impl<K, V: 'static> Remote<K, V> {
             }
             let read = match self.read(text, &record, meter) {
                 Read::Unknown => Box::pin(self.read_anew(text, &record, meter)).await,
+                read => read,
+            };
+            let read = match read {
+                // Interleaving that this defeats: a load has the lease, and what it read; that changes; a reload reads it, may not fill, and
+                // returns; the load fills; the next read finds what was there before the reload.
+                Read::Lease if reload => Read::Dead,
                 read => read,
             };
             match read {
