@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Evicted, Policy, RedisOptions, SingleFlight};
+use hybridcache::{Builder, Cache, CacheManager, Consistency, Evicted, Policy, RedisOptions, SingleFlight};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
@@ -393,6 +393,41 @@ async fn what_was_loaded_before_a_reload_takes_no_place_of_what_that_brought() {
         gate.open();
         assert_eq!(load.await.unwrap(), "old", "it asked before");
         assert_eq!(later.get(&key).await.as_deref(), Some("new"));
+    }
+    for node in [a, b, c] {
+        node.shutdown().await;
+    }
+}
+
+/// Two reloads have found the same value, and the one that began first is the first to end.
+#[tokio::test]
+async fn of_two_reloads_the_older_leaves_nothing_behind_that_the_newer_has_replaced() {
+    let server = RedisServer::start();
+    let (a, b, c) = (node(&server).await, node(&server).await, node(&server).await);
+    for mode in [Consistency::Bounded, Consistency::Strict] {
+        let [here, there, later] = [&a, &b, &c].map(|node| texts(node).consistency(mode).build().unwrap());
+        for (key, newer) in [(7, &here), (8, &there)] {
+            here.insert(&key, "first".to_owned()).await.unwrap();
+            let reload = |cache: &Cache<u64, String>, value: &'static str| {
+                let (gate, cache) = (Gate::default(), cache.clone());
+                let held = gate.clone();
+                let load = async move || {
+                    held.pass().await;
+                    value.to_owned()
+                };
+                (gate, tokio::spawn(async move { cache.refresh(&key, || Box::pin(load())).await }))
+            };
+            let (old_gate, old) = reload(&here, "old");
+            until("the first loads", || old_gate.arrived() == 1).await;
+            let (new_gate, new) = reload(newer, "new");
+            until("the second loads", || new_gate.arrived() == 1).await;
+            old_gate.open();
+            assert_eq!(old.await.unwrap(), "old");
+            new_gate.open();
+            assert_eq!(new.await.unwrap(), "new");
+            assert_eq!(later.get(&key).await, None, "of which is newer Redis knows nothing: it is loaded again");
+            later.evict(&key).await.unwrap();
+        }
     }
     for node in [a, b, c] {
         node.shutdown().await;

@@ -237,7 +237,8 @@ where
     }
 
     /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load, those who hit
-    /// keep hitting. On an error what was there stays; a `None`, where it is not kept, removes it.
+    /// keep hitting. On an error what was there stays; a `None`, where it is not kept, removes it. With a remote tier two at once may
+    /// leave the key absent.
     pub async fn refresh<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
     where
         Q: Key<Owned = K>,

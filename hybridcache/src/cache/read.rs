@@ -76,6 +76,8 @@ pub(crate) enum Want {
     Fresh,
     /// One that is loaded from here on; it replaces what is there.
     Reloaded,
+    /// The same, behind a caller who has an answer.
+    Ahead,
 }
 
 /// A read that missed, before its body runs.

@@ -78,7 +78,7 @@ where
         inner.meter.count(Event::Refresh);
         // Nobody is told of an error, and it may be one that must stay on its thread.
         let body = async { body.await.split().map_err(drop) };
-        inner.lead(leader, Want::Reloaded, Share::none(), None, || Box::pin(body)).await;
+        inner.lead(leader, Want::Ahead, Share::none(), None, || Box::pin(body)).await;
     }
 }
 

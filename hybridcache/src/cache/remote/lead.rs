@@ -97,7 +97,7 @@ where
                 let result = self.settle(&mut leader, (start, returned), want, share, context, Keep::No);
                 return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
             };
-            let reload = want == Want::Reloaded;
+            let reload = want != Want::Fresh;
             if !reload && remote.keeps() {
                 self.retire(&leader.key);
             }
@@ -163,7 +163,14 @@ where
                 return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
             }
         };
+        let replaces = matches!(right.over, Over::Record(_));
         let filling = self.fill(remote, &leader.key, text, right, loaded).await;
+        // Interleaving that this defeats: two reloads are to replace the same value; the one that began first fills; what the other has is
+        // newer, and may not be filled any more; its caller has seen it, and the next read finds the older.
+        if want == Want::Reloaded && replaces && matches!(filling, Filling::Rejected) {
+            // One that is not acknowledged is queued.
+            let _ = self.evict_elsewhere(|| vec![leader.key.clone()]).await;
+        }
         if parts.is_ok() && !matches!(filling, Filling::Rejected) {
             self.supersede(&leader);
         }
