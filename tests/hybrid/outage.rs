@@ -166,6 +166,29 @@ async fn how_much_waits_to_be_sent_and_what_was_missed_is_told() {
 }
 
 #[tokio::test]
+async fn how_late_the_bus_is_is_told() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let cache = numbers(&node);
+    let slow = Duration::from_millis(150);
+    let told = async |late: bool| {
+        until("it is told", || {
+            // Who asks nothing is told nothing.
+            cache.blocking().get(&7);
+            node.remote_health().unwrap().bus_lag.is_some_and(|lag| (lag >= slow) == late)
+        })
+        .await;
+    };
+    told(false).await;
+    proxy.delay(slow, Duration::ZERO);
+    told(true).await;
+    proxy.delay(Duration::ZERO, Duration::ZERO);
+    told(false).await;
+    node.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_evict_that_must_not_wait_fails() {
     let server = RedisServer::start();
     let node = node(&server).await;

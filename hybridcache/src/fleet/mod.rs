@@ -67,6 +67,9 @@ pub struct RemoteHealth {
     pub in_step: bool,
     /// How long ago this process was last known to have heard everything; `None` if it never was.
     pub last_word: Option<Duration>,
+    /// How long the bus took to answer when it was last asked where it stands: what other processes had published by then was here
+    /// within this time. `None` before it was.
+    pub bus_lag: Option<Duration>,
     /// Invalidations wait to be sent.
     pub deferred: bool,
     /// How many: keys that were evicted or put, and caches that were cleared.
@@ -105,6 +108,8 @@ pub(crate) struct Fleet {
     newest: Mutex<ConsistencyToken>,
     floors_raised: AtomicU64,
     gaps: AtomicU64,
+    /// In nanoseconds; 0 before there is any.
+    bus_lag: AtomicU64,
     /// From when on it may be said again that the server refuses.
     complains_from: AtomicU64,
     members: Members,
@@ -167,6 +172,7 @@ impl Fleet {
             newest: Mutex::new(ConsistencyToken::NOTHING),
             floors_raised: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
+            bus_lag: AtomicU64::new(0),
             complains_from: AtomicU64::new(0),
             members: Members::default(),
             wakes: Wakes::default(),
@@ -452,12 +458,14 @@ impl Fleet {
         let Health { connected, subscribed, breaker_open, attempts, unanswered, refused } = self.driver.health();
         let now = self.clock.now();
         let (synced_at, queued) = (self.synced_at(), self.node.lock().owing());
+        let bus_lag = self.bus_lag.load(Ordering::Relaxed);
         RemoteHealth {
             connected,
             subscribed,
             breaker_open,
             in_step: self.vouches(now),
             last_word: (synced_at != 0).then(|| Duration::from_nanos(now.saturating_sub(synced_at))),
+            bus_lag: (bus_lag != 0).then(|| Duration::from_nanos(bus_lag)),
             deferred: queued > 0,
             queued,
             gaps: self.gaps.load(Ordering::Relaxed),

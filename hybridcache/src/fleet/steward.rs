@@ -1,5 +1,6 @@
 //! What a fleet does by itself: asks where the others stand, renews its leases, sends what is owed.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -116,7 +117,12 @@ impl Fleet {
     async fn fence(&self) {
         // Before the first byte is sent: what the answer vouches for is counted from here (R5).
         let ticket = self.act(|node, now| (node.fence_sent(now), Vec::new()));
-        match self.driver.fence().await {
+        let asked = self.clock.now_precise();
+        let answer = self.driver.fence().await;
+        if answer.is_ok() {
+            self.bus_lag.store(self.clock.now_precise().saturating_sub(asked).max(1), Ordering::Relaxed);
+        }
+        match answer {
             Ok(marks) if is_broken(Rule::FenceTime) => self.answer_late(ticket, marks),
             Ok(marks) => self.act(|node, now| ((), node.fence_answered(ticket, marks, now))),
             Err(fault) => {
