@@ -338,8 +338,8 @@ pub(crate) struct Leader<'f, K: Eq + Hash, V> {
 }
 
 impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
-    /// Ends the flight, with what came from `tier`. `settle` runs under the shard's lock with the cache's right to fill, which is where
-    /// what it does and the check are one step; `kept` makes what each waiter gets, if there is any.
+    /// Ends the flight. `settle` runs under the shard's lock with the cache's right to fill, which is where what it
+    /// does and the check are one step; `kept` makes what each waiter gets, if there is any, and says where that is from.
     ///
     /// Interleaving that one step defeats: the leader checks «not evicted», an evict removes the (absent) entry and
     /// returns, the leader inserts what it loaded before: stale until the ttl ends.
@@ -347,9 +347,8 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
     pub(crate) fn land<T>(
         &mut self,
         generation: u32,
-        tier: Tier,
         settle: impl FnOnce(Option<Stored<K>>, &mut Shard<K, V>) -> T,
-        kept: impl FnOnce() -> Kept<V>,
+        kept: impl FnOnce() -> (Kept<V>, Tier),
     ) -> T {
         self.done = true;
         // Outside of the lock, where they are told to look again should a key panic in what is done under it.
@@ -364,7 +363,8 @@ impl<'f, K: Eq + Hash, V> Leader<'f, K, V> {
         };
         if let Some(mut crew) = crew {
             // Making it may run the value's `Clone`, which may panic too.
-            let kept = Arc::new(kept());
+            let (kept, tier) = kept();
+            let kept = Arc::new(kept);
             for seat in &mut crew.0 {
                 seat.offer(State::Landed(Arc::clone(&kept), tier));
             }

@@ -455,7 +455,7 @@ where
             Some(key) if failure.is_none() || want == Want::Fresh => replace(memory, key, entry.take(), &mut removed),
             _ => {}
         };
-        leader.land(generation, Tier::Source, fill, kept);
+        leader.land(generation, fill, || (kept(), Tier::Source));
         self.release(&removed);
         R::join(parts).expect("what was taken apart fits together")
     }

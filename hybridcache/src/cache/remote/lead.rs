@@ -304,13 +304,12 @@ where
         let mut removed = Removed::default();
         leader.land(
             self.generation(),
-            Tier::Redis,
             |right, memory| {
                 if let Some(key) = right {
                     replace(memory, key, entry, &mut removed);
                 }
             },
-            || value.clone().into(),
+            || (value.clone().into(), Tier::Redis),
         );
         self.release(&removed);
         let outcome = if value.is_some() { Outcome::Hit } else { Outcome::Negative };
