@@ -8,7 +8,7 @@ use hybridcache_tests::proxy::Proxy;
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, node, numbers};
+use crate::{load, node, node_at, numbers};
 
 /// A cache whose writes do not begin where Redis does not say that they have.
 fn firm(node: &CacheManager) -> Cache<u64, u64> {
@@ -93,7 +93,7 @@ async fn a_guarded_write_whose_caller_left_before_it_began_keeps_nobody_from_fil
 async fn a_guarded_write_that_ran_is_told_from_one_that_did_not_begin() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let cache = firm(&node);
     let mut wrote = Vec::new();
     for number in [1, 2] {
@@ -116,7 +116,7 @@ async fn a_guarded_write_that_ran_is_told_from_one_that_did_not_begin() {
 async fn the_end_of_a_write_that_redis_did_not_hear_of_is_sent_when_it_can_be_reached() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let cache = numbers(&node);
     let runs = Runs::default();
     let goes_away = async || {
@@ -165,7 +165,7 @@ async fn a_shutdown_ends_all_intents_also_those_that_a_heartbeat_was_about_to_en
     const WRITES: u64 = 300;
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let cache = numbers(&node);
     let mut writes = Vec::new();
     for key in 0..WRITES {
@@ -188,7 +188,7 @@ async fn a_shutdown_ends_all_intents_also_those_that_a_heartbeat_was_about_to_en
 async fn what_is_taken_away_is_the_intent_of_the_write_that_is_over() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let far = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let far = node_at(proxy.url()).await;
     let near = node(&server).await;
     let (here, there) = (numbers(&far), numbers(&near));
     let over = here.write(&7).await.unwrap();

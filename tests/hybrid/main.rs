@@ -27,7 +27,12 @@ use hybridcache_tests::{MINUTE, Runs, until};
 
 /// A manager, as another process would have it.
 async fn node(server: &RedisServer) -> CacheManager {
-    CacheManager::builder().namespace("test").redis(server.url()).build().await.unwrap()
+    node_at(server.url()).await
+}
+
+/// One that reaches its server there: through a proxy.
+async fn node_at(url: String) -> CacheManager {
+    CacheManager::builder().namespace("test").redis(url).build().await.unwrap()
 }
 
 /// Waits until a node has heard all that there is to hear, and memory may answer.

@@ -8,7 +8,7 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, load_into_memory, node, numbers};
+use crate::{in_step, load, load_into_memory, node, node_at, numbers};
 
 #[tokio::test]
 async fn callers_get_their_value_while_redis_is_stopped() {
@@ -102,11 +102,19 @@ async fn of_a_put_in_an_outage_the_evict_is_sent_when_redis_is_back() {
     b.shutdown().await;
 }
 
+/// Cuts the connections of a node, and lets it have no others.
+async fn cut_off(proxy: &Proxy, node: &CacheManager) {
+    proxy.refuse(true);
+    proxy.cut();
+    let health = || node.remote_health().unwrap();
+    until("both are known to be gone", || !health().connected && !health().subscribed).await;
+}
+
 #[tokio::test]
 async fn what_was_missed_while_all_connections_were_cut_is_read_from_the_log() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let a = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let a = node_at(proxy.url()).await;
     let b = node(&server).await;
     let (here, there) = (numbers(&a), numbers(&b));
     let runs = Runs::default();
@@ -114,15 +122,9 @@ async fn what_was_missed_while_all_connections_were_cut_is_read_from_the_log() {
     let health = || a.remote_health().unwrap();
     // Each connection is attempted by itself, and that of the log is not always the first.
     for _ in 0..4 {
-        until("memory has it", || {
-            here.blocking().get_or_load(&7, || runs.run());
-            here.len() == 1
-        })
-        .await;
+        load_into_memory(&here, 7, &runs).await;
         let (floors, loads) = (health().floors_raised, runs.count());
-        proxy.refuse(true);
-        proxy.cut();
-        until("both are known to be gone", || !health().connected && !health().subscribed).await;
+        cut_off(&proxy, &a).await;
         there.evict(&8).await.unwrap();
         proxy.refuse(false);
         a.after(b.token().unwrap()).await;
@@ -137,16 +139,14 @@ async fn what_was_missed_while_all_connections_were_cut_is_read_from_the_log() {
 async fn how_much_waits_to_be_sent_and_what_was_missed_is_told() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let behind = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let behind = node_at(proxy.url()).await;
     let other = node(&server).await;
     let (here, there) = (numbers(&behind), numbers(&other));
     in_step(&behind).await;
     let health = || behind.remote_health().unwrap();
     let floors = health().floors_raised;
     assert_eq!((health().queued, health().gaps), (0, 0));
-    proxy.refuse(true);
-    proxy.cut();
-    until("both are known to be gone", || !health().connected && !health().subscribed).await;
+    cut_off(&proxy, &behind).await;
     here.evict_many(&[1, 2, 3]).await.unwrap();
     here.insert(&3, 3).await.unwrap();
     // What is tried in vain meanwhile is counted beside what came after it.
@@ -169,7 +169,7 @@ async fn how_much_waits_to_be_sent_and_what_was_missed_is_told() {
 async fn how_late_the_bus_is_is_told() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let cache = numbers(&node);
     let slow = Duration::from_millis(150);
     let told = async |late: bool| {

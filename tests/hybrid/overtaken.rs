@@ -11,7 +11,7 @@ use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
 use tokio::task::JoinHandle;
 
-use crate::{in_step, node};
+use crate::{in_step, node, node_at};
 
 /// Large enough for a connection of its own.
 const LARGE: usize = 300_000;
@@ -291,7 +291,7 @@ async fn what_a_batch_has_found_is_not_kept_after_an_older_call_found_something_
 async fn what_is_put_and_arrives_late_undoes_no_evict() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let cache = texts(&node).build().unwrap();
     let put = async |key: u64| cache.insert(&key, "x".repeat(LARGE)).await.unwrap();
     put(8).await;
@@ -439,7 +439,7 @@ async fn of_two_reloads_the_older_leaves_nothing_behind_that_the_newer_has_repla
 async fn caches_of_one_name_in_one_process_are_evicted_together() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let [one, two] = [texts(&node), texts(&node)].map(|cache| cache.build().unwrap());
     in_step(&node).await;
     for write in ["evicted", "put"] {

@@ -8,6 +8,8 @@ use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, until};
 
+use crate::node_at;
+
 async fn read(cache: &Cache<u64, String>, key: u64, letter: &str) -> (String, Tier) {
     let fetched = cache.fetch(&key).load(Share::none(), |_| async { letter.repeat(300_000) }).await;
     (fetched.result[..1].to_owned(), fetched.tier)
@@ -63,7 +65,7 @@ async fn keys_whose_turn_had_not_come_when_the_caller_left_are_queued() {
 async fn an_evict_that_was_queued_reaches_the_versions_beside_its_own() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).build().await.unwrap();
+    let node = node_at(proxy.url()).await;
     let caches = [3, 7].map(|version| {
         let numbers: Builder<u64, u64> = Cache::builder("numbers").ttl(MINUTE).version(version);
         numbers.hybrid(MsgPack).manager(&node).build().unwrap()
