@@ -1,4 +1,4 @@
-//! A miss, a hit, an evict: `cargo run --example quickstart`.
+//! A miss, a hit, an evict: `cargo run -p quickstart --example quickstart`.
 
 use std::time::{Duration, Instant};
 
