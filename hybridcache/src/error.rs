@@ -4,8 +4,8 @@ use std::fmt;
 
 /// An error of the cache, never of a cached function's body.
 ///
-/// A caller of a `#[cached]` function does not meet it: when the cache cannot do its part the body runs instead and the
-/// fault is counted. It is what `build()` returns for a bad option, and what an explicit verb returns.
+/// A caller of a `#[cached]` function does not meet it: when the cache cannot do its part, the body runs instead and the
+/// fault is counted. `build()` returns it for a bad option, and so do the verbs that one calls oneself.
 // One word, so that a verb that succeeds returns in registers: to hand 64 bytes through memory was a twelfth of a put.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
@@ -15,7 +15,7 @@ pub struct Error(Box<ErrorKind>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option has a value the cache, or the manager, cannot work with.
+    /// An option has a value that the cache or the manager cannot work with.
     #[error("option `{option}` of `{cache}`: {reason}")]
     Option {
         /// The cache being built, or the namespace of the manager.
@@ -31,7 +31,7 @@ pub enum ErrorKind {
         /// The name that was asked for.
         name: String,
     },
-    /// A cache of this name exists, with other key or value types. Two in one remote tier would read each other's values: give one
+    /// A cache of this name exists with other key or value types. In a remote tier the two would read each other's values: give one
     /// of them another `name`, or another `version`.
     #[error("the cache `{name}` has key and value types {actual}, not {asked}")]
     OtherTypes {
@@ -45,8 +45,8 @@ pub enum ErrorKind {
     /// A manager has been installed already; a process has one default.
     #[error("a cache manager is installed already: install one per process, or use `CacheManager::scope`")]
     AlreadyInstalled,
-    /// The remote tier did not acknowledge an invalidation, and the cache is told to fail then. It is in effect in this process, and
-    /// queued for the others.
+    /// The remote tier did not acknowledge an invalidation, and the cache has `OnOutage::Fail`. The invalidation is in effect in this
+    /// process, and queued for the others.
     #[error("cache `{cache}`: {reason}; in effect in this process only until the remote tier is back")]
     Outage {
         /// The cache.
@@ -54,7 +54,7 @@ pub enum ErrorKind {
         /// What went wrong.
         reason: String,
     },
-    /// The server of the remote tier cannot be used as it is, or as it is spoken to.
+    /// The server of the remote tier cannot be used, or not with these options.
     #[error("the remote tier at {server}: {reason}")]
     Remote {
         /// The server, without the password.

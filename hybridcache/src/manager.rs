@@ -26,8 +26,8 @@ const NAMESPACE: &str = "default";
 
 /// Owns what caches share: their names, their background work, and the instances behind annotated functions.
 ///
-/// There is always one. Memory-tier functions need none to be made: they use that of the process, until another is
-/// [installed](Self::install), and inside of a [scope](Self::scope) that one's. Clones are the same manager.
+/// There always is one: functions in memory need none to be built. They use the default one of the process until another is
+/// [installed](Self::install); inside a [scope](Self::scope) they use the scope's. Clones are the same manager.
 #[derive(Clone)]
 pub struct CacheManager {
     registry: Arc<Registry>,
@@ -51,7 +51,7 @@ impl CacheManager {
         Self { registry: Registry::current() }
     }
 
-    /// Makes this the manager of the process. Functions that were called before start anew with it.
+    /// Makes this the manager of the process. Functions that were called before start with empty caches.
     ///
     /// # Errors
     ///
@@ -60,9 +60,9 @@ impl CacheManager {
         if self.registry.install() { Ok(self) } else { Err(ErrorKind::AlreadyInstalled.into()) }
     }
 
-    /// Runs `future` with this manager: annotated functions that it calls have instances of their own, so that tests
-    /// that run side by side share nothing. What it spawns is outside, unless that enters the scope again; reloads ahead are inside. While any
-    /// scope is open in the process, hits of annotated functions cost a lookup more.
+    /// Runs `future` with this manager: annotated functions that it calls have caches of their own, so that tests
+    /// that run side by side share nothing. Tasks that it spawns are outside, unless they enter the scope again; the reloads of
+    /// `refresh_ahead` are inside. While any scope is open in the process, hits of annotated functions cost one more lookup.
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
         Scope::open(Arc::clone(&self.registry)).run(future).await
     }
@@ -74,8 +74,8 @@ impl CacheManager {
         work()
     }
 
-    /// A cache by its name: that of an annotated method in a trait impl, say, whose type has no other way to it. Of
-    /// several with one name and these types, the newest.
+    /// A cache by its name, such as that of an annotated method in a trait impl, which cannot be reached otherwise. If
+    /// several have this name and these types, the newest.
     ///
     /// # Errors
     ///
@@ -98,13 +98,13 @@ impl CacheManager {
         }
     }
 
-    /// The statistics of each cache there is, in the order of their names.
+    /// The statistics of every cache, ordered by name.
     #[must_use]
     pub fn stats(&self) -> Vec<(String, Stats)> {
         self.registry.all().into_iter().map(|(name, cache)| (name, cache.stats())).collect()
     }
 
-    /// The sum of the statistics of all caches there are.
+    /// The sum of the statistics of all caches.
     #[must_use]
     pub fn total(&self) -> Stats {
         let mut total = Stats::default();
@@ -112,8 +112,7 @@ impl CacheManager {
         total
     }
 
-    /// Clears each cache there is, wherever it lives. Of a remote tier this thread waits for the answers, one round trip for
-    /// each of its caches.
+    /// Clears every cache, in every tier. With a remote tier this thread waits for its answers, one round trip for each cache.
     pub fn clear(&self) {
         let caches = self.registry.all();
         // First all that is here: it takes no time.
@@ -129,8 +128,8 @@ impl CacheManager {
         self.registry.fleet().map(|fleet| fleet.health())
     }
 
-    /// A token for every evict, put and clear of this process that was acknowledged before. Handed to another process, with a
-    /// redirect, say, it lets that one read no older, by [`after`](Self::after). `None` if there was nothing.
+    /// A token for every evict, put and clear of this process that was acknowledged so far. Another process that is given it, with a
+    /// redirect for example, can use [`after`](Self::after) to read nothing older. `None` if there was nothing.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
     #[must_use]
@@ -138,8 +137,8 @@ impl CacheManager {
         self.registry.fleet().and_then(|fleet| fleet.token())
     }
 
-    /// Returns when what the token names is in effect in this process: what is read from then on is no older. Normally at once; at
-    /// the latest after the manager's staleness bound, and then memory starts anew.
+    /// Returns when what the token names is in effect in this process: what is read from then on is no older. Normally that is at
+    /// once. At the latest it is after the manager's staleness bound, in which case memory starts anew.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
     pub async fn after(&self, token: ConsistencyToken) {
@@ -154,11 +153,12 @@ impl CacheManager {
         self.registry.namespace()
     }
 
-    /// Ends the background work: waits for reloads that are under way, starts none any more, and stops sweeping. The
-    /// caches go on to work; expired entries are still never served. Of several calls each returns when all has ended.
+    /// Ends the background work: waits for reloads that are under way, starts no more of them, and stops sweeping. The
+    /// caches go on working, and expired entries are still never served. If this is called several times, each call returns when all
+    /// work has ended.
     ///
-    /// With a remote tier it sends what is queued, for up to a second, and ends the connections. From then on its caches
-    /// work as in an outage without end: what is evicted or put then reaches no other process. So it comes last, when
+    /// With a remote tier it sends what is queued, for up to a second, and closes the connections. From then on its caches
+    /// work as in an outage without end: what is evicted or put then reaches no other process. So call it last, when
     /// nobody writes any more.
     pub async fn shutdown(&self) {
         self.registry.shutdown().await;
@@ -186,14 +186,14 @@ pub struct ManagerBuilder {
 
 impl ManagerBuilder {
     /// A name that sets this application apart from others: letters, digits, `_`, `.` and `-`, at most 256 of them. In a
-    /// remote tier it is part of each key, and all who say none are `default` together.
+    /// remote tier it is part of every key; applications without one all share the namespace `default`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = Some(namespace.into());
         self
     }
 
-    /// No answer of a [`Bounded`](crate::Consistency::Bounded) cache is older than this, after an evict in another
-    /// process; one that runs without word from the remote tier for so long asks it before it answers. Default: 2 s; at
+    /// No answer of a [`Bounded`](crate::Consistency::Bounded) cache is older than this after an evict in another
+    /// process: a process without word from the remote tier for this long asks it before it answers. Default: 2 s; at
     /// least 40 ms and three heartbeats.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -202,7 +202,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// How often the remote tier is asked where it stands: one round trip each time for the whole process, whatever the
+    /// How often the remote tier is asked for the newest invalidation: one round trip each time for the whole process, whatever the
     /// number of caches. Default: a quarter of [`staleness_bound`](Self::staleness_bound), and at most 500 ms; at least 10
     /// ms.
     #[cfg(feature = "redis")]
@@ -212,7 +212,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// Makes it an error to build a cache with a remote tier where this manager has none. Default: false; such a cache
+    /// Makes it an error to build a cache with a remote tier if this manager has none. Default: false; such a cache
     /// works in memory, and says so once in the log.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -229,7 +229,7 @@ impl ManagerBuilder {
         self.redis_options(RedisOptions::new(url))
     }
 
-    /// [`redis`](Self::redis), with certificates, timeouts and the like.
+    /// Like [`redis`](Self::redis), with certificates, timeouts and other options.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
     pub fn redis_options(mut self, options: RedisOptions) -> Self {
@@ -242,7 +242,7 @@ impl ManagerBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Option`](crate::ErrorKind::Option) for a namespace with other characters, or for durations that do not go
-    /// together; [`ErrorKind::Remote`](crate::ErrorKind::Remote) for a server that cannot be used, which says why.
+    /// together; [`ErrorKind::Remote`](crate::ErrorKind::Remote), which says why, for a server that cannot be used.
     pub async fn build(self) -> Result<CacheManager, Error> {
         if let Some(namespace) = &self.namespace {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

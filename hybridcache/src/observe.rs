@@ -9,18 +9,18 @@ pub(crate) use meter::{Event, Meter, Tally};
 /// Bucket `i` of a latency counts durations below 2^i ns and not below half of that.
 const BUCKETS: usize = 65;
 
-/// What a cache counted since it was built, and what it holds now. Read by `stats()`, at the cost of a few dozen
-/// relaxed loads; counters that were moving meanwhile are each exact, not a common snapshot.
+/// What a cache has counted since it was built, and what it holds now. `stats()` reads it at the cost of a few dozen
+/// relaxed loads. Each counter is exact, but together they are not a snapshot of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Reads that memory answered, cached `None`s and errors included.
+    /// Reads that memory answered, including kept `None`s and errors.
     pub hits: u64,
-    /// Reads that it did not. Some of them the remote tier has answered: [`Remote::hits`].
+    /// Reads that memory did not answer. Some of them were answered by the remote tier: [`Remote::hits`].
     pub misses: u64,
-    /// Runs of a body for the cache that returned: successes and failures.
+    /// Bodies that were run for the cache and returned, successes and failures alike.
     pub loads: u64,
-    /// Those of them that returned an error.
+    /// Those of the loads that returned an error.
     pub load_failures: u64,
     /// Misses that waited for another caller's load instead of loading.
     pub waits: u64,
@@ -36,35 +36,36 @@ pub struct Stats {
     pub evictions: Evictions,
     /// What the remote tier had a part in; all zero without one.
     pub remote: Remote,
-    /// Entries held now, those included that have expired and are not yet swept.
+    /// Entries held now, including those that have expired and are not yet swept.
     pub entries: u64,
     /// The weight of the entries held now; equal to `entries` without a weigher.
     pub weight: u64,
-    /// How long loads took: each of the first thousand of a thread and each after one of 10 µs or more, else one in 64.
+    /// How long loads took. Each thread measures its first thousand loads, and each load after one of 10 µs or more; of the others, one
+    /// in 64.
     pub load_latency: Latency,
 }
 
-/// What a cache's remote tier was asked for, and what came of it. Reads that memory answers do not occur here.
+/// What a cache's remote tier was asked for, and what came of it. Reads that memory answers are not counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Remote {
-    /// Reads that it answered, cached `None`s included.
+    /// Reads that it answered, including kept `None`s.
     pub hits: u64,
-    /// Reads that found nothing there that may be served, and took the right to fill.
+    /// Reads that found nothing there that may be served and took the right to fill.
     pub misses: u64,
     /// Commands that went unanswered or were refused.
     pub faults: u64,
     /// Loads whose result it keeps.
     pub fills: u64,
-    /// Loads whose result was returned and not kept, because their key was evicted or written meanwhile.
+    /// Loads whose result was returned but not kept, because their key was evicted or written meanwhile.
     pub fills_rejected: u64,
     /// Waits for a load in another process.
     pub waits: u64,
-    /// Records that could not be used: another codec, schema or key, damaged, or none of ours. They are overwritten.
+    /// Records that could not be used: of another codec, schema or key, damaged, or not ours. They are overwritten.
     pub undecodable: u64,
     /// Values that were not sent: too large, or their codec failed.
     pub unencodable: u64,
-    /// Keys that went past it, because their text does not read back as an equal key.
+    /// Keys that bypassed it, because their text does not read back as an equal key.
     pub unspellable: u64,
     /// Loads without the right to fill, because somebody else had it.
     pub unfilled: u64,
@@ -186,7 +187,7 @@ impl Latency {
         Duration::from_nanos(self.sum.checked_div(self.count()).unwrap_or(0))
     }
 
-    /// A duration that the share `q` (0 to 1) of loads stayed within, exact to a factor of two; zero if there were
+    /// A duration within which the share `q` (0 to 1) of loads stayed, exact to a factor of two; zero if there were
     /// none.
     #[must_use]
     pub fn quantile(&self, q: f64) -> Duration {

@@ -131,7 +131,7 @@ impl<E> std::fmt::Debug for Share<E> {
 }
 
 impl<E> Share<E> {
-    /// Not at all: those who waited run their own bodies, in waves that double (1, 2, 4, …) until one succeeds.
+    /// Not at all: those who waited run their own bodies, in waves that double in size (1, 2, 4, …), until one succeeds.
     #[must_use]
     pub const fn none() -> Self {
         Self(How::None)

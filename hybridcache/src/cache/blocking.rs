@@ -11,10 +11,10 @@ use crate::key::Key;
 use crate::returned::{Returned, Share};
 use crate::rt;
 
-/// A cache seen from plain functions, by [`Cache::blocking`]. Each verb is that of [`Cache`] with its name, and
-/// [`Fetch::load_blocking`](crate::Fetch::load_blocking) says how it was answered. What has to wait parks the thread: for
-/// the load of another caller at most `wait_timeout`, and with a remote tier every verb for its answer, within the timeouts
-/// of that. It needs no runtime and does not mind one.
+/// A cache as plain functions see it, by [`Cache::blocking`]. Each verb does what the verb of that name of [`Cache`] does, and
+/// [`Fetch::load_blocking`](crate::Fetch::load_blocking) says how it was answered. A verb that has to wait parks the thread: for
+/// the load of another caller at most `wait_timeout`, and for the answer of a remote tier at most its timeouts. It needs no runtime,
+/// and can be used inside one.
 #[derive(Debug)]
 pub struct Blocking<'c, K, V> {
     inner: &'c Inner<K, V>,
@@ -63,8 +63,8 @@ where
         rt::block_on(self.cache.get_many_or_load(keys, |keys| ready(loader(keys))))
     }
 
-    /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, which the waiting thread may have
-    /// to poll: it runs its own loader then, and what that returns is not kept.
+    /// See [`Cache::get_or_load`]. A plain function never waits for an async leader, since the waiting thread may be the one that has
+    /// to poll it: it runs its own loader instead, and what that returns is not kept.
     pub fn get_or_load<Q: Key<Owned = K>, R: Returned<V>>(&self, key: Q, loader: impl FnOnce() -> R) -> R {
         self.cache.fetch(key).load_blocking(Share::none(), |_| loader()).result
     }

@@ -28,7 +28,7 @@ pub(crate) use remote::RemoteOptions;
 #[cfg(feature = "redis")]
 pub use remote::{Consistency, OnOutage};
 
-/// The number of entries a cache holds unless told otherwise.
+/// The number of entries a cache holds by default.
 const CAPACITY: u64 = 10_000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub enum SingleFlight {
     #[default]
     Process,
     /// One caller in all processes that share the remote tier; the others wait for it. A miss that finds another process
-    /// loading costs two round trips more, and takes over when that one's [`lease`](Builder::lease) ends. Needs a remote
+    /// loading costs two more round trips, and takes over when the [`lease`](Builder::lease) of that process ends. Needs a remote
     /// tier.
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
@@ -50,7 +50,7 @@ pub enum SingleFlight {
     Off,
 }
 
-/// Options of a [`Cache`], by [`Cache::builder`]. Each is what the option of the same name is in `#[cached]`.
+/// Options of a [`Cache`], made by [`Cache::builder`]. Each does what the option of the same name does in `#[cached]`.
 #[must_use = "a builder does nothing until `build()`"]
 pub struct Builder<K, V> {
     name: Cow<'static, str>,
@@ -123,27 +123,27 @@ where
         }
     }
 
-    /// An entry is served this long from the start of its load. Default: no end.
+    /// An entry is served for this long, counted from the start of its load. Default: no end.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// An entry is served this long from its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age). With a remote tier
-    /// at least half as long: there a hit renews it once half of its time has passed. Default: off.
+    /// An entry is served for this long after its last hit, within [`ttl`](Self::ttl) and [`max_age`](Self::max_age). With a remote
+    /// tier it is at least half as long, since a hit there renews it only once half of its time has passed. Default: off.
     pub fn sliding(mut self, idle: Duration) -> Self {
         self.sliding = Some(idle);
         self
     }
 
-    /// A sliding entry is served at most this long from the start of its load. Needs [`sliding`](Self::sliding). Default:
+    /// A sliding entry is served for at most this long, counted from the start of its load. Needs [`sliding`](Self::sliding). Default:
     /// no end; with a remote tier and no [`ttl`](Self::ttl), ten times as long as it slides.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
         self
     }
 
-    /// Says that entries have no end. So it is in memory anyway; a remote tier wants to hear it, because what is forgotten
+    /// Says that entries have no end. In memory that is the default; with a remote tier it has to be said, because what is forgotten
     /// there stays. Not together with [`ttl`](Self::ttl).
     pub fn forever(mut self) -> Self {
         self.forever = true;
@@ -156,29 +156,29 @@ where
         self
     }
 
-    /// How much weight is held, as [`weigher`](Self::weigher) measures it. One entry may have a sixteenth of it, unless
-    /// [`max_entry_weight`](Self::max_entry_weight) says more. A `None` or an error that is kept weighs 1: where weights are bytes,
-    /// it is [`none_ttl`](Self::none_ttl) and [`err_ttl`](Self::err_ttl) that bound how many of them are held.
+    /// How much weight is held, as [`weigher`](Self::weigher) measures it. One entry may have at most a sixteenth of it, unless
+    /// [`max_entry_weight`](Self::max_entry_weight) says otherwise. A `None` or an error that is kept weighs 1: where weights are bytes,
+    /// only [`none_ttl`](Self::none_ttl) and [`err_ttl`](Self::err_ttl) limit how many of them are held.
     pub fn max_weight(mut self, weight: u64) -> Self {
         self.max_weight = Some(weight);
         self
     }
 
-    /// Measures an entry, once, when it is loaded; in whatever unit `max_weight` is in. 0 counts as 1. Runs under no
-    /// lock; if it panics the value is returned and not kept.
+    /// Measures an entry once, when it is loaded, in the unit of `max_weight`. 0 counts as 1. Runs under no
+    /// lock; if it panics, the value is returned but not kept.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u64 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
     }
 
-    /// A value heavier than this, or than `u32::MAX`, is returned and not kept, and counted as rejected. Default: a sixteenth of
-    /// [`max_weight`](Self::max_weight), rounded up. A larger share means fewer shards, down to one lock.
+    /// A value heavier than this, or than `u32::MAX`, is returned but not kept, and counted as rejected. Default: a sixteenth of
+    /// [`max_weight`](Self::max_weight), rounded up. The larger its share of `max_weight`, the fewer the shards, down to a single lock.
     pub fn max_entry_weight(mut self, weight: u64) -> Self {
         self.max_entry_weight = Some(weight);
         self
     }
 
-    /// Which entry makes room. Default: [`Policy::S3Fifo`].
+    /// Which entry makes room for a new one. Default: [`Policy::S3Fifo`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
         self
@@ -222,10 +222,10 @@ where
         self
     }
 
-    /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry behind the caller, who gets what is
-    /// there. For annotated functions, whose attribute sets it; a cache that is used by hand, or handed to one by `cache = …`, has nothing
-    /// to reload with: see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off. With a remote tier it is the process that loaded an
-    /// entry that reloads it, while its own memory has it.
+    /// A hit after this fraction of the ttl (between 0 and 1) reloads the entry in the background, while the caller gets what is
+    /// there. This is for annotated functions, whose attribute sets it. A cache that is used by hand, or given to a function by
+    /// `cache = …`, has nothing to reload with: see [`Cache::refresh`]. Needs [`ttl`](Self::ttl). Default: off. With a remote tier only
+    /// the process that loaded an entry reloads it, while its own memory has it.
     pub fn refresh_ahead(mut self, fraction: f64) -> Self {
         self.refresh_ahead = Some(fraction);
         self
@@ -243,23 +243,23 @@ where
         self
     }
 
-    /// How often the memory of expired entries is freed in the background. They are never served meanwhile. Default: 1
-    /// s; `Duration::MAX` leaves it to [`Cache::sweep`].
+    /// How often the memory of expired entries is freed in the background; they are not served in the meantime. Default: 1
+    /// s. `Duration::MAX` leaves it to [`Cache::sweep`].
     pub fn sweep_interval(mut self, interval: Duration) -> Self {
         self.sweep_interval = Some(interval);
         self
     }
 
-    /// Called with each value that leaves, after it left, on the thread that made it leave and under no lock: of what a sweep
-    /// finds expired, and of what another process evicted, on the one that sweeps all caches, which do not give memory back until this
-    /// returns. A panic in it is reported and goes no further.
+    /// Called with each value that leaves, after it has left, under no lock and on the thread that made it leave. For what a sweep
+    /// finds expired, and for what another process evicted, that is the thread that sweeps all caches: until the listener returns, none
+    /// of them gives memory back. A panic in it is reported and goes no further.
     pub fn on_eviction(mut self, listener: impl Fn(&K, &V, RemovalReason) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
 
-    /// The clock that lifetimes are measured by. Default: [`Clock::kernel`]. A cache with a remote tier takes no clock of a test: what
-    /// other processes do meanwhile would not follow it.
+    /// The clock that lifetimes are measured by. Default: [`Clock::kernel`]. A cache with a remote tier refuses a test clock, which
+    /// other processes would not follow.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

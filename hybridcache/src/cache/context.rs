@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::time::nanos;
 
-/// Handed to a loader, so that it can choose what becomes of its value from the value itself. Clones speak for the same
+/// Handed to a loader, so that it can decide by the value what becomes of it. Clones speak for the same
 /// load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadContext(Arc<Mutex<Said>>);
@@ -20,13 +20,13 @@ pub(crate) struct Said {
 }
 
 impl LoadContext {
-    /// The value lives this long from the start of the load, whatever the cache's own lifetimes are; it does not slide.
+    /// The value lives for this long from the start of the load, whatever the cache's own lifetimes are, and does not slide.
     /// Zero means that it is not kept.
     pub fn ttl(&self, ttl: Duration) {
         self.0.lock().lifetime = Some(nanos(ttl));
     }
 
-    /// The value is returned to everybody who waits for it, and not kept.
+    /// The value is returned to everybody who waits for it, but not kept.
     pub fn do_not_keep(&self) {
         self.0.lock().do_not_keep = true;
     }

@@ -19,7 +19,7 @@ pub enum Tier {
     Memory,
     /// The remote tier.
     Redis,
-    /// The body: whatever it asks.
+    /// The body, whatever it asks.
     Source,
 }
 
@@ -67,7 +67,7 @@ where
         Self { inner, key, bypass: false, want: Want::Fresh }
     }
 
-    /// Go past the cache if this is true: neither look nor keep. What `when` is to an annotated function, turned round.
+    /// Bypass the cache if this is true: neither look nor keep. The opposite of `when` on an annotated function.
     pub fn bypass_if(mut self, bypass: bool) -> Self {
         self.bypass = bypass;
         self
@@ -100,7 +100,7 @@ where
         }
     }
 
-    /// [`load`](Self::load) from a plain function; it waits, if it has to, by parking the thread.
+    /// [`load`](Self::load) from a plain function; if it has to wait, it parks the thread.
     pub fn load_blocking<R, F>(self, share: Share<R::Error>, loader: F) -> Fetched<R>
     where
         R: Returned<V>,

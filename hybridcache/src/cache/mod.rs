@@ -64,10 +64,10 @@ use shards::Shards;
 /// asked with `&7`, a `Cache<String, V>` with `"abc"`, a `Cache<(u64, String), V>` with `(&7, "abc")`; a hit allocates
 /// nothing.
 ///
-/// The verbs are `async` because a remote tier is asked over the network; of a cache in memory alone none of them waits, but
-/// for another caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
+/// The verbs are `async` because a remote tier is asked over the network. In a cache that is in memory alone, the only thing they ever
+/// wait for is another caller's load. [`blocking`](Self::blocking) has the same verbs as plain functions.
 ///
-/// `Clone` of the value and `Eq` of the key run under a shard's lock, and `Clone`s of a key may be dropped under one: do
+/// `Clone` of the value and `Eq` of the key run under a shard's lock, and clones of a key may be dropped under one: do
 /// not call the cache from these. Values are dropped where no lock is held.
 ///
 /// ```
@@ -164,7 +164,7 @@ where
         self.inner.get_anywhere(&key, false).await
     }
 
-    /// The value, if the cache has it. Counts nothing, renews nothing, and makes the entry no hotter.
+    /// The value, if the cache has it. Counts nothing, renews no lifetime, and does not make the entry hotter.
     pub async fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
         self.inner.peek_anywhere(&key).await
     }
@@ -186,12 +186,12 @@ where
 
     /// The value, loaded by `loader` if the cache does not have it.
     ///
-    /// Of several callers for one key one loads and the others wait for it ([single-flight](SingleFlight)); an error is
-    /// then not shared, because not every error can be: [`fetch`](Self::fetch) takes a [`Share`] for that. An evict,
-    /// put or clear during the load is never undone by it: whoever asked before gets its value, the cache does not keep
+    /// If several callers ask for one key, one of them loads and the others wait for it ([single-flight](SingleFlight)). An error is
+    /// not shared with them, because not every error can be: [`fetch`](Self::fetch) takes a [`Share`] for that. A load never
+    /// undoes an evict, put or clear that comes during it: whoever asked before gets its value, but the cache does not keep
     /// it.
     ///
-    /// The loader is polled by its caller. If that goes away, one of those who wait runs its own.
+    /// The loader is polled by its caller. If that caller goes away, one of those who wait runs its own loader.
     pub async fn get_or_load<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
     where
         Q: Key<Owned = K>,
@@ -218,11 +218,11 @@ where
         Fetch::new(&self.inner, key)
     }
 
-    /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have, each key once. What
-    /// the loader leaves out of its map is `None`, and kept as such by [`cache_none`](Builder::cache_none). Each is kept unless
-    /// during the load something wrote to its key or refreshed it; in memory alone also unless that happened to another of the
-    /// group of keys that it is told from the others with: a 64th of all, or in a cache of few entries an eighth. Batches are not
-    /// coalesced with other loads.
+    /// The values, in the order of the keys, with one call of `loader` for all that the cache does not have; each key is loaded once. What
+    /// the loader leaves out of its map is `None`, and is kept as such with [`cache_none`](Builder::cache_none). A value is not kept if
+    /// its key was written or refreshed during the load. In memory alone writes are noted by groups of keys, a 64th of all each (in a
+    /// cache of few entries an eighth), so there a write to another key of its group is enough. Batches are not coalesced with other
+    /// loads.
     pub async fn get_many_or_load<Q, E, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -236,9 +236,9 @@ where
         self.inner.get_many_or_load(keys, loader).await
     }
 
-    /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load, those who hit
-    /// keep hitting. On an error what was there stays; a `None`, where it is not kept, removes it. With a remote tier two at once may
-    /// leave the key absent.
+    /// Loads now, whatever the cache has, and replaces it. Callers who miss meanwhile wait for this load; those who hit
+    /// keep hitting. On an error the old value stays; a `None` that is not to be kept removes it. With a remote tier, two refreshes at
+    /// once may leave the key absent.
     pub async fn refresh<Q, R, F, Fut>(&self, key: Q, loader: F) -> R
     where
         Q: Key<Owned = K>,
@@ -249,10 +249,11 @@ where
         self.fetch(key).reload().load(Share::none(), |_| loader()).await.result
     }
 
-    /// Puts a value in. Loads that are under way will not replace it. After a database write [`evict`](Self::evict) or
+    /// Puts a value in. Loads that are under way will not replace it. After a database write, prefer [`evict`](Self::evict) or
     /// [`write`](Self::write): of two bare puts the last to arrive stays, which need not be the last to commit. A value that is
-    /// too heavy, or that [`store_if`](Builder::store_if) does not want, is not kept, and what was there is gone. With a remote tier one
-    /// round trip; two for a value that is over 256 KiB there. While that does not answer it is an evict, and the value is not kept.
+    /// too heavy, or that [`store_if`](Builder::store_if) rejects, is not kept, and what was there is gone. With a remote tier this costs
+    /// one round trip, or two if the value is over 256 KiB there. While the remote tier does not answer, this is an evict, and the value
+    /// is not kept.
     ///
     /// # Errors
     ///
@@ -278,7 +279,7 @@ where
         self.inner.insert_everywhere(&key, value, context.said()).await
     }
 
-    /// Announces a write to the source, before it: see [`Write`].
+    /// Announces a write to the source before it begins: see [`Write`].
     ///
     /// # Errors
     ///
@@ -289,19 +290,19 @@ where
     }
 
     /// Runs `write`, a transaction of the source that changes these keys, and evicts them. No load that began before it may fill
-    /// them; with a remote tier no load at all may there, in any process, from before it begins until it has ended: should this
-    /// process die in between, nothing old stays, provided that the transaction ends within 30 s. Two round trips. What is loaded
-    /// meanwhile in memory alone is served until it has ended.
+    /// them. With a remote tier no load in any process may fill them there from before `write` begins until it has ended. So if this
+    /// process dies in between, nothing old stays, provided that the transaction ends within 30 s. Two round trips. Without a remote
+    /// tier, what is loaded while `write` runs is served until it has ended.
     ///
-    /// The keys are evicted whatever `write` returns, and in the background if this is dropped. Then nobody fills them in the remote
-    /// tier for what is left of the 30 s, for the transaction may still be on its way. While the remote tier cannot be reached `write`
-    /// runs unguarded, and the evict is queued; with `on_outage(OnOutage::Fail)` it does not run.
+    /// The keys are evicted whatever `write` returns, and in the background if this future is dropped. In that case nobody fills them in
+    /// the remote tier for the rest of the 30 s, because the transaction may still be on its way. While the remote tier cannot be
+    /// reached, `write` runs unguarded and the evict is queued; with `on_outage(OnOutage::Fail)` it does not run.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write) and [`evict`](Self::evict); `write` does not run if the first of them fails. If the second does, it
-    /// has run, and what it returned is lost: with `on_outage(OnOutage::Fail)` have it leave that in a variable outside of it, which
-    /// tells the one from the other.
+    /// As [`write`](Self::write) and [`evict`](Self::evict). If the first fails, `write` does not run. If the second fails, it
+    /// has run, and what it returned is lost: with `on_outage(OnOutage::Fail)`, have it store its result in a variable outside, which
+    /// also tells the two cases apart.
     pub async fn guarded_write<Q, F, Fut>(
         &self,
         keys: impl IntoIterator<Item = Q>,
@@ -316,7 +317,7 @@ where
         Write::guard(self, keys, write).await
     }
 
-    /// Removes a key. Once this has returned no caller gets what was there, and no load that began before brings it
+    /// Removes a key. Once this has returned, no caller gets what was there, and no load that began before brings it
     /// back.
     ///
     /// # Errors
@@ -331,11 +332,11 @@ where
         Ok(Evicted::Acknowledged)
     }
 
-    /// Removes several keys. A value whose `Drop` panics keeps none of the others: that is reported and goes no further.
+    /// Removes several keys. If the `Drop` of a value panics, that is reported, and the other keys are removed all the same.
     ///
-    /// With a remote tier, 1 000 keys cost one round trip. Where their texts, with the name of the cache before each, are more
-    /// than a message can hold (64 KiB), other processes drop all that their memory has, of every cache: for so many long keys
-    /// a [`clear`](Self::clear) is kinder.
+    /// With a remote tier, 1 000 keys cost one round trip. If their texts, each with the name of the cache before it, are more
+    /// than a message can hold (64 KiB), other processes drop everything that their memory has, of every cache: for so many long keys
+    /// a [`clear`](Self::clear) disturbs them less.
     ///
     /// # Errors
     ///
@@ -345,8 +346,8 @@ where
         self.inner.evict_everywhere(&keys).await
     }
 
-    /// Removes everything: at once for readers, whose next look finds an older generation; the entries leave in slices, so
-    /// that nobody is kept waiting. Should this future be dropped midway, what is left is dead all the same.
+    /// Removes everything. Readers no longer see it from one moment to the next; the entries themselves leave in slices, so
+    /// that nobody is kept waiting. If this future is dropped midway, what is left is dead all the same.
     ///
     /// # Errors
     ///
@@ -382,7 +383,7 @@ where
         Erased::stats(&*self.inner)
     }
 
-    /// Frees the memory of entries whose lifetime ended at least a sweep interval ago. Done in the background by
+    /// Frees the memory of entries whose lifetime ended at least a sweep interval ago. This also happens in the background, by
     /// itself, except with a test clock.
     pub fn sweep(&self) {
         self.inner.sweep();
@@ -400,7 +401,7 @@ where
         self.inner.version
     }
 
-    /// How many entries are held, those included that have expired and are not yet swept.
+    /// How many entries are held, including those that have expired and are not yet swept.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.inner.shards.len()

@@ -20,7 +20,7 @@ use crate::rt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Evicted {
-    /// It is in effect here, and in the remote tier if there is one: the memory of other processes hears of it as `Consistency` says.
+    /// It is in effect here, and in the remote tier if there is one. Other processes hear of it as their `Consistency` says.
     Acknowledged,
     /// It is in effect here, and queued for a remote tier that cannot be reached.
     Deferred,
@@ -162,11 +162,11 @@ where
 
 /// A write to the source that is under way, taken by [`Cache::write`] before the write begins.
 ///
-/// From then on no load that is under way may fill, and of several writers of one key only the one that began last may
-/// put its value, if nothing else touched the key: two writers that finish in the wrong order leave the key absent,
-/// never old. With a remote tier no load may fill there until the write ends, for 30 s at most, and of writers that
-/// overlap none puts. Dropped without [`put`](Self::put) or [`cancel`](Self::cancel) it evicts, because the write may have
-/// happened.
+/// From then on no load that is under way may fill. Of several writers of one key only the one that began last may
+/// put its value, and only if nothing else touched the key: if two writers finish in the wrong order, the key ends up absent,
+/// never old. With a remote tier no load may fill there until the write ends, for 30 s at most, and writers that
+/// overlap put nothing. If it is dropped without [`put`](Self::put) or [`cancel`](Self::cancel), it evicts, because the write may
+/// have happened.
 #[must_use = "dropping a write evicts its key"]
 pub struct Write<K, V>
 where

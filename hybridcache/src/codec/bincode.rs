@@ -14,8 +14,8 @@ const WIDEST: usize = size_of::<u128>();
 /// [bincode](https://docs.rs/bincode/2.0.1) 2 with its standard configuration, without field names.
 ///
 /// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted,
-/// read as wrong values without an error. So does a field that serde leaves out when it writes and not when it reads: do
-/// not use this codec for types with `skip_serializing_if`. What describes itself (`flatten`, `tag`, `untagged`,
+/// read as wrong values without an error. So does a field that serde leaves out when it writes but not when it reads: do
+/// not use this codec for types with `skip_serializing_if`. Types that need a self-describing format (`flatten`, `tag`, `untagged`,
 /// `serde_json::Value`) cannot be read back. A value of more than 8 MiB, with each number counted at its full width, is
 /// not sent.
 ///
@@ -24,8 +24,8 @@ const WIDEST: usize = size_of::<u128>();
 /// bincode is not maintained any more: [RUSTSEC-2025-0141](https://rustsec.org/advisories/RUSTSEC-2025-0141) says so
 /// of all its versions, and version 3.0.0 is a notice that does not compile. No vulnerability is known. This codec
 /// uses 2.0.1, the last release, without its derives, always with a limit, and is fuzzed. It is here for those who
-/// have bincode already; [`Postcard`](super::Postcard) is its maintained equal. Nobody gets the advisory who does not
-/// ask for the feature `bincode`; who does tells `cargo deny` in `deny.toml`:
+/// have bincode already; [`Postcard`](super::Postcard) is its maintained equal. The advisory concerns only builds with
+/// the feature `bincode`; those can tell `cargo deny` in `deny.toml`:
 ///
 /// ```toml
 /// [advisories]

@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 
-/// How values are compressed on their way to a remote tier: not at all, unless it is said.
+/// How values are compressed on their way to a remote tier. By default they are not.
 ///
-/// A value below a threshold is sent as it is, and so is one that would shrink by less than a tenth. Which of them a
-/// record is, it says itself: changing this setting makes no record unreadable, as long as the feature is on.
+/// A value below a threshold is sent as it is, and so is one that would shrink by less than a tenth. Each record says
+/// how it was compressed, so changing this setting makes no record unreadable, as long as the feature is on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compression {
     algorithm: Algorithm,
@@ -36,7 +36,7 @@ impl Compression {
         Self { algorithm: Algorithm::Lz4, min: 1 << 10 }
     }
 
-    /// Zstandard at level 1, from 2 KiB on: a third smaller than LZ4, at about twice to thrice its cost. Each thread
+    /// Zstandard at level 1, from 2 KiB on: a third smaller than LZ4, at two to three times its cost. Each thread
     /// that compresses keeps its working memory. Needs a C compiler to build.
     #[cfg(feature = "zstd")]
     #[cfg_attr(docsrs, doc(cfg(feature = "zstd")))]

@@ -10,19 +10,19 @@
 //!
 //! *Position* means that a record written before a field was renamed, reordered or changed its type may be read as a
 //! wrong value without an error. With such a codec, change the cache's `version` with the type. The others
-//! read what has the same name or number, and find out where something is missing that has to be there.
+//! read what has the same name or number, and notice if something is missing that has to be there.
 //!
 //! The outer `Option` or `Result` of a function is the cache's, not the codec's. `Arc<T>` works wherever `T` does:
 //! with the codecs of serde by itself, with the others through [`Shared`].
 //!
 //! # Hostile records
 //!
-//! A record that cannot be read is a miss, is counted, and is overwritten. Whatever it says, no codec of this module
-//! panics over it, and none allocates for a length that is only claimed more than 1 MiB for each list ([`Bincode`]: 8
-//! MiB). Two things are beyond [`Postcard`] and [`Bincode`], should somebody be able to write to your Redis: they set
-//! no bound to nesting, so that a record of a *recursive* type can overflow the stack, and none to the length of a
-//! list of empty elements (`Vec<()>`). The other codecs end at a depth of about 100, which is of no use to a type
-//! that is nothing but an option of itself (`struct N(Option<Box<N>>)`): that one no codec of serde can read.
+//! A record that cannot be read is a miss, is counted, and is overwritten. Whatever it contains, no codec of this module
+//! panics on it, and for a length that is merely claimed none allocates more than 1 MiB per list ([`Bincode`]: 8
+//! MiB). If somebody hostile can write to your Redis, [`Postcard`] and [`Bincode`] have two weaknesses: they do not limit
+//! nesting, so that a record of a *recursive* type can overflow the stack, and they do not limit the length of a
+//! list of empty elements (`Vec<()>`). The other codecs stop at a depth of about 100, which does not help a type
+//! that is nothing but an option of itself (`struct N(Option<Box<N>>)`): no codec of serde can read that one.
 //!
 #![cfg_attr(not(feature = "full"), doc = include_str!("../../docs/not_in_this_build.md"))]
 
@@ -62,12 +62,12 @@ pub use self::postcard::Postcard;
 #[cfg_attr(docsrs, doc(cfg(feature = "protobuf")))]
 pub use self::protobuf::{Protobuf, ProtobufList};
 
-/// Why a value could not be encoded or decoded. It ends up in a log: the caller of a cached function never sees it.
+/// Why a value could not be encoded or decoded. It goes to the log; the caller of a cached function never sees it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Makes bytes of values, and values of bytes.
+/// Turns values into bytes, and bytes into values.
 ///
-/// One of your own is named by its path: `codec = crate::Packed`.
+/// A codec of your own is named by its path: `codec = crate::Packed`.
 ///
 /// ```
 /// use hybridcache::codec::{BoxError, Codec};
@@ -93,8 +93,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// # assert_eq!(Packed.decode(&bytes).unwrap().cents, 7);
 /// ```
 ///
-/// The bytes it is given to decode may be anybody's: it has to return an error where they are not a value, and should
-/// not allocate for a length that they only claim. If it panics, that is the same as an error.
+/// The bytes that it has to decode may come from anybody: it has to return an error if they are not a value, and should
+/// not allocate for a length that they merely claim. A panic counts as an error.
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be kept on a remote tier by the codec `{Self}`",
     label = "`{Self}` has no encoding for `{T}`",
@@ -103,25 +103,25 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
     note = "a type of your own codec implements `hybridcache::codec::Codec<{T}>`"
 )]
 pub trait Codec<T>: Send + Sync + 'static {
-    /// Marks records, so that what another codec wrote is a miss. Those below 128 are this crate's.
+    /// Marks records, so that what another codec wrote is a miss. Numbers below 128 are this crate's.
     const ID: u8;
 
     /// Appends the encoding of `value` to `into`, which is empty.
     ///
     /// # Errors
     ///
-    /// If the value has none. Then it is not sent, and that is counted.
+    /// If the value has no encoding. Then it is not sent, and that is counted.
     fn encode(&self, value: &T, into: &mut Vec<u8>) -> Result<(), BoxError>;
 
     /// Reads what [`encode`](Self::encode) wrote.
     ///
     /// # Errors
     ///
-    /// If these bytes are no value. Then the call is a miss, and that is counted.
+    /// If these bytes are not a value. Then the call is a miss, and that is counted.
     fn decode(&self, bytes: &[u8]) -> Result<T, BoxError>;
 }
 
-/// A codec for `Arc<T>` out of one for `T`. Those of serde need none.
+/// A codec for `Arc<T>`, made from one for `T`. The codecs of serde do not need it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Shared<C>(pub C);
 

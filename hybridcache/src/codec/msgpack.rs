@@ -8,10 +8,10 @@ const DEPTH: usize = 128;
 
 /// [MessagePack](https://msgpack.org) with field names: compact, and no field is taken for another.
 ///
-/// A field that was added reads as its `#[serde(default)]`, one that was removed is passed over, one that was renamed
-/// is a miss unless it may be absent. `Some(None)` and `Some(())` inside of a value come back as `None`. A value nested
-/// deeper than 128 cannot be read back, nor can an `IpAddr` or `SocketAddr` inside of `flatten`, `tag` or `untagged`, where
-/// serde takes every format for one that people read; nor, there, an `i128` or `u128`.
+/// A field that was added reads as its `#[serde(default)]`, one that was removed is ignored, and one that was renamed
+/// makes the record a miss unless the field may be absent. `Some(None)` and `Some(())` inside a value come back as `None`. A value
+/// nested deeper than 128 cannot be read back. Nor, inside `flatten`, `tag` or `untagged`, can an `i128`, a `u128`, or an `IpAddr` or
+/// `SocketAddr`, because serde takes every format for a human-readable one there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MsgPack;
 

@@ -6,8 +6,8 @@ use super::{BoxError, Codec};
 /// [postcard](https://postcard.jamesmunns.com): small, fast and specified, without field names.
 ///
 /// Change the cache's `version` with the type: fields that were reordered or renamed, or a variant that was inserted,
-/// read as wrong values without an error. So does a field that serde leaves out when it writes and not when it reads: do
-/// not use this codec for types with `skip_serializing_if`. What describes itself (`flatten`, `tag`, `untagged`,
+/// read as wrong values without an error. So does a field that serde leaves out when it writes but not when it reads: do
+/// not use this codec for types with `skip_serializing_if`. Types that need a self-describing format (`flatten`, `tag`, `untagged`,
 /// `serde_json::Value`) cannot be read back.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Postcard;

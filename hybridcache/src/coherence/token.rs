@@ -84,7 +84,7 @@ impl FromStr for ConsistencyToken {
     }
 }
 
-/// What was given for a [`ConsistencyToken`] is none.
+/// The text given for a [`ConsistencyToken`] is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a consistency token")]
 pub struct InvalidToken;

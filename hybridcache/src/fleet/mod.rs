@@ -67,15 +67,15 @@ pub struct RemoteHealth {
     pub in_step: bool,
     /// How long ago this process was last known to have heard everything; `None` if it never was.
     pub last_word: Option<Duration>,
-    /// How long the bus took to answer when it was last asked where it stands: what other processes had published by then was here
-    /// within this time. `None` before it was.
+    /// How long the bus took to answer when it was last asked: whatever other processes had published by then arrived here
+    /// within this time. `None` before the first answer.
     pub bus_lag: Option<Duration>,
     /// Invalidations wait to be sent.
     pub deferred: bool,
     /// How many: keys that were evicted or put, and caches that were cleared.
     pub queued: usize,
-    /// How often messages of the bus were found to be missing, and were read from the log of the server. What the log did not have is in
-    /// [`floors_raised`](Self::floors_raised).
+    /// How often messages of the bus were found to be missing and were read from the server's log instead. What the log did not have
+    /// counts in [`floors_raised`](Self::floors_raised).
     pub gaps: u64,
     /// How often memory started anew because invalidations may have been lost; the first time is when it starts.
     pub floors_raised: u64,

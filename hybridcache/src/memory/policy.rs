@@ -15,22 +15,22 @@ use std::str::FromStr;
 /// | `mru` | what was used last | loops over more than fits: a part of it stays | read lock, note | Chou, DeWitt, VLDB 1985 |
 /// | `adaptive` | what that one of five policies gives up that would have hit most lately, tried out on a sample of the keys | streams nobody knows, or that change | read lock, note; a sample of the hits is tried out | Waldspurger et al., ATC 2017, over LRU, segmented LRU, 2Q, S3-FIFO and W-TinyLFU |
 ///
-/// No hit waits for another, and none allocates: `lru`, `lfu`, `mru` and `adaptive` note it, and the shard's order is
-/// brought up to date by the next write, or after 64 hits by one of them. Where threads race to note, a few hits are
+/// No hit waits for another, and none allocates: `lru`, `lfu`, `mru` and `adaptive` only note it. The shard's order is
+/// brought up to date by the next write, or by one of the hits after 64 of them. When threads race to note their hits, a few are
 /// lost.
 ///
 /// Every policy ranks within a shard: in a cache of thousands, who leaves is the least recent (or least
 /// used …) of its shard, not of all. A cache below 64 entries has one shard and is exact.
 ///
-/// `mru` keeps a newcomer at the cost of the one used last before it; what it holds besides changes only by expiry,
-/// evictions and weight. Give it a `ttl` unless the loop is all there ever is.
+/// `mru` keeps a newcomer at the cost of the entry that was used last before it; the rest of what it holds changes only by expiry,
+/// evictions and weight. Give it a `ttl`, unless the loop is all there ever is.
 ///
-/// Beside its key and value an entry of a cache of thousands takes at most 75 bytes and a 64th of the size of key and value
-/// themselves, with `adaptive` 95 and 200 kB for the trials of the whole cache, and with `s3fifo` 130 and six tenths of that size,
-/// because it remembers half as many as it holds of those that it gave up, in slots of the same size. All that is 35 more if it expires.
-/// When entries leave they give their memory back; `s3fifo` does at the next sweep, if of many only few are left in a shard.
+/// In a cache of thousands, an entry takes at most this much beside its key and value: 75 bytes plus a 64th of the size of key and value;
+/// with `adaptive` 95 bytes plus a 64th, and 200 kB for the trials of the whole cache; with `s3fifo` 130 bytes plus six tenths, because it
+/// remembers entries that it gave up, half as many as it holds, in slots of the same size. Entries that expire take 35 bytes more.
+/// When entries leave they give their memory back; `s3fifo` does so at the next sweep, if of many only few are left in a shard.
 ///
-/// A configuration names a policy as the attribute does:
+/// Configuration can name a policy as the attribute does:
 ///
 /// ```
 /// use hybridcache::Policy;
@@ -56,7 +56,7 @@ pub enum Policy {
     Mru,
     /// The entry that has been there longest leaves, unless it was used since it was last considered.
     Clock,
-    /// Whichever of five other policies would have hit most lately says who leaves.
+    /// The one of five other policies that would have hit most lately decides who leaves.
     Adaptive,
 }
 
@@ -92,7 +92,7 @@ impl FromStr for Policy {
     }
 }
 
-/// What was given for the name of a [`Policy`] is none. The message says which there are.
+/// The text given for the name of a [`Policy`] is not one. The message lists them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no policy `{0}`: write one of {names}", names = Policy::ALL.map(Policy::name).join(", "))]
 pub struct UnknownPolicy(String);

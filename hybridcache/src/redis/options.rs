@@ -23,9 +23,9 @@ use crate::rt::io::Handle;
 ///
 /// The server is Redis 7.0 or newer, or Valkey, as one master (with any number of replicas), and not a cluster.
 ///
-/// Connections have a thread of the library's own. Where waking it takes 15 µs or more, and the server answers within 100 µs or so, it stays
-/// awake between calls that follow each other closely, and has a processor meanwhile; where there is only one it never does. With
-/// [`runtime`](Self::runtime) calls that come alone do without it.
+/// Connections live on a thread of the library's own. If waking it takes 15 µs or more and the server answers within about 100 µs, the
+/// thread stays awake between calls that follow each other closely, and occupies a processor meanwhile; on a machine with only one
+/// it never does. With [`runtime`](Self::runtime), calls that come one at a time do without this thread.
 #[derive(Clone)]
 pub struct RedisOptions {
     url: String,
@@ -54,7 +54,7 @@ impl fmt::Debug for RedisOptions {
 }
 
 impl RedisOptions {
-    /// A server by its URL, everything else as it is by default.
+    /// A server by its URL, with the defaults for everything else.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl RedisOptions {
         }
     }
 
-    /// Trust the certificates in this PEM file's content, and no others. Default: those that browsers trust.
+    /// Trust the certificates in this PEM text, and no others. Default: those that browsers trust.
     #[must_use]
     pub fn ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.ca = Some(pem.into());
@@ -85,14 +85,14 @@ impl RedisOptions {
         self
     }
 
-    /// How long one attempt to connect may take, TLS and log-in included. Default: 1 s.
+    /// How long one attempt to connect may take, including TLS and log-in. Default: 1 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a read may take before the body runs instead. Default: 250 ms, which outlives one lost packet (TCP sends it
+    /// How long a read may take before the body runs instead. Default: 250 ms, which is enough for one lost packet (TCP sends it
     /// again after about 200 ms).
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
@@ -100,14 +100,14 @@ impl RedisOptions {
         self
     }
 
-    /// How long an evict, a put, a fill or a large value may take, which nothing else can do instead. Default: 500 ms.
+    /// How long an evict, a put, a fill, or the read of a large value may take. Default: 500 ms.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.write_timeout = timeout;
         self
     }
 
-    /// After so many commands in a row that went unanswered, none is sent for a while: see
+    /// After this many commands in a row that went unanswered, none is sent for a while: see
     /// [`breaker_open`](Self::breaker_open). Default: 3.
     #[must_use]
     pub fn breaker_threshold(mut self, failures: u32) -> Self {
@@ -115,7 +115,7 @@ impl RedisOptions {
         self
     }
 
-    /// For how long no command is sent to a server that does not answer; then one is, and if it is answered all are.
+    /// For how long no command is sent to a server that does not answer. Then one is sent, and if that is answered, all are again.
     /// Default: 250 ms. At most 500 ms, so that a server that is back is soon in use.
     #[must_use]
     pub fn breaker_open(mut self, duration: Duration) -> Self {
@@ -123,26 +123,27 @@ impl RedisOptions {
         self
     }
 
-    /// About how many invalidations the server remembers for nodes that were away for a moment, so that they need not
-    /// doubt all they hold. Costs about 200 bytes of server memory each, and for an `evict_many` what the texts of its keys
-    /// take, up to 64 KiB: 4096 of 1 000 numbers each are 70 MB, and never more than 270 MB. Zero for none. Default: 4096.
+    /// About how many invalidations the server remembers for nodes that were away for a moment, so that these need not
+    /// doubt everything they hold. Each costs about 200 bytes of server memory, and that of an `evict_many` as much as the texts of its
+    /// keys, up to 64 KiB. 4096 evictions of 1 000 numbers each take 70 MB, and never do they take more than 270 MB. Zero for none.
+    /// Default: 4096.
     #[must_use]
     pub fn log_length(mut self, messages: u32) -> Self {
         self.log_length = messages;
         self
     }
 
-    /// Go on when the server cannot be reached at first, and keep trying: until then there is only memory. By default an
-    /// unreachable server is an error. What is wrong in the options, or with a server that answers, always is.
+    /// Go on when the server cannot be reached at first, and keep trying; until it is reached there is only memory. By default an
+    /// unreachable server is an error. Wrong options, and a server that answers but cannot be used, always are.
     #[must_use]
     pub fn connect_lazily(mut self) -> Self {
         self.lazily = true;
         self
     }
 
-    /// The runtime of the application: calls that come alone are sent and answered there, by one more connection, and need not wait for
-    /// another thread to wake twice. Calls that come together, plain functions, and callers on other runtimes go by the library's own
-    /// thread as they do by default, which takes less of the processor for many at once.
+    /// The runtime of the application. Calls that come one at a time are sent and answered there, over one more connection, and need
+    /// not wait for another thread to wake twice. Calls that come together, plain functions, and callers on other runtimes use the
+    /// library's own thread, as all do by default; for many calls at once that takes less of the processor.
     ///
     /// ```
     /// # use hybridcache::RedisOptions;
@@ -152,15 +153,15 @@ impl RedisOptions {
     /// # }
     /// ```
     ///
-    /// It must have its I/O enabled, as that of `#[tokio::main]` has: `build()` says so if it has not (which with `panic = "abort"` ends
-    /// the process). When it ends, nothing but that connection ends with it. Default: none.
+    /// It must have its I/O enabled, as that of `#[tokio::main]` has; if not, `build()` returns an error (with `panic = "abort"` the
+    /// process ends instead). When the runtime ends, only that connection ends with it. Default: none.
     #[must_use]
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// The server as it may be shown: the URL without the user and the password.
+    /// The server in a form that may be shown: the URL without the user and the password.
     pub(super) fn server(&self) -> String {
         let (url, rest) = self.url.split_at(self.url.find(['?', '#']).unwrap_or(self.url.len()));
         let (scheme, url) = url.split_at(url.find("://").map_or(0, |at| at + 3));

@@ -28,20 +28,19 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// How old an answer of a `hybrid` cache may be, after an evict in another process.
 ///
-/// It is about the memory tier: what the remote tier holds is never older than the last evict that was executed there,
-/// in every mode. In the process that evicts, nobody gets the old value once `evict` has returned, in every mode.
+/// The mode is about the memory tier. In every mode, what the remote tier holds is never older than the last evict that was executed
+/// there, and in the process that evicts nobody gets the old value once `evict` has returned.
 ///
 #[doc = include_str!("../../../docs/consistency.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Consistency {
     /// Evicts of other processes are heard, normally within a millisecond, and nothing is promised about those that are
-    /// missed: while the remote tier cannot be reached, memory goes on to answer for
-    /// [`max_disconnected`](Builder::max_disconnected). A hit in memory costs no round trip, and there is no heartbeat
-    /// that it would wait for.
+    /// missed: while the remote tier cannot be reached, memory goes on answering for
+    /// [`max_disconnected`](Builder::max_disconnected). A hit in memory costs no round trip and depends on no heartbeat.
     Eventual,
-    /// No answer is older than the manager's `staleness_bound` (2 s unless it says otherwise), whatever is lost, delayed
-    /// or stopped: a process that cannot be sure of that asks the remote tier. A hit in memory costs no round trip; a
+    /// No answer is older than the manager's `staleness_bound` (2 s by default), whatever is lost, delayed
+    /// or stopped: a process that cannot be sure of that asks the remote tier. A hit in memory costs no round trip; the
     /// heartbeat in the background costs one every `heartbeat`.
     #[default]
     Bounded,
@@ -50,14 +49,14 @@ pub enum Consistency {
     Strict,
 }
 
-/// What a verb returns whose evict or put the remote tier does not acknowledge.
+/// What a verb returns if the remote tier does not acknowledge its evict or put.
 ///
-/// Either way the key is gone from this process at once, and its evict is queued, and sent when the remote tier is back; what is queued
-/// is lost with the process. The value of a put is kept nowhere.
+/// Either way the key is gone from this process at once, and its evict is queued and sent when the remote tier is back. The queue
+/// is lost if the process dies. The value of a put is kept nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnOutage {
-    /// It succeeds: `evict`, `evict_many` and `clear` with [`Evicted::Deferred`](crate::Evicted::Deferred), `insert` and `put` as ever.
+    /// It succeeds: `evict`, `evict_many` and `clear` with [`Evicted::Deferred`](crate::Evicted::Deferred), `insert` and `put` as usual.
     #[default]
     Queue,
     /// It returns an error. An annotated writer reports it in the log.
@@ -130,15 +129,16 @@ where
 {
     /// Keeps entries in memory and in the remote tier of the manager, encoded by `codec`.
     ///
-    /// A hit in memory costs no round trip, one in the remote tier one, a miss two. Needs a lifetime: [`ttl`](Self::ttl),
+    /// A hit in memory costs no round trip, a hit in the remote tier one, a miss two. Needs a lifetime: [`ttl`](Self::ttl),
     /// [`sliding`](Self::sliding), or [`forever`](Self::forever). Without a manager that has a remote tier the cache works
     /// in memory, and says so once in the log.
     ///
-    /// The key is spelled as JSON. One whose text does not decode back to an equal key is kept in no tier, and counted. Equal
-    /// keys have to be spelled alike, as they have to hash alike: an evict of one leaves in the remote tier what was kept under
-    /// another text. So a `PathBuf` is no key as it is (`a//b` equals `a/b`), nor is a decimal that keeps its scale or a time that
-    /// keeps its zone. A text of more than 256 bytes travels as its hash: its evict takes all that other processes have of the cache
-    /// from their memory. The cache's name is part of each key there: it has 1 to 1 024 bytes, and is not `*`.
+    /// The key is spelled as JSON. A key whose text does not decode back to an equal key is kept in no tier, and counted. Equal
+    /// keys have to be spelled alike, just as they have to hash alike: otherwise an evict of one leaves in the remote tier what was kept
+    /// under the other text. So a `PathBuf` cannot be a key as it is (`a//b` equals `a/b`), nor can a decimal that keeps its scale or a
+    /// time that keeps its zone. A key whose text is longer than 256 bytes travels as a hash, and its evict makes other processes drop
+    /// everything they have of the cache from their memory. The name of the cache is part of every key there: it has 1 to 1 024 bytes
+    /// and is not `*`.
     pub fn hybrid<C: Codec<V>>(self, codec: C) -> Self
     where
         K: Serialize + DeserializeOwned,
@@ -146,9 +146,9 @@ where
         self.remote(codec, true)
     }
 
-    /// Keeps entries in the remote tier of the manager only, encoded by `codec`: for what is too much for the memory of
-    /// each process. A hit costs one round trip, a miss two. Otherwise like [`hybrid`](Self::hybrid); what is said of memory alone, as
-    /// [`capacity`](Self::capacity) is, is refused.
+    /// Keeps entries in the remote tier of the manager only, encoded by `codec`: for what would be too much for the memory of
+    /// each process. A hit costs one round trip, a miss two. Otherwise like [`hybrid`](Self::hybrid), but options that concern memory
+    /// alone, such as [`capacity`](Self::capacity), are refused.
     pub fn redis<C: Codec<V>>(self, codec: C) -> Self
     where
         K: Serialize + DeserializeOwned,
@@ -167,9 +167,9 @@ where
         self
     }
 
-    /// Compresses encoded values above the threshold of `compression`, and keeps that only where it is smaller. Default:
-    /// off. Costs processor time, no round trip. Readers need not be told: each value says how it was compressed. But their build needs
-    /// the feature, or the value is a miss.
+    /// Compresses encoded values above the threshold of `compression`, and keeps the result only where it is smaller. Default:
+    /// off. Costs processor time, no round trip. Readers need not be told, since each value says how it was compressed; but without
+    /// the feature in their build the value is a miss.
     pub fn compress(mut self, compression: Compression) -> Self {
         self.remote.compress = Some(compression);
         self
@@ -181,23 +181,23 @@ where
         self
     }
 
-    /// How long a load may go unheard of before another process may load the same key: what a process that dies while it
-    /// loads costs those who wait for it. A load that is slower renews its lease while it runs. Default: 5 s; at least 150
+    /// If nothing is heard of a load for this long, another process may load the same key. So this is what a process that dies during
+    /// a load costs those who wait for it. A load that takes longer renews its lease while it runs. Default: 5 s; at least 150
     /// ms. Correctness does not depend on it: only the newest lease can fill.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.remote.lease = Some(lease);
         self
     }
 
-    /// For so long after an evict the key is loaded and not kept, in no tier and no process. Set it to at least the lag of
-    /// the replica that loaders read from: else one that reads the old row just after the evict would keep it. An evict that
+    /// For this long after an evict the key is loaded but not kept, in any tier or process. Set it to at least the lag of
+    /// the replica that loaders read from: otherwise one that reads the old row just after the evict would keep it. An evict that
     /// was queued counts from when it is sent; a `clear` does not settle. Default: 0.
     pub fn settle(mut self, lag: Duration) -> Self {
         self.remote.settle = Some(lag);
         self
     }
 
-    /// How long what is loaded while the remote tier cannot be reached is kept in memory: nobody could hear of its evict.
+    /// How long memory keeps what is loaded while the remote tier cannot be reached and no evict can be heard.
     /// Counted from the start of the load. Default: 1 s.
     pub fn degraded_ttl(mut self, ttl: Duration) -> Self {
         self.remote.degraded_ttl = Some(ttl);
@@ -211,14 +211,14 @@ where
         self
     }
 
-    /// What a verb returns whose evict or put the remote tier does not acknowledge. Default: [`OnOutage::Queue`].
+    /// What a verb returns if the remote tier does not acknowledge its evict or put. Default: [`OnOutage::Queue`].
     pub fn on_outage(mut self, on_outage: OnOutage) -> Self {
         self.remote.on_outage = Some(on_outage);
         self
     }
 
-    /// An encoded value larger than this is returned, kept in memory alone, and counted; one found in the remote tier is a
-    /// miss, before memory is taken for it. In bytes before compression. Default: 8 MiB.
+    /// An encoded value larger than this is returned, kept in memory alone, and counted. One found in the remote tier is a
+    /// miss; no memory is allocated for it. In bytes before compression. Default: 8 MiB.
     pub fn max_value_bytes(mut self, bytes: u64) -> Self {
         self.remote.max_value_bytes = Some(bytes);
         self
