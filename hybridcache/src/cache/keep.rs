@@ -54,7 +54,7 @@ where
         let Locked { table, memory } = &mut *shard;
         if !table.written_since(&key, ticket) && generation == self.generation() {
             // A flight that is under way may have read the same or less: it keeps its result to itself.
-            table.retire(&key);
+            table.detach(&key);
             replace(memory, key, entry, &mut removed);
         }
         drop(shard);

@@ -55,13 +55,9 @@ impl Floors {
 
     /// A clear was heard of. `None` if it is of another epoch.
     pub(crate) fn raised(mut self, name: &Arc<str>, at: Mark) -> Option<Self> {
-        self.lift(name, at.number);
-        Some(self).filter(|floors| floors.mark.epoch == at.epoch)
-    }
-
-    fn lift(&mut self, name: &Arc<str>, clock: u64) {
         let floor = self.table.entry(Arc::clone(name)).or_insert(0);
-        *floor = (*floor).max(clock);
+        *floor = (*floor).max(at.number);
+        Some(self).filter(|floors| floors.mark.epoch == at.epoch)
     }
 
     pub(crate) fn judge(&self, born: Born, cache: &str) -> Verdict {

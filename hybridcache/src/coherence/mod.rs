@@ -390,18 +390,15 @@ impl<K: Eq + Hash, W> Table<K, W> {
         self.last_writes[group(hash)] = period;
     }
 
-    /// A value for `key` was put in beside its flight, or found, which may not put in another.
-    pub(crate) fn retire(&mut self, key: &Stored<K>) {
-        self.detach(key);
-    }
-
     /// Whether flight `id` still is the one of `key` that may be joined, and may fill.
     #[cfg(any(test, feature = "redis"))]
     pub(crate) fn is_attached(&mut self, key: &Stored<K>, id: FlightId) -> bool {
         self.attached.get_mut(key).is_some_and(|flight| flight.start.id == id)
     }
 
-    fn detach(&mut self, key: &Stored<K>) {
+    /// The flight of `key` may neither be joined nor fill from here on: because of a write, of a new load, or of a value that was put in
+    /// or found beside it.
+    pub(crate) fn detach(&mut self, key: &Stored<K>) {
         if let Some((_, flight)) = self.attached.remove(key) {
             self.detached.insert(flight.start.id, flight);
         }

@@ -216,7 +216,7 @@ where
                 self.take_over::<Option<V>>(remote, leader, hit).ok()?.result
             }
             None => {
-                if let Some(kept) = self.kept_beside(&key, |flights| flights.retire(&key)) {
+                if let Some(kept) = self.kept_beside(&key, |flights| flights.detach(&key)) {
                     return kept;
                 }
                 self.meter.count(Event::RemoteHit);
@@ -277,7 +277,7 @@ where
         {
             let Locked { table, memory } = &mut *self.shards.lock(leader.key.hash);
             if !table.is_attached(&leader.key, leader.id) {
-                table.retire(&leader.key);
+                table.detach(&leader.key);
                 memory.displace(&leader.key, &mut removed);
             }
         }

@@ -148,7 +148,7 @@ where
     /// has no right to keep it; the next hit gets v0 (R10). And where memory keeps nothing: a load asks and finds v0; this one asks, and
     /// returns v1; the next call joins the load.
     fn keep(&self, key: &Stored<K>, leader: Option<(Leader<'_, K, V>, u64)>, entry: Option<Entry<V>>) {
-        let Some((leader, place)) = leader else { return self.shards.lock(key.hash).table.retire(key) };
+        let Some((leader, place)) = leader else { return self.shards.lock(key.hash).table.detach(key) };
         self.supersede(&leader);
         let mut removed = Removed::default();
         leader.land_batch(place, self.generation(), |key, memory| replace(memory, key, entry, &mut removed));
