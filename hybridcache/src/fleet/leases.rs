@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Fleet;
+use crate::bus::{self, NamedKey};
 use crate::coherence::give_back;
 use crate::coherence::node::Nonce;
 use crate::rt::io::{self, Signal};
@@ -57,6 +58,43 @@ impl Fleet {
         Expected { counter }
     }
 
+    /// A lease is sent for. `wake` makes what tells waiters to look again, should it have to be given back.
+    pub(crate) fn planting<'l, W: Fn() -> Vec<u8>>(
+        &'l self,
+        key: &'l [u8],
+        record: &'l [u8],
+        wake: W,
+    ) -> Planting<'l, W> {
+        Planting { fleet: self, key, record, wake, answered: false }
+    }
+
+    /// Takes a lease that was planted just now.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        nonce: Nonce,
+        key: Arc<[u8]>,
+        record: Arc<[u8]>,
+        lives: Duration,
+        named: NamedKey<'_>,
+    ) -> Lease {
+        let due = self.clock.now().saturating_add(nanos(lives) / 3);
+        let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
+        self.leases.ours.lock().insert(nonce, held);
+        self.leases.first.notify();
+        Lease { fleet: Arc::clone(self), nonce, key, record, wake: bus::wake(nonce, named, None), spent: false }
+    }
+
+    /// Whether a load of this process runs under this lease, or is about to.
+    ///
+    /// Interleaving that the second part defeats: of two calls one is given the lease, and the other is shown it; the other looks here
+    /// before the first has run on and holds it; it takes the lease for one that was given up, puts its own in its place, and both load.
+    ///
+    /// One that was given up may be taken for another that is expected: then whoever asks waits until it was given back.
+    pub(crate) fn holds(&self, nonce: Nonce) -> bool {
+        // In this order: what is held was expected until then.
+        self.leases.counter(nonce).load(Ordering::Acquire) != 0 || self.leases.ours.lock().contains_key(&nonce)
+    }
+
     /// Takes exactly this lease away, in the background.
     pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
         let driver = Arc::clone(&self.driver);
@@ -68,17 +106,6 @@ impl Fleet {
 }
 
 impl Leases {
-    /// Whether a load of this process runs under this lease, or is about to.
-    ///
-    /// Interleaving that the second part defeats: of two calls one is given the lease, and the other is shown it; the other looks here
-    /// before the first has run on and holds it; it takes the lease for one that was given up, puts its own in its place, and both load.
-    ///
-    /// One that was given up may be taken for another that is expected: then whoever asks waits until it was given back.
-    pub(super) fn holds(&self, nonce: Nonce) -> bool {
-        // In this order: what is held was expected until then.
-        self.counter(nonce).load(Ordering::Acquire) != 0 || self.ours.lock().contains_key(&nonce)
-    }
-
     fn counter(&self, nonce: Nonce) -> &AtomicU32 {
         &self.expected[nonce as usize % COUNTERS]
     }
@@ -153,11 +180,7 @@ pub(crate) struct Planting<'l, W: Fn() -> Vec<u8>> {
     answered: bool,
 }
 
-impl<'l, W: Fn() -> Vec<u8>> Planting<'l, W> {
-    pub(super) fn new(fleet: &'l Fleet, key: &'l [u8], record: &'l [u8], wake: W) -> Self {
-        Self { fleet, key, record, wake, answered: false }
-    }
-
+impl<W: Fn() -> Vec<u8>> Planting<'_, W> {
     /// What was answered is known.
     pub(crate) fn answered(mut self) {
         self.answered = true;
@@ -176,31 +199,15 @@ impl<W: Fn() -> Vec<u8>> Drop for Planting<'_, W> {
 #[derive(Debug)]
 pub(crate) struct Lease {
     fleet: Arc<Fleet>,
-    pub(crate) nonce: Nonce,
-    pub(crate) key: Arc<[u8]>,
+    nonce: Nonce,
+    key: Arc<[u8]>,
     pub(crate) record: Arc<[u8]>,
     /// What tells waiters in other processes to look again.
-    pub(crate) wake: Vec<u8>,
+    wake: Vec<u8>,
     spent: bool,
 }
 
 impl Lease {
-    /// A lease that was planted just now.
-    pub(super) fn hold(
-        fleet: Arc<Fleet>,
-        nonce: Nonce,
-        key: Arc<[u8]>,
-        record: Arc<[u8]>,
-        lives: Duration,
-        wake: Vec<u8>,
-    ) -> Self {
-        let due = fleet.clock.now().saturating_add(nanos(lives) / 3);
-        let held = Held { key: Arc::clone(&key), record: Arc::clone(&record), lives, due };
-        fleet.leases.ours.lock().insert(nonce, held);
-        fleet.leases.first.notify();
-        Self { fleet, nonce, key, record, wake, spent: false }
-    }
-
     /// It was filled, or no longer stands: there is nothing to give back.
     pub(crate) fn spent(mut self) {
         self.spent = true;
@@ -228,8 +235,9 @@ mod tests {
         let held = Held { key, record, lives: Duration::ZERO, due: 0 };
         leases.ours.lock().extend((0..20_000).map(|nonce| (nonce, held.clone())));
         (0..19_999).for_each(|nonce| leases.over(nonce));
-        assert!(leases.holds(19_999));
-        let room = leases.ours.lock().capacity();
+        let ours = leases.ours.lock();
+        assert!(ours.contains_key(&19_999));
+        let room = ours.capacity();
         assert!(room < 2_000, "room for {room}");
     }
 }

@@ -37,7 +37,7 @@ use steward::Steward;
 use wakes::Wakes;
 
 pub(crate) use intents::INTENT;
-pub(crate) use leases::{Lease, Planting};
+pub(crate) use leases::Lease;
 pub(crate) use members::{Doomed, Held, Member};
 pub(crate) use options::FleetOptions;
 pub(crate) use wakes::Awake;
@@ -272,33 +272,6 @@ impl Fleet {
             ((), node.floors_loaded(ticket, mark, table, now))
         });
         Ok(())
-    }
-
-    /// Takes a lease that was planted just now.
-    pub(crate) fn hold(
-        self: &Arc<Self>,
-        nonce: Nonce,
-        key: Arc<[u8]>,
-        record: Arc<[u8]>,
-        lives: Duration,
-        named: NamedKey<'_>,
-    ) -> Lease {
-        Lease::hold(Arc::clone(self), nonce, key, record, lives, bus::wake(nonce, named, None))
-    }
-
-    /// A lease is sent for. `wake` makes what tells waiters to look again, should it have to be given back.
-    pub(crate) fn planting<'l, W: Fn() -> Vec<u8>>(
-        &'l self,
-        key: &'l [u8],
-        record: &'l [u8],
-        wake: W,
-    ) -> Planting<'l, W> {
-        Planting::new(self, key, record, wake)
-    }
-
-    /// Whether a load of this process runs under this lease, or is about to.
-    pub(crate) fn holds(&self, nonce: Nonce) -> bool {
-        self.leases.holds(nonce)
     }
 
     /// A place among those who wait for a key's announcement.
