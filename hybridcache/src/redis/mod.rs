@@ -55,7 +55,6 @@ use parking_lot::Mutex;
 
 pub use options::RedisOptions;
 
-use crate::coherence::node::Partition;
 use crate::error::Error;
 use crate::rt::io::{self, Home};
 use link::{Counts, Link, Role, Trouble};
@@ -79,7 +78,7 @@ pub(crate) struct RedisDriver {
     tasks: Mutex<Vec<io::Task<()>>>,
 }
 
-/// What a namespace has in Redis beside its entries; the meta partition's first.
+/// What a namespace has in Redis beside its entries; what there is two of is in the order of [`Partition`](crate::coherence::node::Partition).
 #[derive(Debug)]
 struct Names {
     sequences: [String; 2],
@@ -99,14 +98,6 @@ impl Names {
             writers: format!("{{hc:{namespace}:0}}w"),
             channels: each(&format!("b{database}")),
         }
-    }
-}
-
-/// The place of a partition in an array of both.
-const fn at(partition: Partition) -> usize {
-    match partition {
-        Partition::Meta => 0,
-        Partition::Keys => 1,
     }
 }
 

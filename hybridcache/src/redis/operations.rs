@@ -12,7 +12,7 @@ use super::courier;
 use super::line::Answer as Waits;
 use super::link::Link;
 use super::scripts::{EPOCH, SCRIPTS, Script};
-use super::{LARGE, RedisDriver, at, reply};
+use super::{LARGE, RedisDriver, reply};
 use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health, Listener, Lives, Put};
 use crate::nonce::{Nonce, nonce};
@@ -101,7 +101,7 @@ fn ms(duration: Duration) -> u64 {
 impl RedisDriver {
     /// A call of a script that takes a number: behind these keys and arguments come its own.
     fn numbered<'a>(&'a self, script: &'static Script, partition: Partition, chain: Nonce, tail: &'a [u8]) -> Call<'a> {
-        let at = at(partition);
+        let at = partition as usize;
         let call = Call::new(script).key(&self.names.sequences[at]).key(&self.names.logs[at]);
         let call = if partition == Partition::Meta { call.key(&self.names.floors) } else { call };
         call.arg(&self.names.channels[at]).number(self.options.log_length).nonce(nonce()).nonce(chain).arg(tail)
@@ -154,7 +154,7 @@ impl RedisDriver {
 
     /// Where a partition stands, by two commands: one that only a master obeys, and that changes nothing; and the question.
     fn where_it_stands(&self, commands: &mut Pipeline, partition: Partition) {
-        let sequence = &self.names.sequences[at(partition)];
+        let sequence = &self.names.sequences[partition as usize];
         commands.cmd("HDEL").arg(sequence).arg("_").cmd("HMGET").arg(sequence).arg(&["e", "n", "c"]);
     }
 
@@ -214,7 +214,7 @@ impl Driver for RedisDriver {
         wake: &'a [u8],
     ) -> Answer<'a, Filled> {
         let call = Call::new(&SCRIPTS.fill).key(key).arg(lease).arg(record).lives(lives);
-        let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
+        let call = call.arg(&self.names.channels[Partition::Keys as usize]).arg(wake);
         Box::pin(async move {
             if is_broken(Rule::Fill) {
                 let mut command = redis::cmd("SET");
@@ -248,7 +248,7 @@ impl Driver for RedisDriver {
 
     fn release<'a>(&'a self, key: &'a [u8], lease: &'a [u8], wake: &'a [u8]) -> Answer<'a, ()> {
         let call = Call::new(&SCRIPTS.release).key(key).arg(lease);
-        let call = call.arg(&self.names.channels[at(Partition::Keys)]).arg(wake);
+        let call = call.arg(&self.names.channels[Partition::Keys as usize]).arg(wake);
         Box::pin(async move { reply::integer(self.write(call, lease.len()).await?).map(drop) })
     }
 
@@ -367,7 +367,7 @@ impl Driver for RedisDriver {
 
     fn log_after(&self, partition: Partition, number: u64) -> Answer<'_, Vec<Vec<u8>>> {
         let mut command = redis::cmd("XRANGE");
-        command.arg(&self.names.logs[at(partition)]).arg(format!("({number}-0")).arg("+");
+        command.arg(&self.names.logs[partition as usize]).arg(format!("({number}-0")).arg("+");
         Box::pin(async move {
             let entries = reply::array(self.large.ask(command, self.options.write_timeout).await?)?;
             let mut messages = Vec::with_capacity(entries.len());

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::*;
-use crate::coherence::node::Mark;
+use crate::coherence::node::{Mark, Partition};
 use crate::driver::{Awaited, Bump, BusEvent, Driver, Fault, Filled, Found, Lives, Put};
 use crate::error::ErrorKind;
 use crate::record::{Record, SETTLING};
