@@ -103,7 +103,7 @@ impl Names {
 
 impl RedisDriver {
     /// Connects, and makes sure that this user may do on this server all that the driver will ever do. From then on it keeps
-    /// itself connected. On any executor, or none.
+    /// itself connected. On any executor, or none. What a namespace may be is for the manager to say.
     ///
     /// # Errors
     ///
@@ -111,10 +111,6 @@ impl RedisDriver {
     /// credentials, a certificate that is not trusted, a server that cannot be reached (unless
     /// [`RedisOptions::connect_lazily`]), is too old or a replica, a missing right, a bus that does not deliver.
     pub(crate) async fn connect(namespace: &str, options: RedisOptions) -> Result<Arc<Self>, Error> {
-        if namespace.is_empty() || !namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        {
-            return Err(options.error(format!("the namespace `{namespace}` is not of the form [A-Za-z0-9_.-]+")));
-        }
         let (client, database) = options.client()?;
         let names = Names::new(namespace, database);
         let subscriber = Arc::new(Subscriber::new(names.channels.clone()));

@@ -20,16 +20,6 @@ fn documented_rights() -> String {
 }
 
 #[test]
-fn a_namespace_that_could_be_taken_for_another_is_refused() {
-    for namespace in ["", "a:b", "a}b", "a*", "ä", "a b"] {
-        let options = RedisOptions::new("redis://localhost");
-        let refused = block_on(RedisDriver::connect(namespace, options)).err().unwrap();
-        let reason = |kind: &_| matches!(kind, ErrorKind::Remote { reason, .. } if reason.contains("namespace"));
-        assert!(reason(refused.kind()), "{namespace}: {refused}");
-    }
-}
-
-#[test]
 fn wrong_credentials_are_named() {
     let server = RedisServer::with_users(&["user default on >secret ~* &* +@all", "user app on >p@ss/w ~* &* +@all"]);
     let at = |user: &str| RedisOptions::new(format!("redis://{user}127.0.0.1:{}", server.port()));
