@@ -292,7 +292,6 @@ where
         let policy = self.policy.unwrap_or(Policy::S3Fifo);
         let sweep_interval = self.sweep_interval.unwrap_or(SWEEP_INTERVAL);
         let life = |duration: Option<Duration>| duration.map_or(NEVER, nanos);
-        let meter = Arc::new(Meter::default());
         let value_ttl = life(ttl).min(life(max_age));
         let own_or_value = |own: Option<Duration>| own.map_or(value_ttl.min(life(sliding)), nanos);
         let rules = Rules {
@@ -309,11 +308,11 @@ where
             wait_timeout: self.wait_timeout,
             store_if: self.store_if,
             weigher: self.weigher,
-            meter: Arc::clone(&meter),
         };
         let registry = self.registry.unwrap_or_else(Registry::current);
         #[cfg(feature = "redis")]
         let remote = self.remote.join(&name, version, self.single_flight, sliding.is_some(), &registry)?;
+        let meter = Arc::new(Meter::default());
         let watched = if clock.is_kernel() { 0 } else { OTHER_CLOCK };
         #[cfg(feature = "redis")]
         let watched = if remote.is_some() { watched | ELSEWHERE } else { watched };

@@ -10,6 +10,7 @@ use crate::entry::{Entry, Movement, Terms, View};
 use crate::key::Stored;
 use crate::memory::{Removed, Shard};
 use crate::observe::Event;
+use crate::rt;
 use crate::time::NEVER;
 
 /// Puts an entry in the place of what is there; with none, what is there goes all the same.
@@ -109,14 +110,17 @@ where
         }
     }
 
+    /// A value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never gives up what weighs nothing.
     #[inline(never)]
     fn weigh(&self, weigher: &Weigher<K, V>, key: &K, value: &V) -> Option<u32> {
-        let weight = self.rules.weigh(weigher, key, value)?;
-        if !self.memory.admits(weight) {
-            self.meter.count(Event::Rejected);
-            tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
-            return None;
+        match rt::guarded("weigher", || weigher(key, value).max(1)) {
+            Some(weight) if self.memory.admits(weight) => return Some(weight as u32),
+            Some(weight) => {
+                tracing::debug!(cache = %self.name, weight, "heavier than `max_entry_weight`: returned, not kept");
+            }
+            None => {}
         }
-        Some(weight as u32)
+        self.meter.count(Event::Rejected);
+        None
     }
 }

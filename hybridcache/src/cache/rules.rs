@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::entry::{Movement, View};
-use crate::observe::{Event, Meter};
 use crate::rt;
 use crate::time::{NEVER, deadline, jittered};
 
@@ -27,7 +26,6 @@ pub(crate) struct Rules<K, V> {
     pub(crate) wait_timeout: Duration,
     pub(crate) store_if: Option<Filter<V>>,
     pub(crate) weigher: Option<Weigher<K, V>>,
-    pub(crate) meter: Arc<Meter>,
 }
 
 impl<K, V> Rules<K, V> {
@@ -46,16 +44,6 @@ impl<K, V> Rules<K, V> {
     #[inline]
     pub(crate) fn is_forever(&self) -> bool {
         [self.ttl, self.idle, self.none_ttl, self.err_ttl].iter().all(|&lifetime| lifetime == NEVER)
-    }
-
-    /// The value's weight; a value whose weigher panics is not kept. A weight of 0 counts as 1, for the store never
-    /// gives up what weighs nothing.
-    pub(crate) fn weigh(&self, weigher: &Weigher<K, V>, key: &K, value: &V) -> Option<u64> {
-        let weight = rt::guarded("weigher", || weigher(key, value));
-        if weight.is_none() {
-            self.meter.count(Event::Rejected);
-        }
-        weight.map(|weight| weight.max(1))
     }
 
     /// When something loaded at `start` dies, and what of that moves. `said` is a lifetime its loader chose.
