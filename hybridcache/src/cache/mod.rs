@@ -39,7 +39,6 @@ pub use fetch::{Fetch, Fetched, Tier};
 pub use read::Outcome;
 pub use record::{Recorded, Recorder};
 pub(crate) use refresh::Due;
-pub(crate) use write::Ticket;
 pub use write::{Evicted, Write};
 
 use crate::error::Error;

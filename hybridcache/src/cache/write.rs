@@ -130,6 +130,15 @@ where
         });
     }
 
+    /// Puts a value in if nothing was written to the key's group since `ticket` was drawn, else makes the key absent.
+    pub(crate) fn put_unless_written(&self, key: Stored<K>, value: V, ticket: u64) {
+        self.put(key, value, Said::default(), |table, key, period| {
+            let newest = !table.written_since(key, ticket);
+            table.evict(key, period);
+            newest
+        });
+    }
+
     /// Puts a value in if `admit` says so, else sees to it that the key is absent; one step under the shard's lock.
     fn put(
         &self,
@@ -372,28 +381,5 @@ where
             #[cfg(feature = "redis")]
             self.withdraw(key);
         }
-    }
-}
-
-/// What had been written to a cache when a write began whose key is not known yet. Once it is, the value may be put if
-/// nothing was written since to the key's shard; else the key is made absent.
-#[derive(Debug)]
-pub(crate) struct Ticket(u64);
-
-impl<K, V> Cache<K, V>
-where
-    K: Clone + Eq + Hash + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.inner.shards.ticket())
-    }
-
-    pub(crate) fn put_with(&self, key: Stored<K>, value: V, Ticket(ticket): Ticket) {
-        self.inner.put(key, value, Said::default(), |table, key, period| {
-            let newest = !table.written_since(key, ticket);
-            table.evict(key, period);
-            newest
-        });
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::cache::registry::{Erased, Going, Registry};
-use crate::cache::{Cache, Ticket as Drawn, Write};
+use crate::cache::{Cache, Write};
 #[cfg(feature = "redis")]
 use crate::coherence::deferred::{Body, EVERY_CACHE};
 use crate::error::Error;
@@ -49,8 +49,13 @@ where
 
     /// Takes the write lease.
     pub async fn write(self) -> Lease<K, V> {
-        let Stored { hash, .. } = self.cache.inner.stored(&&self.key);
-        Write::begin_anyway(self.cache, Stored { hash, key: self.key }).await
+        let (cache, key) = self.stored();
+        Write::begin_anyway(cache, key).await
+    }
+
+    fn stored(self) -> (Cache<K, V>, Stored<K>) {
+        let hash = self.cache.inner.hash(&&self.key);
+        (self.cache, Stored { hash, key: self.key })
     }
 
     /// Takes the write lease, from a plain function.
@@ -285,10 +290,10 @@ pub fn reported(put: Result<(), Error>) {
 
 /// Drawn before a write whose key is known only after it.
 #[derive(Debug)]
-pub struct Ticket(Drawn);
+pub struct Ticket(u64);
 
 impl Ticket {
-    /// Puts the value if nothing was written to the key's stripe since, else evicts the key.
+    /// Puts the value if nothing was written to the key's group since, else evicts the key.
     ///
     /// # Errors
     ///
@@ -299,14 +304,13 @@ impl Ticket {
         K: Clone + Eq + Hash + Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        let Stored { hash, .. } = at.cache.inner.stored(&&at.key);
-        let key = Stored { hash, key: at.key };
         #[cfg(feature = "redis")]
         if at.cache.inner.remote.is_some() {
             // Nobody in the fleet knows whether this write is the newest of its key.
-            return at.cache.inner.evict_everywhere(&[&key.key]).await.map(drop);
+            return at.cache.inner.evict_everywhere(&[&at.key]).await.map(drop);
         }
-        at.cache.put_with(key, value, self.0);
+        let (cache, key) = at.stored();
+        cache.inner.put_unless_written(key, value, self.0);
         Ok(())
     }
 
@@ -334,6 +338,6 @@ where
     #[doc(hidden)]
     #[must_use]
     pub fn __ticket(&self) -> Ticket {
-        Ticket(self.ticket())
+        Ticket(self.inner.shards.ticket())
     }
 }
