@@ -15,7 +15,6 @@ use super::builder::{Consistency, RemoteOptions};
 use crate::bus::NamedKey;
 use crate::fleet::Fleet;
 use crate::key::text::{KeyText, Place};
-use crate::rt;
 use crate::time::nanos;
 pub(super) use many::for_each_key;
 
@@ -118,6 +117,6 @@ impl<K, V> Remote<K, V> {
 
     /// The text of a key; `None` if it has none of its own, or its `Serialize` panics.
     fn spell(&self, key: &K) -> Option<KeyText> {
-        rt::guarded("serialisation of a key", || self.options.spelling.spell(key)).flatten()
+        self.options.spelling.spell(key)
     }
 }
