@@ -149,49 +149,41 @@ where
         let said = context.map(LoadContext::said).unwrap_or_default();
         let parts = returned.split();
         let loaded = Loaded { view: View::from(&parts), start, said };
-        let right = match grant {
-            Grant::Fill(right) => right,
-            Grant::Briefly(mark) => {
-                let keep = self.keep_briefly(remote, loaded, mark);
-                let returned = R::join(parts).expect("what was taken apart fits together");
-                let result = self.settle(&mut leader, (start, returned), want, share, context, keep);
-                return Answered { result, outcome: Outcome::Loaded, tier: Tier::Source };
-            }
-            Grant::Nothing => {
-                let returned = R::join(parts).expect("what was taken apart fits together");
-                let result = self.settle(&mut leader, (start, returned), want, share, context, Keep::No);
-                return Answered { result, outcome: Outcome::Uncached, tier: Tier::Source };
+        let (keep, outcome) = match grant {
+            Grant::Briefly(mark) => (self.keep_briefly(remote, loaded, mark), Outcome::Loaded),
+            Grant::Nothing => (Keep::No, Outcome::Uncached),
+            Grant::Fill(right) => {
+                let replaces = matches!(right.over, Over::Record(_));
+                let filling = self.fill(remote, &leader.key, text, right, loaded).await;
+                // Interleaving that this defeats: two reloads are to replace the same value; the one that began first fills; what the other
+                // has is newer, and may not be filled any more; its caller has seen it, and the next read finds the older.
+                if want == Want::Reloaded && replaces && matches!(filling, Filling::Rejected) {
+                    // One that is not acknowledged is queued.
+                    let _ = self.evict_elsewhere(|| vec![leader.key.clone()]).await;
+                }
+                if parts.is_ok() && !matches!(filling, Filling::Rejected) {
+                    self.supersede(&leader);
+                }
+                if let Filling::Rejected = filling
+                    && remote.is_strict()
+                    && let Some(hit) = remote.find(text, &self.meter).await
+                {
+                    // Somebody loaded later than this call, and others may have seen that.
+                    match self.take_over(remote, leader, hit) {
+                        Ok(answered) => return answered,
+                        Err(back) => leader = back,
+                    }
+                }
+                match filling {
+                    Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if remote.keeps() => {
+                        (Keep::Until { deadline, moving, mark: 0 }, Outcome::Loaded)
+                    }
+                    Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
+                    Filling::Rejected | Filling::Unknown => (Keep::No, Outcome::Uncached),
+                }
             }
         };
-        let replaces = matches!(right.over, Over::Record(_));
-        let filling = self.fill(remote, &leader.key, text, right, loaded).await;
-        // Interleaving that this defeats: two reloads are to replace the same value; the one that began first fills; what the other has is
-        // newer, and may not be filled any more; its caller has seen it, and the next read finds the older.
-        if want == Want::Reloaded && replaces && matches!(filling, Filling::Rejected) {
-            // One that is not acknowledged is queued.
-            let _ = self.evict_elsewhere(|| vec![leader.key.clone()]).await;
-        }
-        if parts.is_ok() && !matches!(filling, Filling::Rejected) {
-            self.supersede(&leader);
-        }
-        if let Filling::Rejected = filling
-            && remote.is_strict()
-            && let Some(hit) = remote.find(text, &self.meter).await
-        {
-            // Somebody loaded later than this call, and others may have seen that.
-            match self.take_over(remote, leader, hit) {
-                Ok(answered) => return answered,
-                Err(back) => leader = back,
-            }
-        }
         let returned = R::join(parts).expect("what was taken apart fits together");
-        let (keep, outcome) = match filling {
-            Filling::Kept(deadline, moving) | Filling::Unsent(deadline, moving) if remote.keeps() => {
-                (Keep::Until { deadline, moving, mark: 0 }, Outcome::Loaded)
-            }
-            Filling::Kept(..) | Filling::Unsent(..) => (Keep::No, Outcome::Loaded),
-            Filling::Rejected | Filling::Unknown => (Keep::No, Outcome::Uncached),
-        };
         let result = self.settle(&mut leader, (start, returned), want, share, context, keep);
         Answered { result, outcome, tier: Tier::Source }
     }
