@@ -112,7 +112,7 @@ impl<K, V: 'static> Remote<K, V> {
             };
             let began = *began.get_or_insert(asked);
             let attempt = if is_broken(Rule::Lease) { self.fleet.id.into() } else { nonce_at(asked) };
-            let lease = self.lease(attempt).encode();
+            let lease = record::Lease { nonce: attempt, node: self.fleet.id, awaited: false }.encode();
             // Held from before it is sent for until a load holds it, or none will.
             let _expected = self.fleet.expect(attempt);
             let wake = || bus::wake(attempt, self.named(text), None);
@@ -219,10 +219,9 @@ impl<K, V: 'static> Remote<K, V> {
         None
     }
 
-    /// The node's generation, and when a record is born that is loaded from here on; `None` if that cannot be said.
-    pub(super) async fn reading(&self, meter: &Meter) -> Option<(u64, Born)> {
-        let (reading, born) = self.known(|| Some(self.fleet.reading()), meter).await?;
-        Some((reading.generation, born))
+    /// When a record is born that is loaded from here on; `None` if that cannot be said.
+    pub(super) async fn born(&self, meter: &Meter) -> Option<Born> {
+        Some(self.known(|| Some(self.fleet.reading()), meter).await?.1)
     }
 
     /// What has to be known before a key is asked for. `None` if that cannot be said, or the node owes the fleet an eviction of this
@@ -336,9 +335,5 @@ impl<K, V: 'static> Remote<K, V> {
         meter.count(Event::RemoteFault);
         tracing::debug!(cache = %self.name, %fault, "the remote tier was asked in vain");
         self.fleet.refused(fault);
-    }
-
-    fn lease(&self, nonce: Nonce) -> record::Lease {
-        record::Lease { nonce, node: self.fleet.id, awaited: false }
     }
 }

@@ -13,7 +13,7 @@ use crate::cache::Inner;
 use crate::entry::{Kept, Movement, Renewal, Side};
 use crate::key::Key;
 use crate::nonce::Nonce;
-use crate::time::{NEVER, nanos};
+use crate::time::{NEVER, deadline, nanos};
 
 impl<K, V> Inner<K, V>
 where
@@ -95,7 +95,6 @@ impl<K, V> Remote<K, V> {
 /// How a lifetime moves in memory that the remote tier granted for `granted` from `asked` on, and that is reloaded from
 /// `refresh_at` on.
 pub(super) fn granted(asked: u64, granted: u64, lag: u64, version: Nonce, refresh_at: u64) -> Movement {
-    let ends = if granted == NEVER { NEVER } else { asked.saturating_add(granted).saturating_sub(lag) };
     let renewal = Some(Renewal { version, at: asked.saturating_add(granted / 2) });
-    Movement { idle: 0, idle_deadline: ends, refresh_at, renewal }
+    Movement { idle: 0, idle_deadline: deadline(asked, granted, lag), refresh_at, renewal }
 }

@@ -141,8 +141,7 @@ where
         let mut rest = Rest { remote: self, keys: vec![key.clone()].into_iter(), over: intent };
         let start = cache.clock.now_precise();
         let loaded = Loaded { view: View::Value(value), start, said };
-        let packed =
-            self.reading(&cache.meter).await.map(|(_, born)| cache.pack(self, &key, &text, loaded, nonce(), born));
+        let packed = self.born(&cache.meter).await.map(|born| cache.pack(self, &key, &text, loaded, nonce(), born));
         let Some((lives, Some(record))) = packed.map(|mut packed| (packed.lives(start), packed.record)) else {
             rest.keys = Vec::new().into_iter();
             // What was there is gone all the same.
