@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// The name that stands for every cache of the namespace.
 pub(crate) const EVERY_CACHE: &str = "*";
 
-/// How many keys one invalidation names at most.
+/// How many keys one invalidation names at most, and one script removes, with their neighbouring versions.
 pub(crate) const BATCH: usize = 1_000;
 
 /// A key as the bus spells it.

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use crate::bus::NamedKey;
 use crate::coherence::deferred::Text;
-use crate::key::text::Place;
+use crate::key::text::{Place, versions_to_evict};
 use crate::known::Known;
 use crate::rt;
 
@@ -129,12 +129,8 @@ impl Members {
     /// The keys of the remote tier that stand for a key; `None` if no cache of this name is here, so that its version is not known.
     pub(super) fn remote_keys(&self, namespace: &str, text: &Text) -> Option<Vec<Vec<u8>>> {
         let key = str::from_utf8(&text.key).ok()?;
-        let mut versions: Vec<u32> = self
-            .named(&text.cache)
-            .iter()
-            .map(|member| member.version())
-            .flat_map(|version| [version.saturating_sub(1), version, version.saturating_add(1)])
-            .collect();
+        let mut versions: Vec<u32> =
+            self.named(&text.cache).iter().flat_map(|member| versions_to_evict(member.version())).collect();
         versions.sort_unstable();
         versions.dedup();
         let place = Place::new(namespace, &text.cache, 0);

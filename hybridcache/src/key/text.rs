@@ -116,17 +116,20 @@ impl Place {
         key
     }
 
-    /// The remote keys of a key that an eviction removes: of this version, the one before and the one after, so that
-    /// both sides of a rolling deploy are heard.
+    /// The remote keys of a key that an eviction removes: one for each of [`versions_to_evict`].
     pub(crate) fn keys_to_evict(&self, text: &KeyText) -> impl Iterator<Item = Vec<u8>> {
-        let versions = [self.version.checked_sub(1), Some(self.version), self.version.checked_add(1)];
-        versions.into_iter().flatten().map(|version| self.key_of(version, text.as_str()))
+        versions_to_evict(self.version).map(|version| self.key_of(version, text.as_str()))
     }
 
     /// The remote key of a key of another version.
     pub(crate) fn key_of(&self, version: u32, text: &str) -> Vec<u8> {
         format!("{}{version}:{text}", self.before).into_bytes()
     }
+}
+
+/// This version, the one before and the one after, so that both sides of a rolling deploy are heard.
+pub(crate) fn versions_to_evict(version: u32) -> impl Iterator<Item = u32> {
+    [version.checked_sub(1), Some(version), version.checked_add(1)].into_iter().flatten()
 }
 
 #[cfg(test)]

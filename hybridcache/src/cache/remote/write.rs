@@ -14,7 +14,7 @@ use crate::cache::Inner;
 use crate::cache::builder::OnOutage;
 use crate::cache::context::Said;
 use crate::cache::write::Evicted;
-use crate::coherence::deferred::{Body, Text};
+use crate::coherence::deferred::{BATCH, Body, Text};
 use crate::coherence::node::Partition;
 use crate::driver::{Bump, Fault, Put};
 use crate::entry::View;
@@ -26,9 +26,6 @@ use crate::memory::Removed;
 use crate::nonce::{Nonce, nonce};
 use crate::observe::Event;
 use crate::record::settling;
-
-/// How many keys one script removes at most, with their neighbouring versions.
-const BATCH: usize = 1_000;
 
 impl<K, V> Remote<K, V>
 where
