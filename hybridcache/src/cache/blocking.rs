@@ -5,7 +5,7 @@ use std::future::ready;
 use std::hash::Hash;
 
 use super::context::Said;
-use super::{Cache, Evicted, Inner, LoadContext, Write};
+use super::{Cache, Evicted, LoadContext, Write};
 use crate::error::Error;
 use crate::key::Key;
 use crate::returned::{Returned, Share};
@@ -17,7 +17,6 @@ use crate::rt;
 /// and can be used inside one.
 #[derive(Debug)]
 pub struct Blocking<'c, K, V> {
-    inner: &'c Inner<K, V>,
     cache: &'c Cache<K, V>,
 }
 
@@ -26,23 +25,23 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    pub(crate) fn new(inner: &'c Inner<K, V>, cache: &'c Cache<K, V>) -> Self {
-        Self { inner, cache }
+    pub(crate) fn new(cache: &'c Cache<K, V>) -> Self {
+        Self { cache }
     }
 
     /// See [`Cache::get`].
     pub fn get<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        rt::block_on(self.inner.get_anywhere(&key, true))
+        rt::block_on(self.cache.inner.get_anywhere(&key, true))
     }
 
     /// See [`Cache::peek`].
     pub fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
-        rt::block_on(self.inner.peek_anywhere(&key))
+        rt::block_on(self.cache.inner.peek_anywhere(&key))
     }
 
     /// See [`Cache::contains`].
     pub fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
-        rt::block_on(self.inner.peek_anywhere(&key)).is_some()
+        rt::block_on(self.cache.inner.peek_anywhere(&key)).is_some()
     }
 
     /// See [`Cache::get_many`].
@@ -91,10 +90,10 @@ where
     /// then; none in memory alone.
     pub fn insert<Q: Key<Owned = K>>(&self, key: Q, value: V) -> Result<(), Error> {
         // Straight on where there is nothing to wait for: what a future is carried about in is a fifth of a put.
-        if self.inner.is_elsewhere() {
+        if self.cache.inner.is_elsewhere() {
             return rt::block_on(self.cache.insert(key, value));
         }
-        self.inner.insert(&key, value, Said::default());
+        self.cache.inner.insert(&key, value, Said::default());
         Ok(())
     }
 
@@ -142,10 +141,10 @@ where
     /// [`ErrorKind::Outage`](crate::ErrorKind::Outage) if a remote tier did not acknowledge it and the cache is told to fail
     /// then; none in memory alone.
     pub fn evict<Q: Key<Owned = K>>(&self, key: Q) -> Result<Evicted, Error> {
-        if self.inner.is_elsewhere() {
+        if self.cache.inner.is_elsewhere() {
             return rt::block_on(self.cache.evict(key));
         }
-        self.inner.evict(&key);
+        self.cache.inner.evict(&key);
         Ok(Evicted::Acknowledged)
     }
 

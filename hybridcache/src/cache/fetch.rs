@@ -51,12 +51,6 @@ pub struct Fetch<'c, K, V, Q> {
     want: Want,
 }
 
-impl<K, V> std::fmt::Debug for Inner<K, V> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 impl<'c, K, V, Q> Fetch<'c, K, V, Q>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,

@@ -143,7 +143,13 @@ impl<K, V> Clone for Cache<K, V> {
 
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("name", &self.inner.name).finish_non_exhaustive()
+        self.inner.fmt(f)
+    }
+}
+
+impl<K, V> fmt::Debug for Inner<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -373,7 +379,7 @@ where
     /// The same verbs as plain functions.
     #[must_use]
     pub fn blocking(&self) -> Blocking<'_, K, V> {
-        Blocking::new(&self.inner, self)
+        Blocking::new(self)
     }
 
     /// What this cache has counted, and what it holds.
