@@ -11,7 +11,7 @@ use hybridcache::{Cache, CacheManager, Evicted, Tier};
 use hybridcache_tests::redis_server::{RedisServer, Reply};
 use hybridcache_tests::{Gate, MINUTE, Runs, until};
 
-use crate::{in_step, load, node, numbers};
+use crate::{in_step, load, node, numbers, remaining};
 
 const HOUR: i64 = 3_600_000;
 
@@ -35,10 +35,6 @@ fn step(server: &RedisServer, ms: i64) {
         end";
     let done = server.ask(&["EVAL", script, "0", &ms.to_string()]);
     assert_eq!(done, Reply::Nil);
-}
-
-fn pttl(server: &RedisServer, key: u64) -> i64 {
-    server.ask(&["PTTL", &format!("{{hc:test:0}}numbers:v1:{key}")]).text().parse().unwrap()
 }
 
 /// Two nodes that both have key 1 in memory, and are in step.
@@ -94,7 +90,7 @@ async fn a_step_forward_ends_what_lives_by_the_clock_of_the_server_and_nothing_e
 
     step(&server, HOUR);
     for key in 1..=3 {
-        assert_eq!(pttl(&server, key), -2, "it is an hour after its end");
+        assert_eq!(remaining(&server, "numbers", key), -2, "it is an hour after its end");
     }
     // By their own clocks no time has passed.
     for cache in &caches {
@@ -122,14 +118,14 @@ async fn a_step_back_lets_live_on_what_lives_by_the_clock_of_the_server_and_evic
 
     step(&server, -HOUR);
     for key in 1..=3 {
-        assert!(pttl(&server, key) > HOUR - 1_000, "it has an hour more");
+        assert!(remaining(&server, "numbers", key) > HOUR - 1_000, "it has an hour more");
     }
     // Who lives renews its lease, and from then on it is as long as any.
-    until("the lease is renewed", || pttl(&server, 2) <= 5_000).await;
+    until("the lease is renewed", || remaining(&server, "numbers", 2) <= 5_000).await;
     gate.open();
     assert_eq!(loading.await.unwrap(), 20);
     assert_eq!(load(there, 2, &runs).await, (20, Tier::Redis));
-    assert!(pttl(&server, 2) <= 60_000, "what is written from here on lives as long as it should");
+    assert!(remaining(&server, "numbers", 2) <= 60_000, "what is written from here on lives as long as it should");
     write.put(30).await.unwrap();
     assert_eq!(load(there, 3, &runs).await, (30, Tier::Redis));
     // What a dead process left stands for an hour more, and goes with an evict.
@@ -158,7 +154,7 @@ async fn a_record_that_ended_long_ago_slides_no_further_and_one_of_the_far_futur
             tokio::time::sleep(IDLE / 20).await;
         }
         assert_eq!(began.elapsed() >= 3 * IDLE, slides, "{ends}: {:?}", began.elapsed());
-        assert!(pttl(&server, 7) <= 600, "{ends}");
+        assert!(remaining(&server, "numbers", 7) <= 600, "{ends}");
     }
     node.shutdown().await;
 }

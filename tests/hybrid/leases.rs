@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::{BoxError, Codec, MsgPack};
-use hybridcache::{Cache, CacheManager, Consistency, RedisOptions, SingleFlight, Tier};
+use hybridcache::{Cache, CacheManager, Consistency, SingleFlight, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, poll_once, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, poll_once, until};
 
 use crate::overtaken::calls;
-use crate::{in_step, load, load_into_memory, node, numbers};
+use crate::{in_step, load, load_into_memory, node, numbers, patient};
 
 /// Callers who may join nobody: the lease of the first is all that keeps the others from loading, and its wake all that spares them
 /// the rest of its time.
@@ -19,8 +19,7 @@ use crate::{in_step, load, load_into_memory, node, numbers};
 async fn of_strict_callers_in_one_process_one_loads_and_the_others_are_woken() {
     let server = RedisServer::start();
     // An answer that is late is none, and whoever gets none loads.
-    let redis = RedisOptions::new(server.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let node = patient(server.url()).build().await.unwrap();
     let cache: Cache<u64, u64> = Cache::builder("numbers")
         .ttl(MINUTE)
         .lease(MINUTE)

@@ -21,9 +21,11 @@ mod writes;
 use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, Consistency, Evicted, Outcome, Share, SingleFlight, Tier};
+use hybridcache::{
+    Cache, CacheManager, Consistency, Evicted, ManagerBuilder, Outcome, RedisOptions, Share, SingleFlight, Tier,
+};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, until};
+use hybridcache_tests::{LIMIT, MINUTE, Runs, until};
 
 /// A manager, as another process would have it.
 async fn node(server: &RedisServer) -> CacheManager {
@@ -35,6 +37,12 @@ async fn node_at(url: String) -> CacheManager {
     CacheManager::builder().namespace("test").redis(url).build().await.unwrap()
 }
 
+/// One that waits for whatever is late: there it is held up on purpose, or the machine is busy.
+fn patient(url: String) -> ManagerBuilder {
+    let redis = RedisOptions::new(url).read_timeout(LIMIT).write_timeout(LIMIT);
+    CacheManager::builder().namespace("test").redis_options(redis)
+}
+
 /// Waits until a node has heard all that there is to hear, and memory may answer.
 async fn in_step(node: &CacheManager) {
     until("it is in step", || node.remote_health().unwrap().in_step).await;
@@ -44,8 +52,13 @@ fn numbers(node: &CacheManager) -> Cache<u64, u64> {
     Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap()
 }
 
+/// How many milliseconds a key's record lives on, as `PTTL` says it.
+fn remaining(server: &RedisServer, cache: &str, key: u64) -> i64 {
+    server.ask(&["PTTL", &format!("{{hc:test:0}}{cache}:v1:{key}")]).text().parse().unwrap()
+}
+
 async fn load(cache: &Cache<u64, u64>, key: u64, runs: &Runs) -> (u64, Tier) {
-    let fetched = cache.fetch(&key).load(hybridcache::Share::none(), |_| async { runs.run() }).await;
+    let fetched = cache.fetch(&key).load(Share::none(), |_| async { runs.run() }).await;
     (fetched.result, fetched.tier)
 }
 
@@ -142,10 +155,8 @@ async fn an_evict_on_one_node_is_seen_on_the_other() {
     let runs = Runs::default();
     load(&here, 7, &runs).await;
     until("it is in memory there", || {
-        there.len() == 1 || {
-            futures(&there);
-            false
-        }
+        there.blocking().get(&7);
+        there.len() == 1
     })
     .await;
     assert_eq!(here.evict(&7).await, Ok(Evicted::Acknowledged));
@@ -153,10 +164,6 @@ async fn an_evict_on_one_node_is_seen_on_the_other() {
     assert_eq!(load(&there, 7, &runs).await, (2, Tier::Source));
     a.shutdown().await;
     b.shutdown().await;
-}
-
-fn futures(cache: &Cache<u64, u64>) {
-    cache.blocking().get(&7);
 }
 
 #[tokio::test]

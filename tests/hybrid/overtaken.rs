@@ -5,13 +5,13 @@ use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Consistency, Evicted, Policy, RedisOptions, SingleFlight};
+use hybridcache::{Builder, Cache, CacheManager, Consistency, Evicted, Policy, SingleFlight};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{Gate, LIMIT, MINUTE, SECOND, until};
+use hybridcache_tests::{Gate, MINUTE, SECOND, until};
 use tokio::task::JoinHandle;
 
-use crate::{in_step, node, node_at};
+use crate::{in_step, node, node_at, patient};
 
 /// Large enough for a connection of its own.
 const LARGE: usize = 300_000;
@@ -43,9 +43,7 @@ impl Deaf {
         let server = RedisServer::start();
         let proxy = Proxy::before(server.port());
         let other = node(&server).await;
-        let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-        let builder = CacheManager::builder().namespace("test").redis_options(redis);
-        let node = builder.staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
+        let node = patient(proxy.url()).staleness_bound(30 * SECOND).heartbeat(10 * SECOND).build().await.unwrap();
         in_step(&node).await;
         let cache = texts(&node).build().unwrap();
         // The server knows the script from here on, or it would be asked for that first.
@@ -467,8 +465,7 @@ async fn a_cache_that_is_built_during_an_evict_of_its_name_is_evicted_too() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let other = node(&server).await;
-    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let node = patient(proxy.url()).build().await.unwrap();
     in_step(&node).await;
     let one = texts(&node).build().unwrap();
     let there = texts(&other).build().unwrap();
@@ -497,8 +494,7 @@ async fn r12_an_answer_of_before_the_bus_was_cut_is_asked_for_again() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let other = node(&server).await;
-    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let node = patient(proxy.url()).build().await.unwrap();
     in_step(&node).await;
     let (here, there) = (texts(&node).build().unwrap(), texts(&other).build().unwrap());
     there.insert(&7, "old".to_owned()).await.unwrap();

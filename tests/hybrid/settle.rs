@@ -7,7 +7,7 @@ use hybridcache::{Cache, CacheManager, Evicted, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, node, numbers};
+use crate::{in_step, load, node, numbers, remaining};
 
 fn settling(node: &CacheManager, lag: Duration) -> Cache<u64, u64> {
     Cache::builder("settling").ttl(MINUTE).settle(lag).hybrid(MsgPack).manager(node).build().unwrap()
@@ -57,7 +57,7 @@ async fn a_key_whose_evict_was_queued_settles_from_when_it_is_sent() {
     assert_eq!(other.evict(&7).await, Ok(Evicted::Deferred));
     server.restart();
     until("both are sent", || !node.remote_health().unwrap().deferred).await;
-    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    let left = remaining(&server, "settling", 7);
     assert!((50_000..=60_000).contains(&left), "{left}");
     let runs = Runs::default();
     assert_eq!(load(&cache, 7, &runs).await, (1, Tier::Source));
@@ -79,7 +79,7 @@ async fn a_key_whose_evict_was_queued_settles_as_long_as_any_cache_of_its_name_w
     assert_eq!(caches[0].evict(&7).await, Ok(Evicted::Deferred));
     server.restart();
     until("it is sent", || !node.remote_health().unwrap().deferred).await;
-    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    let left = remaining(&server, "settling", 7);
     assert!((50_000..=60_000).contains(&left), "{left}");
     node.shutdown().await;
 }
@@ -91,8 +91,7 @@ async fn a_key_settles_as_long_as_any_cache_of_its_name_wants() {
     let caches = [Duration::ZERO, MINUTE, SECOND].map(|lag| settling(&node, lag));
     let settles = async |cache: &Cache<u64, u64>, key: u64| {
         cache.evict(&key).await.unwrap();
-        let left = server.ask(&["PTTL", &format!("{{hc:test:0}}settling:v1:{key}")]);
-        let left: i64 = left.text().parse().unwrap();
+        let left = remaining(&server, "settling", key);
         assert!((50_000..=60_000).contains(&left), "{left}");
     };
     settles(&caches[0], 7).await;
@@ -108,7 +107,7 @@ async fn a_key_settles_as_long_as_any_of_its_evicts_wants() {
     let (long, short) = (settling(&a, MINUTE), settling(&b, SECOND));
     long.evict(&7).await.unwrap();
     short.evict(&7).await.unwrap();
-    let left: i64 = server.ask(&["PTTL", "{hc:test:0}settling:v1:7"]).text().parse().unwrap();
+    let left = remaining(&server, "settling", 7);
     assert!((50_000..=60_000).contains(&left), "{left}");
     tokio::time::sleep(SECOND).await;
     load(&long, 7, &Runs::default()).await;

@@ -5,22 +5,15 @@ use std::time::Duration;
 use hybridcache::__private::{Ahead, Resolved};
 use hybridcache::codec::MsgPack;
 use hybridcache::{Cache, CacheManager, Consistency, Share, Tier};
-use hybridcache_tests::redis_server::{RedisServer, Reply};
+use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, node};
+use crate::{in_step, load, node, remaining};
 
 const IDLE: Duration = Duration::from_millis(600);
 
 fn sliding(node: &CacheManager) -> Cache<u64, u64> {
     Cache::builder("numbers").sliding(IDLE).max_age(20 * IDLE).hybrid(MsgPack).manager(node).build().unwrap()
-}
-
-fn remaining(server: &RedisServer) -> i64 {
-    match server.ask(&["PTTL", "{hc:test:0}numbers:v1:7"]) {
-        Reply::Integer(ms) => ms,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -34,8 +27,8 @@ async fn what_is_asked_for_lives_on_in_redis_and_what_is_not_ends() {
         tokio::time::sleep(IDLE / 10).await;
         assert_eq!(load(&cache, 7, &runs).await.0, 1, "three lifetimes, and it is still the first");
     }
-    assert!(remaining(&server) > 0);
-    until("nobody asks for it any more", || remaining(&server) < 0).await;
+    assert!(remaining(&server, "numbers", 7) > 0);
+    until("nobody asks for it any more", || remaining(&server, "numbers", 7) < 0).await;
     assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
     node.shutdown().await;
 }
@@ -113,7 +106,7 @@ async fn without_memory_each_hit_in_redis_counts() {
                 "more than a lifetime, and it is still the first"
             );
         }
-        until("nobody asks for it any more", || remaining(&server) < 0).await;
+        until("nobody asks for it any more", || remaining(&server, "numbers", 7) < 0).await;
         assert_eq!(load(&cache, 7, &runs).await, (2, Tier::Source));
         cache.evict(&7).await.unwrap();
     }
@@ -134,7 +127,11 @@ async fn a_value_whose_loader_said_how_long_it_lives_does_not_slide() {
     let began = std::time::Instant::now();
     // It is hit there time and again, in memory too.
     until("it has ended", || {
-        assert!(began.elapsed() < 5 * IDLE && remaining(&server) <= IDLE.as_millis() as i64, "{}", remaining(&server));
+        assert!(
+            began.elapsed() < 5 * IDLE && remaining(&server, "numbers", 7) <= IDLE.as_millis() as i64,
+            "{}",
+            remaining(&server, "numbers", 7)
+        );
         there.blocking().get(&7).is_none()
     })
     .await;
@@ -157,7 +154,7 @@ async fn a_value_whose_loader_said_that_it_lives_longer_than_others_slide_is_not
     in_step(&b).await;
     until("a third of its life is left", || {
         assert_eq!(there.blocking().get(&7), Some(1));
-        let left = Duration::from_millis(remaining(&server).try_into().unwrap());
+        let left = Duration::from_millis(remaining(&server, "numbers", 7).try_into().unwrap());
         assert!(began.elapsed() + left > 5 * IDLE, "{left:?} after {:?}", began.elapsed());
         left < 2 * IDLE
     })

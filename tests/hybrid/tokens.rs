@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Cache, CacheManager, ConsistencyToken, Evicted, RedisOptions, Tier};
+use hybridcache::{Cache, CacheManager, ConsistencyToken, Evicted, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{LIMIT, MINUTE, Runs, SECOND, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, node, numbers};
+use crate::{in_step, load, node, numbers, patient};
 
 /// Half a minute: whoever waits for it is found out.
 const BOUND: Duration = SECOND.saturating_mul(30);
@@ -111,9 +111,7 @@ async fn calls_with_tokens_of_before_do_not_keep_a_node_from_what_is_due() {
 async fn an_answer_of_before_redis_was_emptied_takes_nothing_from_the_token() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let redis = RedisOptions::new(proxy.url()).read_timeout(LIMIT).write_timeout(LIMIT);
-    let builder = CacheManager::builder().namespace("test").redis_options(redis);
-    let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
+    let node = patient(proxy.url()).staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
     in_step(&node).await;
     let cache: Cache<u64, String> = Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(&node).build().unwrap();
     let large = || "x".repeat(300_000);

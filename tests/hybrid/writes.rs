@@ -10,7 +10,7 @@ use hybridcache::{Builder, Cache, CacheManager, ErrorKind, Evicted, RedisOptions
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
-use crate::{load, node, numbers};
+use crate::{load, node, numbers, remaining};
 
 #[tokio::test]
 async fn a_put_on_one_node_is_found_on_the_other() {
@@ -242,7 +242,7 @@ async fn a_guarded_write_that_is_dropped_guards_on_for_its_time() {
     until("the eviction was sent", || !a.remote_health().unwrap().deferred).await;
     load(&there, 7, &runs).await;
     assert_eq!(there.stats().remote.fills, 0);
-    let left: i64 = server.ask(&["PTTL", "{hc:test:0}numbers:v1:7"]).text().parse().unwrap();
+    let left = remaining(&server, "numbers", 7);
     assert!((1..=30_000).contains(&left), "{left}");
     a.shutdown().await;
     b.shutdown().await;
