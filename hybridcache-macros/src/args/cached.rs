@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
@@ -49,8 +49,6 @@ pub(crate) struct CachedArgs {
     pub(crate) cache: Option<Written<Expr>>,
     pub(crate) handle: Option<Written<Handle>>,
     pub(crate) krate: Option<Written<Path>>,
-    /// What belongs to a later version, each with the sentence that refuses it.
-    pub(crate) later: Vec<(Span, String)>,
     /// What could not be read. It is no mistake on top that something else needs it.
     unread: Vec<Ident>,
 }
@@ -200,11 +198,7 @@ impl CachedArgs {
                 let tier: Expr = assigned(input, name, "tier = hybrid", |input| input.parse())?;
                 match tier_word(&tier)? {
                     Some(word) => set(&mut self.tier, name, word),
-                    None => {
-                        self.unread.push(name.clone());
-                        self.refuse(tier.span(), Some(later::TIER.to_owned()));
-                        Ok(())
-                    }
+                    None => Err(syn::Error::new(tier.span(), later::TIER)),
                 }
             }
             "cache" => set(&mut self.cache, name, assigned(input, name, "cache = self.users", expr)?),
@@ -214,15 +208,14 @@ impl CachedArgs {
                 if let Some(read) = self.remote.option(input, name) {
                     return read;
                 }
-                let Some(sentence) = later::option(input, name)? else {
-                    let (meant, error) = unknown_option(name, unknown);
-                    self.unread.extend(meant.map(|meant| Ident::new(meant, name.span())));
-                    // A closure in its value has commas of its own, behind which no option begins.
-                    let _ = input.parse::<Token![=]>().and_then(|_| expr(input));
-                    return Err(error);
-                };
-                self.refuse(name.span(), Some(sentence));
-                Ok(())
+                if let Some(sentence) = later::option(input, name)? {
+                    return Err(syn::Error::new(name.span(), sentence));
+                }
+                let (meant, error) = unknown_option(name, unknown);
+                self.unread.extend(meant.map(|meant| Ident::new(meant, name.span())));
+                // A closure in its value has commas of its own, behind which no option begins.
+                let _ = input.parse::<Token![=]>().and_then(|_| expr(input));
+                Err(error)
             }
         }
     }
@@ -256,10 +249,6 @@ impl CachedArgs {
     /// Whether an option of this name was written that could not be read.
     pub(crate) fn left_unread(&self, option: &str) -> bool {
         self.unread.iter().any(|name| name == option)
-    }
-
-    fn refuse(&mut self, span: Span, sentence: Option<String>) {
-        self.later.extend(sentence.map(|sentence| (span, sentence)));
     }
 }
 
@@ -377,7 +366,6 @@ mod tests {
             single_flight = fleet, wait_timeout = "5s", cache = &self.users, handle = users, crate = my::reexport, codec = json,
         });
         assert_eq!(errors, [""; 0]);
-        assert!(args.later.is_empty());
         assert!(args.sliding.is_some_and(|sliding| sliding.value.is_some()));
         assert_eq!(args.key.unwrap().value.len(), 2);
         assert_eq!(args.skip.unwrap().value.len(), 2);
@@ -386,14 +374,13 @@ mod tests {
 
     #[test]
     fn options_of_later_versions_are_read_and_refused() {
-        let (args, errors) = parse(quote! {
+        let (_, errors) = parse(quote! {
             tier = MyDriver::new(), tags("user", "tenant:{tenant}"), stale_while_revalidate = "30s", stale_if_error = "1h",
             soft_timeout = "50ms", hard_timeout = "2s"
         });
-        assert_eq!(errors, [""; 0]);
-        assert_eq!(args.later.len(), 6);
-        assert!(args.later[0].1.contains("`tier = redis`"));
-        assert!(args.later.iter().all(|(_, sentence)| sentence.contains("this version of hybridcache")));
+        assert_eq!(errors.len(), 6, "{errors:#?}");
+        assert!(errors[0].contains("`tier = redis`"));
+        assert!(errors.iter().all(|sentence| sentence.contains("this version of hybridcache")));
     }
 
     #[test]

@@ -15,7 +15,6 @@ pub(crate) struct EvictArgs {
     pub(crate) before: Option<Written<bool>>,
     pub(crate) on: Option<Written<Ident>>,
     pub(crate) krate: Option<Written<Path>>,
-    pub(crate) later: Vec<(Span, String)>,
 }
 
 #[derive(Default)]
@@ -76,7 +75,7 @@ impl EvictArgs {
     pub(crate) fn parse(tokens: TokenStream, errors: &Errors) -> Self {
         let mut args = Self::default();
         items(tokens, errors, |input| args.item(input));
-        if args.targets.is_empty() && args.later.is_empty() && errors.is_empty() {
+        if args.targets.is_empty() && errors.is_empty() {
             errors.at(
                 Span::call_site(),
                 "nothing to evict: name a cached function, as in `#[cache_evict(user(id), user_list(..))]`",
@@ -98,14 +97,12 @@ impl EvictArgs {
                 "tag" => {
                     assigned(input, &option, "tag = \"user\"", |input| input.parse::<syn::LitStr>())?;
                     let sentence = "tags are not in this version of hybridcache yet: name the functions to evict, as in `user(id)` or `user_list(..)`";
-                    self.later.push((option.span(), sentence.to_owned()));
-                    Ok(())
+                    Err(syn::Error::new(option.span(), sentence))
                 }
                 "on_outage" => {
                     assigned(input, &option, "on_outage = fail", |input| word(input, &option, &["queue", "fail"]))?;
                     let sentence = "what becomes of an evict in an outage is up to the cache: write `on_outage = fail` in its `#[cached(…)]`";
-                    self.later.push((option.span(), sentence.to_owned()));
-                    Ok(())
+                    Err(syn::Error::new(option.span(), sentence))
                 }
                 unknown => Err(unknown_option(input, &option, unknown)),
             };
@@ -331,9 +328,9 @@ mod tests {
 
     #[test]
     fn tags_wait_for_a_later_version() {
-        let (args, errors) = evict(quote! { tag = "tenant:{tenant}", user(id), on_outage = fail });
-        assert_eq!(errors, [""; 0]);
-        assert_eq!(args.later.len(), 2);
+        let (_, errors) = evict(quote! { tag = "tenant:{tenant}", user(id), on_outage = fail });
+        assert_eq!(errors.len(), 2, "{errors:#?}");
+        assert!(errors[0].contains("tags are not in this version") && errors[1].contains("in its `#[cached(…)]`"));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use crate::errors::Errors;
 use crate::model::wanted;
 
 pub(crate) fn options(args: &CachedArgs, errors: &Errors) {
-    of_this_version(args, errors);
     durations_are_not_zero(args, errors);
     sliding_has_a_length(args, errors);
     max_age_caps_something(args, errors);
@@ -26,12 +25,6 @@ pub(crate) fn options(args: &CachedArgs, errors: &Errors) {
     one_word_on_the_value(args, errors);
     name_is_not_empty(args, errors);
     given_cache_is_configured_elsewhere(args, errors);
-}
-
-fn of_this_version(args: &CachedArgs, errors: &Errors) {
-    for (span, sentence) in &args.later {
-        errors.at(*span, sentence);
-    }
 }
 
 fn durations_are_not_zero(args: &CachedArgs, errors: &Errors) {

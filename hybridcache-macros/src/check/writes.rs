@@ -10,7 +10,6 @@ use crate::mention::{mention, mentions};
 use crate::model::wanted;
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
-    of_this_version(args, errors);
     one_time_to_evict(args, errors);
     results_exist_when_used(args, errors);
     result_is_no_argument(args.targets.iter().any(of_result), function, errors);
@@ -49,12 +48,6 @@ pub(crate) fn put_after(args: &PutArgs) -> TokenStream {
 pub(crate) fn result_in(tokens: &TokenStream) -> Option<Ident> {
     let result = |span| Ident::new("result", span);
     mention(tokens, &result(Span::call_site())).map(result)
-}
-
-fn of_this_version(args: &EvictArgs, errors: &Errors) {
-    for (span, sentence) in &args.later {
-        errors.at(*span, sentence);
-    }
 }
 
 fn one_time_to_evict(args: &EvictArgs, errors: &Errors) {
