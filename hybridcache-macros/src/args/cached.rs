@@ -9,7 +9,9 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, ExprLit, Lit, LitBool, Path, Token, Type};
 
 use super::later;
-use super::list::{Written, assigned, computed, flag, items, krate, name, parenthesised, set, unquoted, word};
+use super::list::{
+    Written, assigned, computed, flag, items, krate, name, name_of, parenthesised, set, unquoted, wanted, word,
+};
 use super::remote::{self, RemoteArgs};
 use super::value::{self, Value};
 use crate::errors::Errors;
@@ -223,6 +225,16 @@ impl CachedArgs {
     /// Whether the entries live in a tier that several processes share.
     pub(crate) fn is_remote(&self) -> bool {
         self.tier.as_ref().is_some_and(|tier| tier.value != "memory")
+    }
+
+    /// The option that has `None`s kept, if there is one.
+    pub(crate) fn keeps_none(&self) -> Option<&Ident> {
+        wanted(&self.cache_none).or(name_of(&self.none_ttl))
+    }
+
+    /// The option that has errors kept, if there is one.
+    pub(crate) fn keeps_errors(&self) -> Option<&Ident> {
+        wanted(&self.cache_err).or(name_of(&self.err_ttl))
     }
 
     /// The expressions that say how long, how often and how much, with the options they stand in.

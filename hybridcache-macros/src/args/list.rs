@@ -22,6 +22,16 @@ impl<T> Written<T> {
     }
 }
 
+/// The name of an option, if it was written.
+pub(crate) fn name_of<T>(option: &Option<Written<T>>) -> Option<&Ident> {
+    option.as_ref().map(|written| &written.name)
+}
+
+/// The name of a flag that was written and is not `= false`.
+pub(crate) fn wanted(flag: &Option<Written<bool>>) -> Option<&Ident> {
+    flag.as_ref().filter(|flag| flag.value).map(|flag| &flag.name)
+}
+
 /// The expression that an option is given by, with its name.
 pub(super) fn computed<T: Copy>(option: &Option<Written<Value<T>>>) -> Option<(&Ident, &Expr)> {
     let Written { name, value } = option.as_ref()?;

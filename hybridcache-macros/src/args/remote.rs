@@ -7,7 +7,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{Expr, Lit, Token, parenthesized};
 
-use super::list::{Written, assigned, computed, name, set, word};
+use super::list::{Written, assigned, computed, name, name_of, set, word};
 use super::value::{self, Value};
 use crate::suggest::{list, nearest};
 
@@ -78,19 +78,16 @@ impl RemoteArgs {
 
     /// The names of those that were written.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
-        fn of<T>(option: &Option<Written<T>>) -> Option<&Ident> {
-            option.as_ref().map(|written| &written.name)
-        }
         let names = [
-            of(&self.codec),
-            of(&self.compress),
-            of(&self.consistency),
-            of(&self.lease),
-            of(&self.settle),
-            of(&self.degraded_ttl),
-            of(&self.max_disconnected),
-            of(&self.on_outage),
-            of(&self.max_value_bytes),
+            name_of(&self.codec),
+            name_of(&self.compress),
+            name_of(&self.consistency),
+            name_of(&self.lease),
+            name_of(&self.settle),
+            name_of(&self.degraded_ttl),
+            name_of(&self.max_disconnected),
+            name_of(&self.on_outage),
+            name_of(&self.max_value_bytes),
         ];
         names.into_iter().flatten()
     }

@@ -8,13 +8,13 @@ use syn::visit::Visit;
 use syn::{Expr, ReceiverKind, Type};
 
 use crate::args::cached::{CachedArgs, Handle};
-use crate::args::list::Written;
+use crate::args::list::{Written, name_of};
 use crate::args::remote::Codec;
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::mention::mentions;
 use crate::model::shape::{Shape, peeled, spelled};
-use crate::model::{Cached, Companions, wanted};
+use crate::model::{Cached, Companions};
 
 /// What can be told once it is clear what the attribute means.
 pub(crate) fn cached(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) {
@@ -69,8 +69,7 @@ fn name_is_free(model: &Cached<'_>, errors: &Errors) {
 }
 
 fn none_can_be_returned(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) {
-    let option = wanted(&args.cache_none).or(args.none_ttl.as_ref().map(|ttl| &ttl.name));
-    if let Some(option) = option.filter(|_| !model.returns.kind.may_be_none()) {
+    if let Some(option) = args.keeps_none().filter(|_| !model.returns.kind.may_be_none()) {
         let message = format!(
             "`{option}` keeps `None`, and this function is not seen to return an `Option`: remove it, or say `returns = option` or `value = T` if an alias hides it"
         );
@@ -79,8 +78,7 @@ fn none_can_be_returned(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) 
 }
 
 fn errors_can_be_returned(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) {
-    let cached = wanted(&args.cache_err).or(args.err_ttl.as_ref().map(|ttl| &ttl.name));
-    let option = cached.or(args.share_err.as_ref().map(|share| &share.name));
+    let option = args.keeps_errors().or(name_of(&args.share_err));
     if let Some(option) = option.filter(|_| !model.returns.kind.may_fail()) {
         let message = format!(
             "`{option}` is about errors, and this function is not seen to return a `Result`: remove it, or say `returns = result` or `value = T` if an alias hides it"

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use proc_macro2::Ident;
 use syn::{Expr, ExprLit, Lit};
 
 use crate::args::cached::CachedArgs;
-use crate::args::list::Written;
+use crate::args::list::{Written, name_of};
 use crate::args::value::{FOREVER, Value};
 use crate::errors::Errors;
-use crate::model::wanted;
 
 pub(crate) fn options(args: &CachedArgs, errors: &Errors) {
     durations_are_not_zero(args, errors);
@@ -167,8 +165,7 @@ fn one_choice_of_key(args: &CachedArgs, errors: &Errors) {
 }
 
 fn one_way_to_share(args: &CachedArgs, errors: &Errors) {
-    let cloned: Option<&Ident> = wanted(&args.cache_err).or(args.err_ttl.as_ref().map(|ttl| &ttl.name));
-    if let (Some(share), Some(cloned)) = (&args.share_err, cloned) {
+    if let (Some(share), Some(cloned)) = (&args.share_err, args.keeps_errors()) {
         errors.at(share.span(), format!("`{cloned}` keeps errors and hands out clones of them: remove `share_err`"));
     }
 }
@@ -193,25 +190,25 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
         return;
     }
     let names = [
-        name(&args.ttl),
-        name(&args.sliding),
-        name(&args.max_age),
-        name(&args.none_ttl),
-        name(&args.err_ttl),
-        name(&args.wait_timeout),
-        name(&args.capacity),
-        name(&args.max_weight),
-        name(&args.max_entry_weight),
-        name(&args.weigh),
-        name(&args.policy),
-        name(&args.jitter),
-        name(&args.single_flight),
-        name(&args.cache_none),
-        name(&args.cache_err),
-        name(&args.store_if),
-        name(&args.name),
-        name(&args.version),
-        name(&args.tier),
+        name_of(&args.ttl),
+        name_of(&args.sliding),
+        name_of(&args.max_age),
+        name_of(&args.none_ttl),
+        name_of(&args.err_ttl),
+        name_of(&args.wait_timeout),
+        name_of(&args.capacity),
+        name_of(&args.max_weight),
+        name_of(&args.max_entry_weight),
+        name_of(&args.weigh),
+        name_of(&args.policy),
+        name_of(&args.jitter),
+        name_of(&args.single_flight),
+        name_of(&args.cache_none),
+        name_of(&args.cache_err),
+        name_of(&args.store_if),
+        name_of(&args.name),
+        name_of(&args.version),
+        name_of(&args.tier),
     ];
     for name in names.into_iter().flatten().chain(args.remote.names()) {
         errors.at(name.span(), format!("`{name}` configures a store, and this function uses the one in `cache`: set it on the cache, where it is built"));
@@ -219,8 +216,4 @@ fn given_cache_is_configured_elsewhere(args: &CachedArgs, errors: &Errors) {
     if let Some(ahead) = &args.refresh_ahead {
         errors.at(ahead.span(), "`refresh_ahead` reloads what is in the function's own store, and this one uses that in `cache`: remove one of the two");
     }
-}
-
-pub(super) fn name<T>(option: &Option<Written<T>>) -> Option<&Ident> {
-    option.as_ref().map(|written| &written.name)
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use syn::{Expr, ExprLit, Lit};
 
-use super::options::name;
 use crate::args::cached::CachedArgs;
-use crate::args::list::Written;
+use crate::args::list::{Written, name_of};
 use crate::args::value::Value;
 use crate::errors::Errors;
 
@@ -105,14 +104,14 @@ fn durations_are_long_enough(args: &CachedArgs, errors: &Errors) {
 
 fn nothing_is_in_memory(args: &CachedArgs, errors: &Errors) {
     let of_memory = [
-        name(&args.capacity),
-        name(&args.max_weight),
-        name(&args.max_entry_weight),
-        name(&args.weigh),
-        name(&args.policy),
-        name(&args.refresh_ahead),
-        name(&args.remote.degraded_ttl),
-        name(&args.remote.max_disconnected),
+        name_of(&args.capacity),
+        name_of(&args.max_weight),
+        name_of(&args.max_entry_weight),
+        name_of(&args.weigh),
+        name_of(&args.policy),
+        name_of(&args.refresh_ahead),
+        name_of(&args.remote.degraded_ttl),
+        name_of(&args.remote.max_disconnected),
     ];
     for name in of_memory.into_iter().flatten() {
         let message = format!(

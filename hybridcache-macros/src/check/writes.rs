@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 
+use crate::args::list::wanted;
 use crate::args::writes::{EvictArgs, Put, PutArgs, Selection, Target};
 use crate::errors::Errors;
 use crate::function::{Flow, Function};
 use crate::mention::{mention, mentions};
-use crate::model::wanted;
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function, errors: &Errors) {
     one_time_to_evict(args, errors);

@@ -5,10 +5,11 @@ use quote::quote;
 
 use super::body;
 use super::target::target;
+use crate::args::list::wanted;
 use crate::args::writes::EvictArgs;
 use crate::check::{evicted_after, of_result, result_in};
 use crate::function::{Flow, Function};
-use crate::model::{Crate, wanted};
+use crate::model::Crate;
 
 pub(crate) fn evict(args: &EvictArgs, function: &Function) -> TokenStream {
     let krate = Crate::of(args.krate.as_ref());

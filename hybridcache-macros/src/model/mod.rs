@@ -59,7 +59,7 @@ impl<'a> Cached<'a> {
         let returns = Returns::of(function, args, &krate, errors);
         let key = Key::of(function, args, errors);
         let store = Store::of(function, args, &krate);
-        let share = match (&args.share_err, wanted(&args.cache_err).or(name(&args.err_ttl))) {
+        let share = match (&args.share_err, args.keeps_errors()) {
             (Some(share), _) => Share::With(share.value.clone()),
             (None, Some(name)) => Share::Cloned(name.clone()),
             (None, None) => Share::ByType,
@@ -91,15 +91,6 @@ fn companions(function: &Function, args: &CachedArgs) -> Companions {
         // A method without a visibility may stand in the impl of a trait, where nothing can be added.
         None => Companions::Nothing,
     }
-}
-
-fn name<T>(option: &Option<Written<T>>) -> Option<&Ident> {
-    option.as_ref().map(|written| &written.name)
-}
-
-/// A flag that is not `= false`.
-pub(crate) fn wanted(flag: &Option<Written<bool>>) -> Option<&Ident> {
-    flag.as_ref().filter(|flag| flag.value).map(|flag| &flag.name)
 }
 
 /// Where the runtime is found.

@@ -5,7 +5,7 @@ use quote::{ToTokens, format_ident, quote};
 use syn::Expr;
 use syn::ext::IdentExt as _;
 
-use super::{Crate, wanted};
+use super::Crate;
 use crate::args::cached::CachedArgs;
 use crate::args::list::Written;
 use crate::args::remote::{Codec as WrittenCodec, Compress, RemoteArgs};
@@ -151,10 +151,9 @@ fn settings(args: &CachedArgs, krate: &Crate) -> Vec<Setting> {
     each("policy", args.policy.as_ref().map(|policy| (&policy.name, variant(&policy.value))));
     each("version", written(&args.version));
     each("store_if", written(&args.store_if));
-    let negative = |flag, lifetime| wanted(flag).or(lifetime).map(|name| (name, quote!(true)));
-    each("cache_none", negative(&args.cache_none, args.none_ttl.as_ref().map(|ttl| &ttl.name)));
+    each("cache_none", args.keeps_none().map(|name| (name, quote!(true))));
     each("none_ttl", written(&args.none_ttl));
-    each("cache_err", negative(&args.cache_err, args.err_ttl.as_ref().map(|ttl| &ttl.name)));
+    each("cache_err", args.keeps_errors().map(|name| (name, quote!(true))));
     each("err_ttl", written(&args.err_ttl));
     each("jitter", written(&args.jitter));
     each("refresh_ahead", written(&args.refresh_ahead));
