@@ -48,6 +48,14 @@ impl Errors {
     }
 }
 
+#[cfg(test)]
+impl Errors {
+    /// The sentences of all of them.
+    pub(crate) fn told(self) -> Vec<String> {
+        self.finish().err().into_iter().flatten().map(|error| error.to_string()).collect()
+    }
+}
+
 impl Drop for Errors {
     fn drop(&mut self) {
         let unread = self.found.get_mut().is_some();
@@ -64,8 +72,7 @@ mod tests {
         let errors = Errors::new();
         errors.at(Span::call_site(), "one");
         errors.at(Span::call_site(), "two");
-        let found: Vec<_> = errors.finish().unwrap_err().into_iter().map(|error| error.to_string()).collect();
-        assert_eq!(found, ["one", "two"]);
+        assert_eq!(errors.told(), ["one", "two"]);
     }
 
     #[test]

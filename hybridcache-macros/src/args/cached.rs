@@ -364,8 +364,7 @@ mod tests {
     fn parse(tokens: TokenStream) -> (CachedArgs, Vec<String>) {
         let errors = Errors::new();
         let args = CachedArgs::parse(tokens, &errors);
-        let found = errors.finish().err().map(|all| all.into_iter().map(|error| error.to_string()).collect());
-        (args, found.unwrap_or_default())
+        (args, errors.told())
     }
 
     #[test]

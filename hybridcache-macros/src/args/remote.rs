@@ -198,8 +198,7 @@ mod tests {
             let name = name(input)?;
             args.option(input, &name).expect("it is an option of remote tiers")
         });
-        let found = errors.finish().err().map(|all| all.into_iter().map(|error| error.to_string()).collect());
-        (args, found.unwrap_or_default())
+        (args, errors.told())
     }
 
     #[test]

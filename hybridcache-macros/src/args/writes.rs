@@ -285,14 +285,13 @@ mod tests {
     fn evict(tokens: TokenStream) -> (EvictArgs, Vec<String>) {
         let errors = Errors::new();
         let args = EvictArgs::parse(tokens, &errors);
-        let found = errors.finish().err().map(|all| all.into_iter().map(|error| error.to_string()).collect());
-        (args, found.unwrap_or_default())
+        (args, errors.told())
     }
 
     fn put(tokens: TokenStream) -> Vec<String> {
         let errors = Errors::new();
         PutArgs::parse(tokens, &errors);
-        errors.finish().err().map(|all| all.into_iter().map(|error| error.to_string()).collect()).unwrap_or_default()
+        errors.told()
     }
 
     #[test]
