@@ -9,7 +9,7 @@ use syn::{
     TypeParamBound, Visibility,
 };
 
-use crate::mention;
+use crate::mention::has_word;
 use crate::model::shape::{peeled, spelled};
 
 /// A function with its body left unparsed: whatever is wrong inside is for rustc to say, and what the user types keeps its spans.
@@ -107,7 +107,7 @@ impl Function {
 
     /// Whether the signature can stand in an `impl` or a `trait` only.
     pub(crate) fn is_method(&self) -> bool {
-        self.receiver().is_some() || mention::mentions_self_type(&self.sig.to_token_stream())
+        self.receiver().is_some() || has_word(&self.sig.to_token_stream(), "Self")
     }
 
     pub(crate) fn has_visibility(&self) -> bool {

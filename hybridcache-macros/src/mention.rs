@@ -16,11 +16,11 @@ pub(crate) fn mention(tokens: &TokenStream, name: &Ident) -> Option<Span> {
     first(tokens.clone(), &name.unraw().to_string())
 }
 
-/// Whether `Self` or `self` appears anywhere.
-pub(crate) fn mentions_self_type(tokens: &TokenStream) -> bool {
+/// Whether this word appears anywhere, whatever it stands for.
+pub(crate) fn has_word(tokens: &TokenStream, word: &str) -> bool {
     tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "Self",
-        TokenTree::Group(group) => mentions_self_type(&group.stream()),
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Group(group) => has_word(&group.stream(), word),
         _ => false,
     })
 }

@@ -2,12 +2,11 @@
 
 use proc_macro2::Span;
 use syn::spanned::Spanned as _;
-use syn::visit::Visit;
-use syn::{Receiver, ReceiverKind, Safety, Type, TypeImplTrait};
+use syn::{Receiver, ReceiverKind, Safety, Type};
 
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::model::shape::spelled;
+use crate::model::shape::{spelled, unnamed};
 
 /// What `#[cached]` asks of a function.
 pub(crate) fn cacheable(function: &Function, errors: &Errors) {
@@ -58,18 +57,10 @@ fn not_variadic(function: &Function, errors: &Errors) {
 }
 
 fn arguments_have_types(function: &Function, errors: &Errors) {
-    struct Unnamed(Option<Span>);
-    impl<'ast> Visit<'ast> for Unnamed {
-        fn visit_type_impl_trait(&mut self, ty: &'ast TypeImplTrait) {
-            self.0.get_or_insert(ty.span());
-        }
-    }
     for argument in &function.arguments {
-        let mut unnamed = Unnamed(None);
-        unnamed.visit_type(&argument.ty);
-        if let Some(span) = unnamed.0 {
+        if let Some(ty) = unnamed(&argument.ty) {
             let message = "an `impl Trait` argument hides which store a call uses: name the type with a generic parameter, as in `fn load<T: Load + 'static>(from: T)`";
-            errors.at(span, message);
+            errors.at(ty.span(), message);
         }
     }
 }

@@ -3,13 +3,13 @@
 use proc_macro2::{Delimiter, Group, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::visit::Visit;
-use syn::{ReturnType, Token, Type, TypeImplTrait};
+use syn::{ReturnType, Token, Type};
 
 use super::wrapper::tolerant;
 use crate::function::{Flow, Function};
 use crate::mention::mentions;
 use crate::model::Crate;
+use crate::model::shape::unnamed;
 
 /// Runs the body when called, once: `move || …`, which gives a future unless the function blocks.
 pub(crate) fn closure(function: &Function, flow: Flow, output: &Type) -> TokenStream {
@@ -55,7 +55,7 @@ pub(crate) fn in_place(
             quote!(#private::once(move || #output #body)().await)
         }
         Flow::Blocking => {
-            let output = (!is_unnamed(output)).then(|| quote!(-> #output));
+            let output = unnamed(output).is_none().then(|| quote!(-> #output));
             let body = block(function, begin);
             quote!(#private::once(#moves || #output #body)())
         }
@@ -118,7 +118,7 @@ fn bindings(function: &Function) -> TokenStream {
 /// Tells rustc the type of an async block that has no annotation. Never runs; without it a wrong type in the body is reported at
 /// the attribute instead of at the expression.
 fn return_edge(output: &Type) -> TokenStream {
-    if is_unnamed(output) {
+    if unnamed(output).is_some() {
         return TokenStream::new();
     }
     quote_spanned! {output.span()=>
@@ -128,16 +128,4 @@ fn return_edge(output: &Type) -> TokenStream {
             return __hc_fake;
         }
     }
-}
-
-fn is_unnamed(output: &Type) -> bool {
-    struct Unnamed(bool);
-    impl<'ast> Visit<'ast> for Unnamed {
-        fn visit_type_impl_trait(&mut self, _: &'ast TypeImplTrait) {
-            self.0 = true;
-        }
-    }
-    let mut unnamed = Unnamed(false);
-    unnamed.visit_type(output);
-    unnamed.0
 }

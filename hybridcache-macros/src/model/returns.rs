@@ -1,17 +1,16 @@
 //! What of a return type is the cached value.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::Ident;
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned as _;
-use syn::visit::Visit;
-use syn::{GenericParam, ReturnType, Type, TypeImplTrait, TypePath};
+use syn::{GenericParam, ReturnType, Type, TypePath};
 
 use super::Crate;
-use super::shape::{borrows, is_std, peeled, spelled};
+use super::shape::{borrows, is_std, peeled, spelled, unnamed};
 use crate::args::cached::CachedArgs;
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::mention::mentions_self_type;
+use crate::mention::has_word;
 
 /// A return type and the value in it.
 pub(crate) struct Returns {
@@ -110,20 +109,15 @@ fn last_name(ty: &Type) -> Option<&Ident> {
 /// In generic code a bare `T` is plain, whatever it is instantiated with.
 fn depends_on_generics(output: &Type, function: &Function) -> bool {
     let tokens = output.to_token_stream();
-    mentions_self_type(&tokens)
-        || function.sig.generics.params.iter().any(|param| match param {
-            GenericParam::Type(param) => mentions_name(&tokens, &param.ident),
-            GenericParam::Const(param) => mentions_name(&tokens, &param.ident),
-            GenericParam::Lifetime(param) => mentions_name(&tokens, &param.lifetime.ident),
+    has_word(&tokens, "Self")
+        || function.sig.generics.params.iter().any(|param| {
+            let name = match param {
+                GenericParam::Type(param) => &param.ident,
+                GenericParam::Const(param) => &param.ident,
+                GenericParam::Lifetime(param) => &param.lifetime.ident,
+            };
+            has_word(&tokens, &name.to_string())
         })
-}
-
-fn mentions_name(tokens: &TokenStream, name: &Ident) -> bool {
-    tokens.clone().into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Ident(ident) => ident == *name,
-        proc_macro2::TokenTree::Group(group) => mentions_name(&group.stream(), name),
-        _ => false,
-    })
 }
 
 fn can_be_kept(value: &Type, errors: &Errors) -> bool {
@@ -143,15 +137,7 @@ fn can_be_kept(value: &Type, errors: &Errors) -> bool {
 }
 
 fn can_be_named(output: &Type, errors: &Errors) -> bool {
-    struct Unnamed<'a>(Option<&'a TypeImplTrait>);
-    impl<'a> Visit<'a> for Unnamed<'a> {
-        fn visit_type_impl_trait(&mut self, ty: &'a TypeImplTrait) {
-            self.0 = Some(ty);
-        }
-    }
-    let mut unnamed = Unnamed(None);
-    unnamed.visit_type(output);
-    if let Some(ty) = unnamed.0 {
+    if let Some(ty) = unnamed(output) {
         errors.at(ty.span(), "an `impl Trait` result has no type to keep it by: name the type, e.g. `Vec<Item>` instead of `impl Iterator<Item = Item>`");
         return false;
     }
@@ -171,6 +157,7 @@ fn spelling(ty: &Type) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proc_macro2::TokenStream;
     use syn::parse_quote;
 
     use super::*;

@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 use syn::{
     BoundLifetimes, GenericArgument, Index, Lifetime, ParenthesizedGenericArguments, PathArguments, Type, TypeFnPtr,
-    TypePath, TypeReference,
+    TypeImplTrait, TypePath, TypeReference,
 };
 
 /// What is keyed of a type.
@@ -198,6 +198,19 @@ pub(crate) fn borrows(ty: &Type) -> bool {
         fn visit_bound_lifetimes(&mut self, _: &'ast BoundLifetimes) {}
     }
     let mut found = Borrows(false);
+    found.visit_type(ty);
+    found.0
+}
+
+/// The first `impl Trait` in a type: so much of it has no name.
+pub(crate) fn unnamed(ty: &Type) -> Option<&TypeImplTrait> {
+    struct Unnamed<'a>(Option<&'a TypeImplTrait>);
+    impl<'a> Visit<'a> for Unnamed<'a> {
+        fn visit_type_impl_trait(&mut self, ty: &'a TypeImplTrait) {
+            self.0.get_or_insert(ty);
+        }
+    }
+    let mut found = Unnamed(None);
     found.visit_type(ty);
     found.0
 }
