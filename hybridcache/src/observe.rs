@@ -61,7 +61,7 @@ pub struct Remote {
     pub fills_rejected: u64,
     /// Waits for a load in another process.
     pub waits: u64,
-    /// Records that could not be used: of another codec, schema or key, damaged, or not ours. They are overwritten.
+    /// Records that could not be used: of another codec, schema or key, damaged, or not ours. What is loaded overwrites them.
     pub undecodable: u64,
     /// Values that were not sent: too large, or their codec failed.
     pub unencodable: u64,

@@ -169,12 +169,13 @@ where
         self.inner.get_anywhere(&key, false).await
     }
 
-    /// The value, if the cache has it. Counts nothing, renews no lifetime, and does not make the entry hotter.
+    /// The value, if the cache has it. Counts no hit and no miss, renews no lifetime, and does not make the entry hotter. Failures of a
+    /// remote tier are counted as usual, in [`Stats::remote`].
     pub async fn peek<Q: Key<Owned = K>>(&self, key: Q) -> Option<V> {
         self.inner.peek_anywhere(&key).await
     }
 
-    /// Whether the cache has a value for the key. Counts nothing.
+    /// Whether the cache has a value for the key. Counts as little as [`peek`](Self::peek).
     pub async fn contains<Q: Key<Owned = K>>(&self, key: Q) -> bool {
         self.inner.peek_anywhere(&key).await.is_some()
     }
