@@ -16,7 +16,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// `Instant::now` costs about 20, which would double a hit. It lags the precise clock by a kernel tick (1 to 10 ms), or a
 /// little more where ticks come late, so deadlines are set two ticks early; a cache with a lifetime below 64 ticks reads
 /// the precise clock by itself. It is a kernel clock, not one that a thread of ours advances: a process that was stopped
-/// and continued sees the time that passed at its first read.
+/// and continued sees the time that passed at its first read. While the machine is suspended it stands still, as `Instant` does.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
