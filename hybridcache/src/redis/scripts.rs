@@ -126,7 +126,7 @@ local function remove(from, own, new, ms)
       left[at] = { 'INTENT' .. (contested and '\\1' or '\\0') .. '\\0\\0\\0' .. rest, string.format('%.0f', till) }
     end
   end
-  if #KEYS >= from then redis.call('UNLINK', unpack(KEYS, from)) end
+  for at = from, #KEYS, 1000 do redis.call('UNLINK', unpack(KEYS, at, math.min(at + 999, #KEYS))) end
   for at, intent in pairs(left) do redis.call('SET', KEYS[at], intent[1], 'PXAT', intent[2]) end
   -- A second more, for the clock of a script may stand still.
   if new ~= '' and not redis.call('SET', KEYS[3], '', 'NX', 'PX', ms + 1000) then

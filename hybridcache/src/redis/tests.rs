@@ -334,6 +334,23 @@ fn evicts_make_an_unbroken_chain_that_all_hear_and_the_log_holds() {
     });
 }
 
+/// A thousand keys of a cache that a process has in three versions, none of them next to another: each stands for nine.
+#[test]
+fn an_evict_of_more_keys_than_a_script_unpacks_is_executed() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    let keys: Vec<_> = (0..9_000).map(|key| format!("{{hc:app:0}}users:v1:{key}").into_bytes()).collect();
+    block_on(async {
+        for key in [&keys[0], &keys[8_999]] {
+            driver.put(key, &[], put(&value(1, b"v"), MINUTE), bump(1)).await.unwrap();
+        }
+        driver.evict(&keys, None, None, bump(2)).await.unwrap();
+        for key in [&keys[0], &keys[8_999]] {
+            assert!(driver.get(key, false).await.unwrap().record.is_none());
+        }
+    });
+}
+
 #[test]
 fn many_nodes_that_evict_at_once_take_each_number_once() {
     let server = RedisServer::start();
