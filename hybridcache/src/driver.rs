@@ -215,7 +215,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// gets a new epoch of the meta partition first.
     fn floors(&self) -> Answer<'_, (Mark, Vec<(String, u64)>)>;
 
-    /// The messages of a partition after `number`, oldest first; empty if the log does not reach back so far or there is none.
+    /// The messages of a partition after `number`, oldest first; empty if the log does not reach back so far, there is none, or it is
+    /// more than it pays to go through.
     fn log_after(&self, partition: Partition, number: u64) -> Answer<'_, Vec<Vec<u8>>>;
 
     /// Sends the events of the bus to `listener` from here on, first [`BusEvent::Up`] if it is up. Called once.

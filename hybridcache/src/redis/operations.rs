@@ -1,4 +1,4 @@
-//! The contract of a driver, by commands and scripts. Each operation is one round trip.
+//! The contract of a driver, by commands and scripts. Each operation is one round trip, but for that of reading a long log.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,6 +18,14 @@ use crate::driver::{Answer, Awaited, Bump, Driver, Fault, Filled, Found, Health,
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{Rule, is_broken};
 use crate::rt::io::{self, Home};
+
+/// How many messages of a log are read at once. Each may be of 64 KiB, and after a cut all nodes read at the same time: in one answer to
+/// each the server would have to hold the whole log as often as there are nodes.
+const LOGGED_AT_ONCE: usize = 128;
+/// How much of it is read at most: what so many messages take that name a key each, and 1 MiB in any case. Of an `evict_many` each names a
+/// thousand, and whoever missed thousands of those would be busy with them for seconds, in which no call of its process is answered.
+const LOGGED_EACH: usize = 512;
+const LOGGED_MOST: usize = 1 << 20;
 
 /// A script with its keys and arguments.
 struct Call<'a> {
@@ -366,19 +374,28 @@ impl Driver for RedisDriver {
     }
 
     fn log_after(&self, partition: Partition, number: u64) -> Answer<'_, Vec<Vec<u8>>> {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(&self.names.logs[partition as usize]).arg(format!("({number}-0")).arg("+");
+        let most = (self.options.log_length as usize).saturating_mul(LOGGED_EACH).max(LOGGED_MOST);
         Box::pin(async move {
-            let entries = reply::array(self.large.ask(command, self.options.write_timeout).await?)?;
-            let mut messages = Vec::with_capacity(entries.len());
-            for (entry, number) in entries.into_iter().zip(number + 1..) {
-                let (id, message) = reply::logged(entry)?;
-                if id != format!("{number}-0").as_bytes() {
-                    return Ok(Vec::new());
+            let (mut messages, mut next, mut room) = (Vec::new(), number + 1, most);
+            loop {
+                let mut command = redis::cmd("XRANGE");
+                command.arg(&self.names.logs[partition as usize]).arg(format!("({}-0", next - 1)).arg("+");
+                command.arg("COUNT").arg(LOGGED_AT_ONCE);
+                let entries = reply::array(self.large.ask(command, self.options.write_timeout).await?)?;
+                let are_all = entries.len() < LOGGED_AT_ONCE;
+                for entry in entries {
+                    let (id, message) = reply::logged(entry)?;
+                    match room.checked_sub(message.len()) {
+                        Some(left) if id == format!("{next}-0").as_bytes() => room = left,
+                        _ => return Ok(Vec::new()),
+                    }
+                    messages.push(message);
+                    next += 1;
                 }
-                messages.push(message);
+                if are_all {
+                    return Ok(messages);
+                }
             }
-            Ok(messages)
         })
     }
 

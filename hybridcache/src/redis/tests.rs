@@ -352,6 +352,34 @@ fn an_evict_of_more_keys_than_a_script_unpacks_is_executed() {
 }
 
 #[test]
+fn a_long_log_is_read_a_part_at_a_time() {
+    let server = RedisServer::start();
+    let driver = connect(&server.url());
+    block_on(async {
+        for chain in 1..=300 {
+            driver.bump(Partition::Keys, bump(chain)).await.unwrap();
+        }
+        server.ask(&["CONFIG", "RESETSTAT"]);
+        for (after, reads) in [(0, 3), (44, 3), (45, 2), (300, 1)] {
+            let log = driver.log_after(Partition::Keys, after).await.unwrap();
+            assert!(log.iter().map(|message| numbers(message).1).eq(after + 1..=300), "{after}");
+            let stats = server.ask(&["INFO", "commandstats"]).text();
+            assert!(stats.contains(&format!("cmdstat_xrange:calls={reads},")), "{after}: {stats}");
+            server.ask(&["CONFIG", "RESETSTAT"]);
+        }
+        server.ask(&["XDEL", "{hc:app:0}s", "200-0"]);
+        assert!(driver.log_after(Partition::Keys, 0).await.unwrap().is_empty(), "a message is missing");
+        let tail = &[b'.'; 60 << 10];
+        for chain in 301..=334 {
+            driver.bump(Partition::Keys, Bump { chain, tail }).await.unwrap();
+        }
+        assert_eq!(driver.log_after(Partition::Keys, 300).await.unwrap().len(), 34);
+        driver.bump(Partition::Keys, Bump { chain: 335, tail }).await.unwrap();
+        assert!(driver.log_after(Partition::Keys, 300).await.unwrap().is_empty(), "it is more than is gone through");
+    });
+}
+
+#[test]
 fn many_nodes_that_evict_at_once_take_each_number_once() {
     let server = RedisServer::start();
     let driver = connect(&server.url());
