@@ -42,11 +42,11 @@ impl FromStr for Step {
         let words: Vec<_> = text.split_whitespace().collect();
         let node = |text: &str| match text.parse() {
             Ok(number @ 1..=NODES) => Ok(number - 1),
-            _ => Err(format!("`{text}` is no node: 1 to {NODES}")),
+            _ => Err(format!("`{text}` is not a node: 1 to {NODES}")),
         };
         let row = |text: &str| {
             let named = (0..ROWS).find(|row| text.parse() == Ok(name(*row)));
-            named.ok_or_else(|| format!("`{text}` is no row: a to {}", name(ROWS - 1)))
+            named.ok_or_else(|| format!("`{text}` is not a row: a to {}", name(ROWS - 1)))
         };
         Ok(match *words {
             ["write", by, of] => Self::Write(node(by)?, row(of)?),
@@ -60,7 +60,7 @@ impl FromStr for Step {
             ["wait", time] => {
                 Self::Wait(humantime::parse_duration(time).map_err(|error| format!("`{time}`: {error}"))?)
             }
-            _ => return Err(format!("`{text}` is no step")),
+            _ => return Err(format!("`{text}` is not a step")),
         })
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn elsewhere(written: &str) -> Option<&'static str> {
 pub(crate) fn suggestion(written: &str, known: &[&str]) -> String {
     match nearest(written, known) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known are {}", list(known)),
+        None => format!("there are {}", list(known)),
     }
 }
 
@@ -70,6 +70,6 @@ mod tests {
         assert_eq!(nearest("capasity", &known), Some("capacity"));
         assert_eq!(nearest("slidign", &known), Some("sliding"));
         assert_eq!(nearest("colour", &known), None);
-        assert_eq!(suggestion("colour", &known), "known are `ttl`, `sliding`, `capacity`");
+        assert_eq!(suggestion("colour", &known), "there are `ttl`, `sliding`, `capacity`");
     }
 }

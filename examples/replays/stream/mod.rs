@@ -26,7 +26,7 @@ pub enum StreamError {
     #[error("this is a directory: name a recorded stream inside it")]
     Directory,
     /// A pipe, a socket, a device.
-    #[error("this is no regular file, and a stream is read more than once: save it to a file first")]
+    #[error("this is not a regular file, and a stream is read more than once: save it to a file first")]
     NotRewindable,
     /// Not even one byte.
     #[error("the stream is empty: there is nothing to replay")]
@@ -98,7 +98,7 @@ pub enum Source {
         /// Where it is.
         path: PathBuf,
         /// In a table, the column with the keys: its name in the first row, or its number, from 1, in a table without
-        /// names. `None` is the first, without names. What is no table has no column.
+        /// names. `None` is the first, without names. What is not a table has no column.
         column: Option<String>,
     },
     /// Drawn with a fixed seed: the same stream each time it is opened.

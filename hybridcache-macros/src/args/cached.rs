@@ -271,7 +271,7 @@ fn unknown_option(name: &Ident, unknown: &str) -> (Option<&'static str>, syn::Er
     let (meant, hint) = match (elsewhere(unknown), nearest(unknown, &all)) {
         (Some(here), _) => (Some(here), format!("it is called `{here}` here")),
         (None, Some(near)) => (Some(near), format!("did you mean `{near}`?")),
-        (None, None) => (None, format!("known are {}", list(&known))),
+        (None, None) => (None, format!("there are {}", list(&known))),
     };
     (meant, syn::Error::new(name.span(), format!("unknown option `{unknown}`; {hint}")))
 }
@@ -295,7 +295,7 @@ fn tier_word(tier: &Expr) -> syn::Result<Option<Ident>> {
     }
     match nearest(&word.to_string(), &TIERS) {
         Some(near) => {
-            Err(syn::Error::new(word.span(), format!("`{word}` is no value of `tier`; did you mean `{near}`?")))
+            Err(syn::Error::new(word.span(), format!("`{word}` is not a value of `tier`; did you mean `{near}`?")))
         }
         None => Ok(None),
     }
@@ -400,12 +400,12 @@ mod tests {
             parse(quote! { tll = "5m", ttl = "5 parsecs", sliding, sliding, policy = lur, capacity, jitter = "10%" });
         assert_eq!(errors.len(), 5, "{errors:#?}");
         assert_eq!(errors[0], "unknown option `tll`; did you mean `ttl`?");
-        assert!(errors[1].contains("no unit of time"));
+        assert!(errors[1].contains("not a unit of time"));
         assert_eq!(errors[2], "`sliding` is given twice: keep one of them");
-        assert_eq!(errors[3], "`lur` is no value of `policy`; did you mean `lru`?");
+        assert_eq!(errors[3], "`lur` is not a value of `policy`; did you mean `lru`?");
         assert_eq!(errors[4], "`capacity` needs a value, as in `capacity = 10_000`");
         assert!(args.jitter.is_some(), "reading goes on behind a mistake");
-        assert_eq!(parse(quote!(tier = hybird)).1, ["`hybird` is no value of `tier`; did you mean `hybrid`?"]);
+        assert_eq!(parse(quote!(tier = hybird)).1, ["`hybird` is not a value of `tier`; did you mean `hybrid`?"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) fn option(input: ParseStream<'_>, name: &Ident) -> syn::Result<Option
         }
         "stale_while_revalidate" => {
             assigned(input, name, "stale_while_revalidate = \"30s\"", value::duration)?;
-            "`stale_while_revalidate` is not in this version of hybridcache yet: `refresh_ahead = 0.8` reloads behind the caller before an entry expires"
+            "`stale_while_revalidate` is not in this version of hybridcache yet: `refresh_ahead = 0.8` reloads in the background before an entry expires"
                 .to_owned()
         }
         "stale_if_error" => {

@@ -121,7 +121,7 @@ pub(crate) fn word(input: ParseStream<'_>, name: &Ident, known: &[&str]) -> syn:
         return Ok(word);
     }
     let hint = suggestion(&word.to_string(), known);
-    Err(syn::Error::new(word.span(), format!("`{word}` is no value of `{name}`; {hint}")))
+    Err(syn::Error::new(word.span(), format!("`{word}` is not a value of `{name}`; {hint}")))
 }
 
 /// Where the runtime is found.

@@ -131,7 +131,7 @@ fn codec(input: ParseStream<'_>) -> syn::Result<Codec> {
         (Some(here), _) => format!("it is called `{here}` here"),
         (None, Some(near)) => format!("did you mean `{near}`?"),
         (None, None) => {
-            format!("known are {}; one of your own is named by its path, as in `codec = crate::Packed`", list(&CODECS))
+            format!("there are {}; one of your own is named by its path, as in `codec = crate::Packed`", list(&CODECS))
         }
     };
     Err(syn::Error::new(word.span(), format!("unknown codec `{word}`; {hint}")))
@@ -229,7 +229,7 @@ mod tests {
         let error = |tokens| parse(tokens).1.remove(0);
         assert_eq!(error(quote!(codec = msgpak)), "unknown codec `msgpak`; did you mean `msgpack`?");
         assert_eq!(error(quote!(codec = serde_json)), "unknown codec `serde_json`; it is called `json` here");
-        assert!(error(quote!(codec = cbor)).contains("known are `msgpack`, `json`"));
+        assert!(error(quote!(codec = cbor)).contains("there are `msgpack`, `json`"));
         assert_eq!(error(quote!(codec = "json")), "a codec is a name without quotes: `codec = json`");
     }
 

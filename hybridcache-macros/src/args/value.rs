@@ -70,7 +70,9 @@ fn no_duration(text: &str, why: &DurationError) -> String {
             format!("`{text}` has no unit: write \"{text}s\", or an expression of type `Duration`")
         }
         DurationError::UnknownUnit { unit, .. } => {
-            format!("`{unit}` is no unit of time: there are `ms`, `s`, `m`, `h`, `days` and `weeks`, as in \"1h30m\"")
+            format!(
+                "`{unit}` is not a unit of time: there are `ms`, `s`, `m`, `h`, `days` and `weeks`, as in \"1h30m\""
+            )
         }
         DurationError::NumberOverflow => {
             format!("`{text}` is more than a `Duration` can hold: write a shorter one, or remove the option")
@@ -189,7 +191,7 @@ fn literal(input: ParseStream<'_>, wanted: &str) -> syn::Result<Written> {
 
 fn whole(number: &str, span: Span) -> syn::Result<u64> {
     number.parse().map_err(|_| {
-        syn::Error::new(span, format!("`{number}` is no whole number below 2^64: write one, as in `10_000`"))
+        syn::Error::new(span, format!("`{number}` is not a whole number below 2^64: write one, as in `10_000`"))
     })
 }
 
@@ -294,7 +296,7 @@ mod tests {
         assert_eq!(tokens(duration, quote!("1500ms")), "::core::time::Duration::from_millis(1500)");
         assert_eq!(tokens(duration, quote!("1us")), "::core::time::Duration::new(0,1000)");
         assert_eq!(tokens(duration, quote!(LIFE * 2)), "LIFE*2");
-        assert!(tokens(duration, quote!("1x")).contains("no unit of time"));
+        assert!(tokens(duration, quote!("1x")).contains("not a unit of time"));
         assert!(tokens(duration, quote!(60)).contains("write \"60s\""));
         assert_eq!(ttl.parse2(quote!("forever")).unwrap().known(), Some(FOREVER));
     }

@@ -316,13 +316,13 @@ mod tests {
         assert_eq!(errors.len(), 9, "{errors:#?}");
         assert!(errors[0].contains("`user(..)` for all"));
         assert!(errors[1].contains("did you mean `before`?"));
-        assert!(errors[2].contains("known are `success`, `always`"));
+        assert!(errors[2].contains("there are `success`, `always`"));
         assert!(errors[3].contains("a method is named `<Repo>::…`"));
         assert!(errors[4].contains("`..` stands alone"));
         assert!(errors[5].contains("named(\"users\", id)"));
         assert!(errors[6].contains("takes the name of a cache first"));
         assert!(errors[7].contains("expected a call"));
-        assert!(errors[8].contains("unknown option `ttl`; known are `before`"));
+        assert!(errors[8].contains("unknown option `ttl`; there are `before`"));
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn body_can_run_behind(model: &Cached<'_>, args: &CachedArgs, errors: &Errors) {
             _ => false,
         };
         if !shared {
-            errors.at(receiver.self_token.span, "`refresh_ahead` runs the body behind the caller, so it needs its own hold on `self`: take `self: &Arc<Self>`");
+            errors.at(receiver.self_token.span, "`refresh_ahead` runs the body in the background, so it needs its own hold on `self`: take `self: &Arc<Self>`");
         }
     }
     if let (Companions::Nothing, Some(ahead)) = (&model.companions, &args.refresh_ahead) {
@@ -152,7 +152,7 @@ fn arguments_can_be_owned(function: &Function, errors: &Errors) {
     for argument in &function.arguments {
         if let Some(why) = not_ownable(&argument.ty) {
             let name = argument.names.first().cloned().unwrap_or_else(|| format_ident!("argument"));
-            errors.at(argument.ty.span(), format!("`refresh_ahead` runs the body behind the caller with arguments of its own, and `{name}` {why}: take an owned type or an `Arc`"));
+            errors.at(argument.ty.span(), format!("`refresh_ahead` runs the body in the background with arguments of its own, and `{name}` {why}: take an owned type or an `Arc`"));
         }
     }
 }

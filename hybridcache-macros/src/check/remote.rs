@@ -39,7 +39,7 @@ fn has_an_end(args: &CachedArgs, errors: &Errors) {
     let said = args.ttl.is_some() || args.sliding.is_some() || args.left_unread("ttl") || args.left_unread("sliding");
     if let Some(tier) = args.tier.as_ref().filter(|_| !said) {
         let message = format!(
-            "`tier = {}` keeps entries when this process is gone, so it wants to hear how long: add e.g. `ttl = \"5m\"`, or say `ttl = \"forever\"`",
+            "`tier = {}` keeps entries when this process is gone, so it has to be told for how long: add e.g. `ttl = \"5m\"`, or say `ttl = \"forever\"`",
             tier.value
         );
         errors.at(tier.value.span(), message);

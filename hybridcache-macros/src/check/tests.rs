@@ -244,7 +244,7 @@ fn a_shared_tier_wants_to_hear_how_long() {
     says(option(quote!(tier = hybrid)), &["`tier = hybrid` keeps entries when this process is gone", "ttl = \"5m\""]);
     says(option(quote!(tier = redis, cache_err = false)), &["ttl = \"forever\""]);
     says(option(quote!(tier = redis, sliding)), &["`sliding` renews a lifetime"]);
-    says(option(quote!(tier = redis, ttl = "5 parsecs")), &["no unit of time"]);
+    says(option(quote!(tier = redis, ttl = "5 parsecs")), &["not a unit of time"]);
     says(
         option(quote!(tier = redis, ttl = "1m", capacity = 10)),
         &["`capacity` is about memory", "use `tier = hybrid`"],

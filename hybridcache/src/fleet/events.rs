@@ -42,7 +42,9 @@ impl Fleet {
                 Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
                 Ok(Message::Probe(_)) => {}
                 // Its number is missed at the next one, or at the next heartbeat.
-                Err(why) => tracing::warn!(namespace = %self.namespace, ?why, "the bus brought what is no message"),
+                Err(why) => {
+                    tracing::warn!(namespace = %self.namespace, ?why, "the bus brought something that is not a message")
+                }
             },
         }
     }

@@ -185,7 +185,7 @@ impl RedisOptions {
         }
         let info = self.url.as_str().into_connection_info().map_err(|error| {
             self.error(format!(
-                "this is no URL of a Redis server ({}); it is redis://[user[:password]@]host[:port][/database], \
+                "this is not the URL of a Redis server ({}); it is redis://[user[:password]@]host[:port][/database], \
                  rediss:// for TLS, or unix:///path/to/socket",
                 error.detail().unwrap_or(error.category())
             ))
