@@ -53,6 +53,8 @@ pub mod codec;
 mod coherence;
 #[cfg(feature = "redis")]
 mod driver;
+#[cfg(test)]
+mod effort;
 mod entry;
 mod error;
 #[cfg(feature = "redis")]
