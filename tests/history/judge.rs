@@ -101,7 +101,10 @@ impl Writes {
     /// Of writes to one key, as they count for a read that ends at `end`.
     fn new<'w>(writes: impl Iterator<Item = &'w Operation>, lapses: &[Lapse]) -> Self {
         let counts = |write: &Operation| {
-            let lost = lapses.iter().filter(|lapse| (lapse.saved..lapse.healed).contains(&write.end));
+            // What was queued was acknowledged later, and nobody wrote down when: it may have been lost all the same.
+            let queued = matches!(write.what, What::Deferred | What::Put | What::Unsure);
+            let is_lost = |lapse: &&Lapse| write.end < lapse.healed && (queued || lapse.saved <= write.end);
+            let lost = lapses.iter().filter(is_lost);
             (write.version, lost.map(|lapse| lapse.healed).max().unwrap_or(write.end))
         };
         let mut all: Vec<_> = writes.map(counts).collect();
