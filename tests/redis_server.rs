@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 /// A redis-server on a free port, in a folder of its own. It ends with this, also when the test panics.
 #[derive(Debug)]
@@ -229,7 +229,9 @@ impl RedisServer {
 
     /// Stops it in the middle of whatever it does (SIGSTOP): connections stay, and nothing is answered.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        let process = WaitId::Pid(self.signal(Signal::STOP));
+        // A signal is only sent: on a busy machine the server answers for a while yet.
+        waitid(process, WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT).unwrap();
     }
 
     /// Lets it go on after [`pause`](Self::pause).
@@ -237,11 +239,12 @@ impl RedisServer {
         self.signal(Signal::CONT);
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&self, signal: Signal) -> Pid {
         let process = self.process.lock().unwrap();
         let child = process.as_ref().expect("it runs");
         let pid = Pid::from_raw(child.id().cast_signed()).expect("a process has a number");
         kill_process(pid, signal).unwrap();
+        pid
     }
 
     /// Ends it at once (SIGKILL). What it had in memory is gone.
