@@ -134,6 +134,9 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
     for path in &flags.paths {
         let Some(curves) = plan(path, flags)? else { return Ok(false) };
         let advice = Advice::of(&curves, entry);
+        if STOP.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let mut out = io::stdout().lock();
         writeln!(out, "{curves}\n")?;
         match &advice {

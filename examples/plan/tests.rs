@@ -49,6 +49,14 @@ fn a_stream_of_one_key_and_one_of_none_twice_have_results() {
     plan_for("single.txt", b"1\n", &["--capacity", "1,5,5"]).unwrap();
 }
 
+/// Each of ten batches is gone over ten times: `lru` has all of it or nothing, and whatever lies between is of no use.
+#[test]
+fn what_is_recommended_hits_as_it_says() {
+    let text: String = (0..1_900_u32).map(|i| format!("{}\n", i / 190 * 19 + i % 19)).collect();
+    let page = plan_for("batches.txt", text.as_bytes(), &[]).unwrap();
+    assert!(page.contains("policy = lru, capacity = 19: 90.0 % hits, of 90.0 % that are reachable"), "{page}");
+}
+
 #[test]
 fn bad_streams_are_refused_by_name() {
     let column = &["--column", "page"][..];
