@@ -101,13 +101,15 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
         return Err(format!("--inline-bytes are a part of --entry-bytes, which are {}", entry.all).into());
     }
     // Before the work, so that it is not done in vain; and not at its place before it is whole.
-    let folder = flags.page.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What a link is to is replaced, and not the link: `/dev/stdout` is one.
+    let place = std::fs::canonicalize(&flags.page).unwrap_or_else(|_| flags.page.clone());
+    let folder = place.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let named = |error: io::Error| format!("{}: {}", flags.page.display(), error.kind());
-    if flags.page.is_dir() {
+    if place.is_dir() {
         return Err(named(io::ErrorKind::IsADirectory.into()).into());
     }
     // What is there and no file, like `/dev/null`, is not replaced by one.
-    let is_replaced = std::fs::metadata(&flags.page).map_or(true, |about| about.is_file());
+    let is_replaced = std::fs::metadata(&place).map_or(true, |about| about.is_file());
     let new = || {
         let mut page = tempfile::Builder::new();
         // A page is not for its owner alone, as what is temporary would be.
@@ -118,7 +120,7 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
     if is_replaced {
         // `--page a.trace b.trace` has a stream where the page was left out.
         let mut beginning = Vec::new();
-        match File::open(&flags.page).and_then(|file| file.take(64).read_to_end(&mut beginning)) {
+        match File::open(&place).and_then(|file| file.take(64).read_to_end(&mut beginning)) {
             Ok(_) if !page::may_be_page(&beginning) => {
                 let there = flags.page.display();
                 return Err(format!("--page {there}: there is something else, which is not written over").into());
@@ -149,9 +151,9 @@ fn run(flags: &Flags) -> Result<bool, Box<dyn Error>> {
     if is_replaced {
         let mut page = new()?;
         page.write_all(html.as_bytes()).map_err(named)?;
-        page.persist(&flags.page).map_err(|error| named(error.error))?;
+        page.persist(&place).map_err(|error| named(error.error))?;
     } else {
-        std::fs::write(&flags.page, html).map_err(named)?;
+        std::fs::write(&place, html).map_err(named)?;
     }
     writeln!(io::stdout(), "curves: {}", flags.page.display())?;
     Ok(true)

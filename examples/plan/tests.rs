@@ -106,6 +106,21 @@ fn only_a_page_is_written_over() {
     assert_eq!(fs::read_to_string(keys).unwrap(), "1\n1\n");
 }
 
+/// `/dev/stdout` is one, which for root would be gone.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_page_stays_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let [keys, page, link] = ["keys.txt", "page.html", "link.html"].map(|name| folder.path().join(name));
+    fs::write(&keys, "1\n1\n").unwrap();
+    fs::write(&page, "").unwrap();
+    std::os::unix::fs::symlink("page.html", &link).unwrap();
+    let words = ["plan", keys.to_str().unwrap(), "--page", link.to_str().unwrap()];
+    assert!(run(&Flags::try_parse_from(words).unwrap()).unwrap());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
+}
+
 /// `/dev/null`, say, which for root would be gone.
 #[cfg(unix)]
 #[test]
