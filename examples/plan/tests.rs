@@ -69,6 +69,7 @@ fn bad_streams_are_refused_by_name() {
         ("keys.txt", b"1\n2\n", column, "`--column` is for tables"),
         ("fake.txt.zst", b"1\n", &[], "it does not begin like such a file"),
         ("packed.txt.gz", b"\x1F\x8B\x08\0\0\0\0\0", &[], ".gz is not unpacked here"),
+        ("traces.tar", b"a.trace\0", &[], ".tar is not unpacked here"),
     ] {
         let complaint = plan_for(name, content, flags).unwrap_err();
         assert!(complaint.contains(name) && complaint.contains(said), "{complaint}");

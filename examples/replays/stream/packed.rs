@@ -12,8 +12,8 @@ const XZ_MAGIC: &[u8] = b"\xFD7zXZ\0";
 /// And every zstd frame with these.
 const ZSTD_MAGIC: &[u8] = b"\x28\xB5\x2F\xFD";
 
-/// How others pack. What they make looks like binary keys, which would be replayed.
-const OTHERS: [&str; 6] = ["gz", "bz2", "lz4", "7z", "zip", "tgz"];
+/// How others pack. What they make looks like binary keys, which would be replayed, also where it is packed once more.
+const OTHERS: [&str; 11] = ["gz", "bz2", "lz4", "lz", "lzma", "br", "7z", "zip", "tar", "tgz", "txz"];
 
 pub(crate) type Input = Box<dyn BufRead + Send>;
 
@@ -24,9 +24,10 @@ pub(crate) fn unpack(mut input: impl BufRead + Send + 'static, name: &Path) -> R
         return Err(StreamError::Empty);
     }
     let (xz, zstd) = (start.starts_with(XZ_MAGIC), start.starts_with(ZSTD_MAGIC));
-    let named = |ending: &str| name.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
-    let (named_xz, named_zstd) = (named("xz"), named("zst"));
-    if let Some(other) = OTHERS.into_iter().find(|ending| named(ending)) {
+    let is_named = |name: &Path, ending| name.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
+    let (named_xz, named_zstd) = (is_named(name, "xz"), is_named(name, "zst"));
+    let name = if named_xz || named_zstd { name.file_stem().map_or(name, Path::new) } else { name };
+    if let Some(other) = OTHERS.into_iter().find(|ending| is_named(name, ending)) {
         return Err(StreamError::PackedOtherwise(other));
     }
     if named_xz && !xz {
@@ -45,7 +46,6 @@ pub(crate) fn unpack(mut input: impl BufRead + Send + 'static, name: &Path) -> R
     if input.fill_buf().map_err(from_io)?.is_empty() {
         return Err(StreamError::Empty);
     }
-    let name = if named_xz || named_zstd { name.file_stem().map_or(name, Path::new) } else { name };
     Ok((input, name))
 }
 

@@ -83,6 +83,14 @@ fn compressed_keys_are_unpacked_on_the_way() {
     packed.extend(zstd::encode_all(b"9\n" as &[u8], 3).unwrap());
     assert_eq!(read("keys.txt.zst", packed.leak()).unwrap(), [7, 8, 9]);
 }
+
+#[test]
+fn what_is_packed_otherwise_is_not_taken_for_keys() {
+    for name in ["a.tar.xz", "a.txt.gz.xz", "a.txz", "a.txt.lzma"] {
+        assert!(matches!(read(name, PACKED_TEXT), Err(StreamError::PackedOtherwise(_))), "{name}");
+    }
+}
+
 #[test]
 fn without_a_telling_name_the_content_decides() {
     assert_eq!(read("keys", b"12\n34\n").unwrap(), [12, 34]);
