@@ -9,8 +9,10 @@ use super::{StreamError, from_io};
 
 /// Every xz file begins with these bytes.
 const XZ_MAGIC: &[u8] = b"\xFD7zXZ\0";
-/// And every zstd frame with these.
+/// And every zstd frame with these,
 const ZSTD_MAGIC: &[u8] = b"\x28\xB5\x2F\xFD";
+/// but for those that are to be skipped, as `pzstd` puts one first: a byte that begins with a 5, and these.
+const ZSTD_SKIPPED: &[u8] = b"\x2A\x4D\x18";
 
 /// How others pack. What they make looks like binary keys, which would be replayed, also where it is packed once more.
 const OTHERS: [&str; 11] = ["gz", "bz2", "lz4", "lz", "lzma", "br", "7z", "zip", "tar", "tgz", "txz"];
@@ -23,7 +25,8 @@ pub(crate) fn unpack(mut input: impl BufRead + Send + 'static, name: &Path) -> R
     if start.is_empty() {
         return Err(StreamError::Empty);
     }
-    let (xz, zstd) = (start.starts_with(XZ_MAGIC), start.starts_with(ZSTD_MAGIC));
+    let skipped = start[0] >> 4 == 5 && start[1..].starts_with(ZSTD_SKIPPED);
+    let (xz, zstd) = (start.starts_with(XZ_MAGIC), skipped || start.starts_with(ZSTD_MAGIC));
     let is_named = |name: &Path, ending| name.extension().is_some_and(|it| it.eq_ignore_ascii_case(ending));
     let (named_xz, named_zstd) = (is_named(name, "xz"), is_named(name, "zst"));
     let name = if named_xz || named_zstd { name.file_stem().map_or(name, Path::new) } else { name };

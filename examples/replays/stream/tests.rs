@@ -81,7 +81,11 @@ fn compressed_keys_are_unpacked_on_the_way() {
     assert_eq!(read("keys.txt.xz", PACKED_TEXT).unwrap(), [7, 8, 4_294_967_295]);
     let mut packed = zstd::encode_all(b"7\n8\n" as &[u8], 3).unwrap();
     packed.extend(zstd::encode_all(b"9\n" as &[u8], 3).unwrap());
+    // As `pzstd` has it, there are frames before and between that are to be skipped.
+    let skipped = b"\x50\x2A\x4D\x18\x04\0\0\0\x11\0\0\0";
+    let by_pzstd = [skipped, &packed[..], skipped, &packed[..]].concat();
     assert_eq!(read("keys.txt.zst", packed.leak()).unwrap(), [7, 8, 9]);
+    assert_eq!(read("keys.txt.zst", by_pzstd.leak()).unwrap(), [7, 8, 9, 7, 8, 9]);
 }
 
 #[test]
