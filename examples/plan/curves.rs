@@ -33,10 +33,14 @@ const LADDER: [u128; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 750, 1_000]
 /// Below so many entries a cache of a sample says nothing about the one it stands for.
 const SMALLEST: f64 = 8.0;
 
+/// The least capacity that a sample says something about.
+pub(crate) fn smallest(sample: &Sample) -> u64 {
+    if sample.rate < 1.0 { (SMALLEST / sample.rate) as u64 } else { 1 }
+}
+
 /// The capacities to try where the caller named none.
 pub(crate) fn ladder(sample: &Sample) -> Vec<u64> {
-    let keys = sample.keys();
-    let smallest = if sample.rate < 1.0 { (SMALLEST / sample.rate) as u64 } else { 1 };
+    let (keys, smallest) = (sample.keys(), smallest(sample));
     let capacity = |share: u128| (u128::from(keys) * share).div_ceil(1_000) as u64;
     let mut capacities: Vec<_> = LADDER.into_iter().map(capacity).filter(|capacity| *capacity >= smallest).collect();
     capacities.dedup();

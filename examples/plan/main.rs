@@ -28,7 +28,7 @@ use replays::policies::EntryBytes;
 use replays::stream::Source;
 
 use advice::Advice;
-use curves::{Curves, STOP, ladder, replay};
+use curves::{Curves, STOP, ladder, replay, smallest};
 use progress::Progress;
 use sample::Sample;
 
@@ -176,8 +176,18 @@ fn plan(path: &Path, flags: &Flags) -> Result<Option<Curves>, Box<dyn Error>> {
     let mut capacities = flags.capacity.clone();
     capacities.sort_unstable();
     capacities.dedup();
-    if capacities.is_empty() {
-        capacities = ladder(&sample);
+    match capacities.first() {
+        None => capacities = ladder(&sample),
+        Some(capacity) if *capacity < smallest(&sample) => {
+            return Err(format!(
+                "{}: --capacity {capacity}: a share of the keys, which is all that is replayed, says nothing about fewer than {} \
+                 entries (see --most)",
+                path.display(),
+                smallest(&sample),
+            )
+            .into());
+        }
+        Some(_) => {}
     }
     Ok(replay(path.display().to_string(), sample, capacities))
 }

@@ -150,6 +150,15 @@ fn a_recording_of_a_share_stands_for_the_whole() {
     plan_for("keys.txt", text.as_bytes(), &["--recorded-share", "1e-30"]).unwrap();
 }
 
+/// One entry would stand for ten, with the hits of ten.
+#[test]
+fn of_a_share_of_the_keys_no_capacity_is_judged_that_is_too_small_for_it() {
+    let text: String = (0..3_000_u32).map(|i| format!("{}\n", i * i % 1_009 % 97)).collect();
+    let of = |capacity| plan_for("keys.txt", text.as_bytes(), &["--recorded-share", "0.1", "--capacity", capacity]);
+    assert!(of("200,79").unwrap_err().contains("keys.txt: --capacity 79: "));
+    assert!(of("80").is_ok());
+}
+
 /// Keys that can still be halved once, and then no more.
 #[test]
 fn what_is_left_out_is_said_also_where_the_stream_is_cut_besides() {
