@@ -29,6 +29,10 @@ pub struct History {
     pub alive: Vec<u64>,
 }
 
+/// What was queued was acknowledged later, and nobody wrote down when: at the latest after this, which is far longer than a fault
+/// lasts and a connection takes to come back. Until then it may have been lost all the same.
+const QUEUED_FOR: u64 = 10_000_000_000;
+
 /// Redis lost what it had acknowledged: it saved, went on, was killed, and came back as it had been saved. What was acknowledged in
 /// between counts as acknowledged only when those who witnessed it have repeated it.
 #[derive(Clone, Copy, Debug)]
@@ -101,10 +105,9 @@ impl Writes {
     /// Of writes to one key, as they count for a read that ends at `end`.
     fn new<'w>(writes: impl Iterator<Item = &'w Operation>, lapses: &[Lapse]) -> Self {
         let counts = |write: &Operation| {
-            // What was queued was acknowledged later, and nobody wrote down when: it may have been lost all the same.
             let queued = matches!(write.what, What::Deferred | What::Put | What::Unsure);
-            let is_lost = |lapse: &&Lapse| write.end < lapse.healed && (queued || lapse.saved <= write.end);
-            let lost = lapses.iter().filter(is_lost);
+            let sent = if queued { write.end.saturating_add(QUEUED_FOR) } else { write.end };
+            let lost = lapses.iter().filter(|lapse| write.end < lapse.healed && lapse.saved <= sent);
             (write.version, lost.map(|lapse| lapse.healed).max().unwrap_or(write.end))
         };
         let mut all: Vec<_> = writes.map(counts).collect();

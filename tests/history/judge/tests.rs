@@ -186,16 +186,18 @@ fn what_redis_lost_counts_again_once_it_was_repeated() {
     assert!(broken(with(lost, 3 * SECOND, 1)).is_empty());
     assert_eq!(broken(with(lost, 3 * SECOND + 1, 1)), ["G1", "G6"], "after it was repeated");
     assert_eq!(broken(with(SECOND - 1, 2 * SECOND, 1)), ["G1"], "saved");
-    let own = |what, read_at| {
+    let own = |what, read_at, lapse| {
         let history = operations(&[write(1, what, SECOND - 1, 2), read(1, What::Redis, read_at, 1, 1)]);
         broken(History { lapses: vec![lapse], ..history })
     };
+    let later = Lapse { saved: 12 * SECOND, killed: 13 * SECOND, healed: 14 * SECOND };
     for what in [What::Deferred, What::Put, What::Unsure] {
-        assert_eq!(own(what, SECOND), ["G3"], "before it is lost");
-        assert!(own(what, 2 * SECOND).is_empty(), "it may have been sent only when that was lost already");
-        assert_eq!(own(what, 3 * SECOND + 1), ["G3"], "after it was repeated");
+        assert_eq!(own(what, SECOND, lapse), ["G3"], "before it is lost");
+        assert!(own(what, 2 * SECOND, lapse).is_empty(), "it may have been sent only when that was lost already");
+        assert_eq!(own(what, 3 * SECOND + 1, lapse), ["G3"], "after it was repeated");
+        assert!(own(what, 13 * SECOND, later).contains(&"G3"), "it was sent long before");
     }
-    assert!(own(What::Evicted, 2 * SECOND).contains(&"G3"));
+    assert!(own(What::Evicted, 2 * SECOND, lapse).contains(&"G3"));
     let backwards = |before, after| History {
         lapses: vec![lapse],
         ..operations(&[read(1, What::Redis, before, 2, 2), read(1, What::Redis, after, 1, 1)])
