@@ -394,7 +394,7 @@ impl Link {
             let (server, why) = (self.options.server(), trouble.to_string());
             // Some reasons have the time in them.
             let reason = Some(why.replace(|c: char| c.is_ascii_digit(), ""));
-            if probe::unreachable(&trouble) || said == reason {
+            if probe::unreachable(&trouble) && !probe::starved(&trouble) || said == reason {
                 tracing::debug!(link = self.name, server, why, "could not connect");
             } else {
                 tracing::warn!(link = self.name, server, why, "the remote tier cannot be used");

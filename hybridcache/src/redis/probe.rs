@@ -161,6 +161,12 @@ fn tls(error: &redis::RedisError) -> bool {
         .any(|word| error.to_string().contains(word))
 }
 
+/// The server may well be there: this process, or the machine, has as many files open as it may (`EMFILE`, `ENFILE`).
+pub(super) fn starved(trouble: &Trouble) -> bool {
+    let why = trouble.to_string();
+    ["(os error 24)", "(os error 23)"].iter().any(|number| why.contains(number))
+}
+
 /// Why there is no connection, for a person.
 pub(super) fn explain(trouble: &Trouble, server: &str, names: &Names) -> String {
     let error = match trouble {

@@ -1,5 +1,7 @@
 //! Servers that say no, at the start and later.
 
+use rustix::io::Errno;
+
 use super::redis_server::{Certificates, Reply};
 use super::*;
 
@@ -17,6 +19,14 @@ fn documented_rights() -> String {
     let text = include_str!("../mod.rs");
     let rule = text.split("ACL SETUSER app ").nth(1).unwrap().split("```").next().unwrap();
     rule.replace("//!", " ").split_whitespace().collect::<Vec<_>>().join(" ").replace("{hc:ns:", "{hc:app:")
+}
+
+#[test]
+fn that_no_more_files_may_be_opened_is_told_apart_from_a_server_that_is_away() {
+    let of = |number: Errno| Trouble::Failed(std::io::Error::from(number).into());
+    for (number, starved) in [(Errno::MFILE, true), (Errno::NFILE, true), (Errno::CONNREFUSED, false)] {
+        assert_eq!(probe::starved(&of(number)), starved, "{number}");
+    }
 }
 
 #[test]
