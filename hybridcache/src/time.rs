@@ -195,6 +195,21 @@ mod kernel {
     }
 }
 
+/// Says yes once a minute: what may be so of every call is in the log that often.
+#[cfg(feature = "redis")]
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(AtomicU64);
+
+#[cfg(feature = "redis")]
+impl Seldom {
+    pub(crate) fn may(&self, now: u64) -> bool {
+        const APART: u64 = 60_000_000_000;
+        let from = self.0.load(Ordering::Relaxed);
+        let next = now.saturating_add(APART);
+        from <= now && self.0.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
 /// A duration in nanoseconds; what does not fit (584 years) is the longest there is.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER)

@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use hybridcache::codec::MsgPack;
+use hybridcache::codec::{BoxError, Codec, MsgPack};
 use hybridcache::{Cache, CacheManager, RedisOptions, cache_put, cached};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::{Certificates, RedisServer, free_port};
@@ -223,6 +223,43 @@ async fn that_a_server_refuses_what_it_is_asked_is_a_warning_and_not_each_time()
     }
     let said = said.of("namespace=refused");
     assert!(matches!(&said[..], [said] if said.starts_with("WARN") && said.contains("OOM")), "{said:?}");
+    node.shutdown().await;
+}
+
+/// Takes every number and gives none back, or takes none.
+struct OneWay {
+    takes: bool,
+}
+
+impl Codec<u64> for OneWay {
+    const ID: u8 = 200;
+
+    fn encode(&self, value: &u64, into: &mut Vec<u8>) -> Result<(), BoxError> {
+        into.extend_from_slice(&value.to_be_bytes());
+        if self.takes { Ok(()) } else { Err("it takes none".into()) }
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<u64, BoxError> {
+        Err("it gives none".into())
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_its_codec_does_not_bring_through_is_a_warning_and_not_at_each_call() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let said = kept();
+    for (name, takes, why) in [("given_back", true, "it gives none"), ("not_taken", false, "it takes none")] {
+        let cache: Cache<u64, u64> =
+            Cache::builder(name).ttl(MINUTE).redis(OneWay { takes }).manager(&node).build().unwrap();
+        for _ in 0..10 {
+            cache.get_or_load(&1, || async { 1 }).await;
+        }
+        let remote = cache.stats().remote;
+        assert_eq!((remote.undecodable, remote.unencodable), if takes { (9, 0) } else { (0, 10) });
+        let said = said.of(name);
+        assert!(matches!(&said[..], [said] if said.starts_with("WARN") && said.contains(why)), "{name}: {said:?}");
+    }
     node.shutdown().await;
 }
 

@@ -29,7 +29,7 @@ use crate::driver::{Bump, Driver, Fault, Health};
 use crate::nonce::{Nonce, nonce};
 use crate::rt::broken::{HELD_OPEN, Rule, is_broken};
 use crate::rt::io;
-use crate::time::{Clock, nanos};
+use crate::time::{Clock, Seldom, nanos};
 use intents::Abandoned;
 use leases::Leases;
 use members::{AllDoomed, Members};
@@ -48,8 +48,6 @@ const DEFERRED: usize = 10_000;
 const WITNESS_FOR: u64 = 60_000_000_000;
 /// How long a shutdown waits for what is owed to be sent.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How often it is said at most that the server refuses.
-const COMPLAINS: Duration = Duration::from_secs(60);
 /// How often an invalidation is sent again because the server that acknowledged it may no longer be the one to ask.
 const ROUNDS: usize = 3;
 
@@ -110,8 +108,8 @@ pub(crate) struct Fleet {
     gaps: AtomicU64,
     /// In nanoseconds; 0 before there is any.
     bus_lag: AtomicU64,
-    /// From when on it may be said again that the server refuses.
-    complains_from: AtomicU64,
+    /// Whether it may be said again that the server refuses.
+    complains: Seldom,
     members: Members,
     wakes: Wakes,
     leases: Arc<Leases>,
@@ -173,7 +171,7 @@ impl Fleet {
             floors_raised: AtomicU64::new(0),
             gaps: AtomicU64::new(0),
             bus_lag: AtomicU64::new(0),
-            complains_from: AtomicU64::new(0),
+            complains: Seldom::default(),
             members: Members::default(),
             wakes: Wakes::default(),
             leases: Arc::clone(&leases),
@@ -374,12 +372,7 @@ impl Fleet {
 
     /// Says that the server refuses: it answers, and so nothing else does. Not each time, which may be for every call.
     fn complain(&self, fault: &Fault) {
-        let (now, from) = (self.clock.now(), self.complains_from.load(Ordering::Relaxed));
-        let next = now.saturating_add(nanos(COMPLAINS));
-        if matches!(fault, Fault::Refused { .. })
-            && from <= now
-            && self.complains_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
+        if matches!(fault, Fault::Refused { .. }) && self.complains.may(self.clock.now()) {
             tracing::warn!(namespace = %self.namespace, %fault, "the remote tier does not do what it is asked");
         }
     }

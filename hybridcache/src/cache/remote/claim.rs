@@ -270,7 +270,9 @@ impl<K, V: 'static> Remote<K, V> {
             Ok(Record::Intent { settling }) => Read::Intent { settling },
             Err(why) => {
                 meter.count(Event::Undecodable);
-                tracing::warn!(cache = %self.name, ?why, "a record of the remote tier is none of ours: overwritten");
+                if self.complains_of_records.may(self.fleet.clock.now()) {
+                    tracing::warn!(cache = %self.name, ?why, "a record of the remote tier is none of ours: overwritten");
+                }
                 Read::Dead
             }
         }
@@ -283,7 +285,10 @@ impl<K, V: 'static> Remote<K, V> {
             Unusable::OtherSchema | Unusable::OtherCodec => {
                 tracing::debug!(cache = %self.name, %why, "a record is a miss, and is overwritten");
             }
-            _ => tracing::warn!(cache = %self.name, %why, "a record is a miss, and is overwritten"),
+            _ if self.complains_of_records.may(self.fleet.clock.now()) => {
+                tracing::warn!(cache = %self.name, %why, "a record is a miss, and is overwritten");
+            }
+            _ => {}
         }
         Read::Dead
     }

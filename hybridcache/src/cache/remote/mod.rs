@@ -15,7 +15,7 @@ use super::builder::{Consistency, RemoteOptions};
 use crate::bus::NamedKey;
 use crate::fleet::Fleet;
 use crate::key::text::{KeyText, Place};
-use crate::time::nanos;
+use crate::time::{Seldom, nanos};
 pub(super) use many::for_each_key;
 
 /// The remote tier of one cache.
@@ -27,6 +27,9 @@ pub(crate) struct Remote<K, V> {
     place: Place,
     /// The last renewals of what slides, each in a place by its version, so that not each of many hits asks for one.
     renewals: [AtomicU64; RENEWALS],
+    /// Whether it may be said again that a record cannot be used, and that a value was not sent: of some types that is so of each.
+    complains_of_records: Seldom,
+    complains_of_values: Seldom,
 }
 
 /// Who vouches for what memory has.
@@ -57,7 +60,9 @@ impl<K, V> Remote<K, V> {
             (_, Consistency::Eventual, None) => Vouching::Needless,
         };
         let renewals = [const { AtomicU64::new(0) }; RENEWALS];
-        Self { name: Arc::from(name), place, fleet, options, vouching, renewals }
+        let (complains_of_records, complains_of_values) = Default::default();
+        let name = Arc::from(name);
+        Self { name, place, fleet, options, vouching, renewals, complains_of_records, complains_of_values }
     }
 
     /// Of which generation an entry has to be to be served at `now`, as the coarse clock shows it; `current` is that of

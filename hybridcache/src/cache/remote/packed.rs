@@ -53,7 +53,9 @@ where
         let record = encoded.and_then(|encoded| {
             let sent = encoded.inspect_err(|why| {
                 self.meter.count(Event::Unencodable);
-                tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
+                if remote.complains_of_values.may(remote.fleet.clock.now()) {
+                    tracing::warn!(cache = %self.name, key = %self.digest(key), %why, "a value was not sent");
+                }
             });
             sent.ok()
         });
