@@ -12,9 +12,9 @@ use std::time::Duration;
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Share, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, until};
+use hybridcache_tests::{MINUTE, Runs, until};
 
-use crate::{in_step, node};
+use crate::{in_step, load, node};
 
 /// A way to the server on which what comes behind the first of these words waits: returns its URL, what says that something waits,
 /// and what lets it go on.
@@ -123,6 +123,20 @@ async fn nothing_is_an_answer_of_memory_and_of_redis_and_of_batches_too() {
     assert_eq!((there.stats().remote.hits, there.len()), (3, 3), "and then in memory");
     a.shutdown().await;
     b.shutdown().await;
+}
+
+/// The function returned an `Option` before, or one of its name does.
+#[tokio::test]
+async fn nothing_gives_way_in_redis_to_what_a_function_loads_that_cannot_say_it() {
+    let server = RedisServer::start();
+    let node = node(&server).await;
+    let numbers = Cache::builder("numbers").ttl(MINUTE).cache_none(true).redis(MsgPack).manager(&node).build().unwrap();
+    numbers.get_or_load(&7, || async { None::<u64> }).await;
+    assert_eq!(numbers.stats().remote.fills, 1);
+    let runs = Runs::default();
+    assert_eq!(load(&numbers, 7, &runs).await, (1, Tier::Source));
+    assert_eq!(load(&numbers, 7, &runs).await, (1, Tier::Redis));
+    node.shutdown().await;
 }
 
 #[tokio::test]

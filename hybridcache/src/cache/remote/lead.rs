@@ -106,10 +106,12 @@ where
                 ControlFlow::Break(hit) => {
                     match self.take_over(remote, leader, hit) {
                         Ok(answered) => return answered,
-                        // Another function with another return type shares this cache, and its `None` says nothing to us.
+                        // Another function with another return type shares this cache, and its `None` says nothing to us: what we
+                        // load takes its place, as in memory.
                         Err(back) => leader = back,
                     }
-                    Grant::Briefly(0)
+                    let again = Box::pin(remote.claim(&text, true, Duration::ZERO, &self.meter)).await;
+                    self.granted(again).continue_value().unwrap_or(Grant::Briefly(0))
                 }
                 ControlFlow::Continue(grant) => grant,
             };
@@ -157,7 +159,7 @@ where
                 let filling = self.fill(remote, &leader.key, text, right, loaded).await;
                 // Interleaving that this defeats: two reloads are to replace the same value; the one that began first fills; what the other
                 // has is newer, and may not be filled any more; its caller has seen it, and the next read finds the older.
-                if want == Want::Reloaded && replaces && matches!(filling, Filling::Rejected) {
+                if want != Want::Ahead && replaces && matches!(filling, Filling::Rejected) {
                     // One that is not acknowledged is queued.
                     let _ = self.evict_elsewhere(|| vec![leader.key.clone()]).await;
                 }
