@@ -187,6 +187,24 @@ async fn a_clear_on_one_node_is_seen_on_the_other_and_by_records() {
 }
 
 #[tokio::test]
+async fn what_another_node_cleared_is_given_back() {
+    let server = RedisServer::start();
+    let (a, b) = (node(&server).await, node(&server).await);
+    let (here, there) = (numbers(&a), numbers(&b));
+    in_step(&b).await;
+    let runs = Runs::default();
+    for key in 0..100 {
+        load(&there, key, &runs).await;
+    }
+    assert_eq!(there.len(), 100);
+    here.clear().await.unwrap();
+    until("it is given back", || there.is_empty()).await;
+    assert_eq!(there.stats().evictions.explicit, 100);
+    a.shutdown().await;
+    b.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_manager_clears_the_remote_tier_too() {
     let server = RedisServer::start();
     let (a, b) = (node(&server).await, node(&server).await);

@@ -251,8 +251,8 @@ where
     }
 
     /// Called with each value that leaves, after it has left, under no lock and on the thread that made it leave. For what a sweep
-    /// finds expired, and for what another process evicted, that is the thread that sweeps all caches: until the listener returns, none
-    /// of them gives memory back. A panic in it is reported and goes no further.
+    /// finds expired, and for what another process evicted or cleared, that is the thread that sweeps all caches: until the listener
+    /// returns, none of them gives memory back. A panic in it is reported and goes no further.
     pub fn on_eviction(mut self, listener: impl Fn(&K, &V, RemovalReason) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self

@@ -37,7 +37,7 @@ impl Fleet {
                     let message = self.numbered(&numbered);
                     let mut doomed = self.doomed(&message.body);
                     self.act_on(&mut doomed, |node, now| ((), node.message(partition, &message, now)));
-                    self.wake(&message.body);
+                    self.heard(&message);
                 }
                 Ok(Message::Wake(wake)) => self.wakes.wake(wake.key.name, wake.key.text),
                 Ok(Message::Probe(_)) => {}
@@ -65,14 +65,22 @@ impl Fleet {
         }
     }
 
-    pub(super) fn wake(&self, body: &Body) {
-        match body {
+    /// What else a message brings about, where no lock is held.
+    pub(super) fn heard(&self, message: &Numbered) {
+        match &message.body {
             Body::Keys(keys) => keys.iter().for_each(|text| {
                 if let Ok(key) = str::from_utf8(&text.key) {
                     self.wakes.wake(&text.cache, key);
                 }
             }),
-            Body::Clear(_) | Body::Floor => self.wakes.wake_all(),
+            Body::Clear(name) => {
+                // Who clears a cache gives back what it held.
+                if !message.own {
+                    self.members.empty(name);
+                }
+                self.wakes.wake_all();
+            }
+            Body::Floor => self.wakes.wake_all(),
         }
     }
 

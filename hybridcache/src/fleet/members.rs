@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::bus::NamedKey;
-use crate::coherence::deferred::Text;
+use crate::coherence::deferred::{EVERY_CACHE, Text};
 use crate::key::text::{Place, versions_to_evict};
 use crate::known::Known;
 use crate::rt;
@@ -24,6 +24,8 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed>;
     /// Whatever is in memory is dead from here on, and no load that is under way may fill. Runs no user code.
     fn raise_floor(&self);
+    /// Takes out whatever is in memory. Runs no user code; what it returns does, and lets go of that.
+    fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send>;
     /// How many hits it had: they keep its process in step.
     fn hits(&self) -> u64;
     /// It is held here no longer. If nobody else holds it, what is in it is dropped where that holds up nobody.
@@ -122,6 +124,13 @@ impl Members {
         self.named(name).iter().for_each(|member| member.raise_floor());
     }
 
+    /// Gives back what caches of this name hold, or all of them: they were cleared, and it is dead.
+    pub(super) fn empty(&self, name: &str) {
+        let members = if *name == *EVERY_CACHE { self.all() } else { self.named(name) };
+        let emptied: Vec<_> = members.iter().map(|member| Arc::clone(member).empty()).collect();
+        rt::aside(move || emptied.into_iter().for_each(|let_go| let_go()));
+    }
+
     pub(super) fn hits(&self) -> u64 {
         self.all().iter().map(|member| member.hits()).fold(0, u64::wrapping_add)
     }
@@ -180,6 +189,10 @@ mod tests {
         }
 
         fn raise_floor(&self) {}
+
+        fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send> {
+            unreachable!("nothing is cleared here")
+        }
 
         fn hits(&self) -> u64 {
             1

@@ -174,7 +174,7 @@ impl Fleet {
                     doomed.0.clear();
                 }
                 self.act_on(&mut doomed, |node, now| ((), node.log_answered(generation, partition, &messages, now)));
-                messages.iter().for_each(|message| self.wake(&message.body));
+                messages.iter().for_each(|message| self.heard(message));
             }
             Job::Replay(body) => self.replay(body).await,
             Job::Withdraw => self.withdraw().await,

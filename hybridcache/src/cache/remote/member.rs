@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Inner;
+use crate::cache::inner::Leaving;
 use crate::cache::shards::Locked;
 use crate::fleet::{Doomed, Held, Member};
 use crate::key::Stored;
@@ -43,6 +44,12 @@ where
 
     fn raise_floor(&self) {
         self.begin_clear();
+    }
+
+    fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send> {
+        let taken: Vec<_> = if self.shards.len() == 0 { Vec::new() } else { self.take_all().collect() };
+        let cache = Held::new(self);
+        Box::new(move || taken.into_iter().for_each(|mut taken| drop(Leaving::new(&cache, taken.drain()))))
     }
 
     fn hits(&self) -> u64 {
