@@ -211,8 +211,8 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync + 'static {
     /// number get a new epoch first.
     fn fence(&self) -> Answer<'_, [Mark; 2]>;
 
-    /// The floors of the meta partition (on the connection of commands: they are no fence; cache name → number of its last clear), with the epoch they belong to. A table that is lost
-    /// gets a new epoch of the meta partition first.
+    /// The floors, each cache by its name with the number of its last clear, and where the meta partition stood when they were read. Asked
+    /// on the connection of commands: they are no fence. A table that is lost gets a new epoch of the meta partition first.
     fn floors(&self) -> Answer<'_, (Mark, Vec<(String, u64)>)>;
 
     /// The messages of a partition after `number`, oldest first; empty if the log does not reach back so far, there is none, or it is

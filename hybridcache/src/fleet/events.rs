@@ -122,7 +122,7 @@ impl Fleet {
                     self.synced_at.store(at, Ordering::Release);
                     let until = match at {
                         0 => 0,
-                        at => at.saturating_add(self.fresh_for).saturating_sub(self.clock.lag()),
+                        at => at.saturating_add(self.fresh_for).saturating_sub(self.lag),
                     };
                     self.vouched_until.store(until, Ordering::Release);
                 }

@@ -78,7 +78,7 @@ pub(crate) struct RedisDriver {
     tasks: Mutex<Vec<io::Task<()>>>,
 }
 
-/// What a namespace has in Redis beside its entries; what there is two of is in the order of [`Partition`](crate::coherence::node::Partition).
+/// What a namespace has in Redis beside its entries; what each partition has is in their order.
 #[derive(Debug)]
 struct Names {
     sequences: [String; 2],
