@@ -1,11 +1,11 @@
 //! The way of one attribute: arguments → model → rules → tokens.
 
 use proc_macro2::TokenStream;
+use quote::quote;
 
 use crate::args::cached::CachedArgs;
 use crate::args::writes::{EvictArgs, PutArgs};
 use crate::errors::Errors;
-use crate::fallback::fallback;
 use crate::function::Function;
 use crate::model::Cached;
 use crate::{check, expand};
@@ -43,7 +43,7 @@ pub(crate) fn cache_put(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// Expands, or reports everything that is wrong beside the item as it was.
+/// Expands, or reports everything that is wrong beside the item as it was: who calls it gets no errors on top.
 fn attribute(
     item: &TokenStream,
     expand: impl FnOnce(Option<&Function>, &Errors) -> Option<TokenStream>,
@@ -53,6 +53,9 @@ fn attribute(
     let expanded = expand(function.as_ref(), &errors);
     match errors.finish() {
         Ok(()) => expanded.unwrap_or_else(|| item.clone()),
-        Err(error) => fallback(&error, item),
+        Err(error) => {
+            let errors = error.to_compile_error();
+            quote!(#errors #item)
+        }
     }
 }

@@ -13,7 +13,6 @@ mod attribute;
 mod check;
 mod errors;
 mod expand;
-mod fallback;
 mod function;
 mod mention;
 mod model;
