@@ -98,6 +98,18 @@ impl Gate {
         .await;
     }
 
+    /// A body that is held, and returns this.
+    pub async fn then<T>(&self, value: T) -> T {
+        self.pass().await;
+        value
+    }
+
+    /// [`then`](Self::then) that holds the thread.
+    pub fn then_blocking<T>(&self, value: T) -> T {
+        self.pass_blocking();
+        value
+    }
+
     /// [`pass`](Self::pass) that holds the thread.
     pub fn pass_blocking(&self) {
         let mut held = self.0.0.lock().unwrap();

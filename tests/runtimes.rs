@@ -48,14 +48,7 @@ fn a_leader_whose_runtime_is_dropped_leaves_its_flight_to_who_waits_elsewhere() 
             let runtime = if multi { multi_thread() } else { current_thread() };
             let task = {
                 let (cache, gate) = (cache.clone(), gate.clone());
-                runtime.spawn(async move {
-                    cache
-                        .get_or_load(&7, || async {
-                            gate.pass().await;
-                            1
-                        })
-                        .await
-                })
+                runtime.spawn(async move { cache.get_or_load(&7, || gate.then(1)).await })
             };
             runtime.block_on(until("it leads", || gate.arrived() == 1));
             let waiter = {
@@ -100,12 +93,7 @@ fn a_wait_is_limited_without_a_timer_and_without_a_runtime() {
         let cache: Cache<u64, u64> = Cache::builder("limited").wait_timeout(Duration::from_millis(10)).build().unwrap();
         let gate = Gate::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                block_on(cache.get_or_load(&7, || async {
-                    gate.pass().await;
-                    1
-                }))
-            });
+            scope.spawn(|| block_on(cache.get_or_load(&7, || gate.then(1))));
             until_blocking("it leads", || gate.arrived() == 1);
             let wait = || cache.fetch(&7).load(Share::none(), |_| async { 2 });
             assert_eq!(current_thread().block_on(wait()).outcome, Outcome::Uncached);
@@ -124,12 +112,7 @@ fn a_plain_wait_is_limited() {
         let cache: Cache<u64, u64> = Cache::builder("plain").wait_timeout(Duration::from_millis(10)).build().unwrap();
         let gate = Gate::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                cache.blocking().get_or_load(&7, || {
-                    gate.pass_blocking();
-                    1
-                })
-            });
+            scope.spawn(|| cache.blocking().get_or_load(&7, || gate.then_blocking(1)));
             until_blocking("it leads", || gate.arrived() == 1);
             let waiter = cache.fetch(&7).load_blocking(Share::none(), |_| 2);
             assert_eq!((waiter.result, waiter.outcome), (2, Outcome::Uncached));
@@ -154,10 +137,7 @@ fn a_wait_is_limited_while_a_listener_takes_its_time() {
         swept.blocking().insert(&1, 1).unwrap();
         until_blocking("it is told", || listens.arrived() == 1);
         let cache: Cache<u64, u64> = Cache::builder("plain").wait_timeout(Duration::from_millis(10)).build().unwrap();
-        let mut leader = Box::pin(cache.get_or_load(&7, || async {
-            loads.pass().await;
-            1
-        }));
+        let mut leader = Box::pin(cache.get_or_load(&7, || loads.then(1)));
         assert!(poll_once(&mut leader).is_pending());
         let waiter = block_on(cache.fetch(&7).load(Share::none(), |_| async { 2 }));
         assert_eq!((waiter.result, waiter.outcome), (2, Outcome::Uncached));
@@ -214,12 +194,7 @@ fn a_plain_caller_inside_a_runtime_waits_for_a_plain_leader_elsewhere() {
             let cache: Cache<u64, u64> = Cache::builder("elsewhere").wait_timeout(Duration::MAX).build().unwrap();
             let gate = Gate::default();
             std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    cache.blocking().get_or_load(&7, || {
-                        gate.pass_blocking();
-                        1
-                    })
-                });
+                scope.spawn(|| cache.blocking().get_or_load(&7, || gate.then_blocking(1)));
                 until_blocking("it leads", || gate.arrived() == 1);
                 let waiter = scope.spawn(|| {
                     let wait = || cache.fetch(&7).load_blocking(Share::none(), |_| 2);
@@ -251,12 +226,7 @@ fn plain_and_async_callers_mix_on_one_thread() {
                     let (cache, gate) = (cache.clone(), gate.clone());
                     tokio::spawn(async move {
                         if number % 2 == 0 {
-                            cache
-                                .get_or_load(&7, || async {
-                                    gate.pass().await;
-                                    1
-                                })
-                                .await
+                            cache.get_or_load(&7, || gate.then(1)).await
                         } else {
                             cache.blocking().get_or_load(&7, || 2)
                         }

@@ -258,10 +258,7 @@ async fn a_refresh_that_fails_keeps_the_value_though_errors_are_cached() {
 async fn whoever_hits_during_a_refresh_keeps_hitting() {
     let (cache, gate) = (cache(), Gate::default());
     cache.insert(&1, 10).await.unwrap();
-    let mut refresh = Box::pin(cache.refresh(&1, || async {
-        gate.pass().await;
-        11
-    }));
+    let mut refresh = Box::pin(cache.refresh(&1, || gate.then(11)));
     assert!(poll_once(&mut refresh).is_pending());
     assert_eq!(cache.get_or_load(&1, || async { 99 }).await, 10);
     gate.open();

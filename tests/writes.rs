@@ -250,10 +250,7 @@ async fn many_writers_of_one_key_leave_nothing_old() {
 async fn a_write_during_a_load_is_never_undone_by_it() {
     for write in ["evict", "evict_many", "put", "clear", "write, then put", "write, then drop"] {
         let (cache, gate) = (cache(), Gate::default());
-        let mut leader = Box::pin(cache.fetch(&1).load(Share::none(), |_| async {
-            gate.pass().await;
-            10
-        }));
+        let mut leader = Box::pin(cache.fetch(&1).load(Share::none(), |_| gate.then(10)));
         assert!(poll_once(&mut leader).is_pending());
         let mut waiter = Box::pin(cache.fetch(&1).load(Share::none(), |_| async { 99 }));
         assert!(poll_once(&mut waiter).is_pending());
@@ -284,10 +281,7 @@ async fn a_load_alongside_others_is_not_kept_if_something_wrote_meanwhile() {
         let cache: Cache<u64, u64> =
             Cache::builder("alongside").single_flight(hybridcache::SingleFlight::Off).build().unwrap();
         let gate = Gate::default();
-        let mut load = Box::pin(cache.get_or_load(&1, || async {
-            gate.pass().await;
-            10
-        }));
+        let mut load = Box::pin(cache.get_or_load(&1, || gate.then(10)));
         assert!(poll_once(&mut load).is_pending());
         match write {
             "evict" => assert!(cache.evict(&1).await.is_ok()),
@@ -305,10 +299,7 @@ async fn a_load_alongside_others_is_not_kept_if_something_wrote_meanwhile() {
 async fn an_evict_during_a_refresh_is_not_undone_by_it() {
     let (cache, gate) = (cache(), Gate::default());
     cache.insert(&1, 10).await.unwrap();
-    let mut refresh = Box::pin(cache.refresh(&1, || async {
-        gate.pass().await;
-        11
-    }));
+    let mut refresh = Box::pin(cache.refresh(&1, || gate.then(11)));
     assert!(poll_once(&mut refresh).is_pending());
     cache.evict(&1).await.unwrap();
     gate.open();
@@ -319,10 +310,7 @@ async fn an_evict_during_a_refresh_is_not_undone_by_it() {
 #[tokio::test]
 async fn a_refresh_retires_the_load_that_began_before_it() {
     let (cache, gate) = (cache(), Gate::default());
-    let mut load = Box::pin(cache.get_or_load(&1, || async {
-        gate.pass().await;
-        10
-    }));
+    let mut load = Box::pin(cache.get_or_load(&1, || gate.then(10)));
     assert!(poll_once(&mut load).is_pending());
     assert_eq!(cache.refresh(&1, || async { 11 }).await, 11, "it does not wait for it either");
     gate.open();
@@ -359,10 +347,7 @@ async fn a_refresh_retires_a_batch_and_a_load_alongside_that_began_before_it() {
 #[tokio::test]
 async fn whoever_misses_during_a_refresh_waits_for_it() {
     let (cache, gate) = (cache(), Gate::default());
-    let mut refresh = Box::pin(cache.refresh(&1, || async {
-        gate.pass().await;
-        11
-    }));
+    let mut refresh = Box::pin(cache.refresh(&1, || gate.then(11)));
     assert!(poll_once(&mut refresh).is_pending());
     let mut miss = Box::pin(cache.fetch(&1).load(Share::none(), |_| async { 99 }));
     assert!(poll_once(&mut miss).is_pending());

@@ -190,12 +190,7 @@ fn a_wait_of_zero_does_not_wait_and_one_of_the_longest_does() {
         let longest: Cache<u64, u64> = builder().wait_timeout(Duration::MAX).build().unwrap();
         let gate = Gate::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                longest.blocking().get_or_load(&1, || {
-                    gate.pass_blocking();
-                    1
-                })
-            });
+            scope.spawn(|| longest.blocking().get_or_load(&1, || gate.then_blocking(1)));
             until_blocking("it leads", || gate.arrived() == 1);
             let waiter = scope.spawn(|| block_on(longest.fetch(&1).load(Share::none(), |_| async { 2 })));
             until_blocking("it waits", || longest.stats().waits == 1);

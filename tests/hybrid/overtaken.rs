@@ -258,13 +258,7 @@ async fn what_a_batch_has_found_is_not_kept_after_an_older_call_found_something_
     let fleet = |node| texts(node).single_flight(SingleFlight::Fleet).lease(2 * SECOND).build().unwrap();
     let (cache, elsewhere, gate) = (fleet(&here.node), fleet(&here.other), Gate::default());
     let (there, held) = (elsewhere.clone(), gate.clone());
-    let there = tokio::spawn(async move {
-        let load = || async {
-            held.pass().await;
-            "old".to_owned()
-        };
-        there.get_or_load(&7, load).await
-    });
+    let there = tokio::spawn(async move { there.get_or_load(&7, || held.then("old".to_owned())).await });
     until("it loads", || gate.arrived() == 1).await;
     let mut call = pin!(cache.get_or_load(&7, || async { "loaded".to_owned() }));
     let waits = || async { until("it waits", || cache.stats().remote.waits == 1).await };
@@ -318,13 +312,7 @@ async fn r8_a_load_that_is_older_than_the_bound_is_not_joined_by_a_node_that_is_
     for cache in [texts(&node), Cache::builder("texts").ttl(MINUTE).redis(MsgPack).manager(&node)] {
         let (cache, gate) = (cache.build().unwrap(), Gate::default());
         let (first, held) = (cache.clone(), gate.clone());
-        let first = tokio::spawn(async move {
-            let load = || async {
-                held.pass().await;
-                "old".to_owned()
-            };
-            first.get_or_load(&7, load).await
-        });
+        let first = tokio::spawn(async move { first.get_or_load(&7, || held.then("old".to_owned())).await });
         until("it loads", || gate.arrived() == 1).await;
         let began = Instant::now();
         proxy.blackhole_lane(Lane::Bus, false, true);
@@ -352,13 +340,7 @@ async fn what_a_reload_replaces_is_not_served_after_it() {
     load(7).await;
     let (gate, reload) = (Gate::default(), slow.clone());
     let held = gate.clone();
-    let reload = tokio::spawn(async move {
-        let load = || async {
-            held.pass().await;
-            "new".to_owned()
-        };
-        reload.refresh(&7, load).await
-    });
+    let reload = tokio::spawn(async move { reload.refresh(&7, || held.then("new".to_owned())).await });
     until("it loads", || gate.arrived() == 1).await;
     // Makes room.
     load(8).await;
@@ -379,13 +361,7 @@ async fn what_was_loaded_before_a_reload_takes_no_place_of_what_that_brought() {
     for (key, here, reloads) in [(7, &here, &here), (8, &here, &there), (9, &all, &all), (10, &all, &of_all)] {
         let (gate, slow) = (Gate::default(), here.clone());
         let held = gate.clone();
-        let load = tokio::spawn(async move {
-            let load = || async {
-                held.pass().await;
-                "old".to_owned()
-            };
-            slow.get_or_load(&key, load).await
-        });
+        let load = tokio::spawn(async move { slow.get_or_load(&key, || held.then("old".to_owned())).await });
         until("it loads", || gate.arrived() == 1).await;
         assert_eq!(reloads.refresh(&key, || async { "new".to_owned() }).await, "new");
         gate.open();

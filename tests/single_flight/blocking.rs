@@ -56,12 +56,7 @@ fn an_async_caller_waits_for_a_plain_leader() {
         let (cache, gate) = (cache(), Gate::default());
         let leader = {
             let (cache, gate) = (cache.clone(), gate.clone());
-            std::thread::spawn(move || {
-                cache.blocking().get_or_load(&7, || {
-                    gate.pass_blocking();
-                    10
-                })
-            })
+            std::thread::spawn(move || cache.blocking().get_or_load(&7, || gate.then_blocking(10)))
         };
         until("it leads", || gate.arrived() == 1).await;
         let waiter = {
@@ -81,10 +76,7 @@ fn a_plain_caller_does_not_wait_for_an_async_leader() {
     on_tokio(0, async || {
         let cache: Cache<u64, u64> = Cache::builder("patient").wait_timeout(Duration::MAX).build().unwrap();
         let gate = Gate::default();
-        let mut leader = Box::pin(cache.get_or_load(&7, || async {
-            gate.pass().await;
-            10
-        }));
+        let mut leader = Box::pin(cache.get_or_load(&7, || gate.then(10)));
         assert!(poll_once(&mut leader).is_pending());
         // On this very thread, which is the one that would have to poll the leader.
         let plain = cache.fetch(&7).load_blocking(Share::none(), |_| 20);
@@ -103,10 +95,7 @@ fn a_plain_caller_does_not_wait_for_a_flight_that_became_async() {
     in_time(|| {
         let cache: Cache<u64, u64> = Cache::builder("patient").wait_timeout(Duration::MAX).build().unwrap();
         let (gate, held) = (Gate::default(), Gate::default());
-        let mut waiter = Box::pin(cache.get_or_load(&7, || async {
-            held.pass().await;
-            10
-        }));
+        let mut waiter = Box::pin(cache.get_or_load(&7, || held.then(10)));
         std::thread::scope(|scope| {
             let leader = leader_that_panics(scope, &cache, &gate);
             assert!(poll_once(&mut waiter).is_pending());
@@ -128,10 +117,7 @@ fn a_plain_caller_stops_waiting_for_a_flight_that_becomes_async() {
     in_time(|| {
         let cache: Cache<u64, u64> = Cache::builder("patient").wait_timeout(Duration::MAX).build().unwrap();
         let (gate, held) = (Gate::default(), Gate::default());
-        let mut waiter = Box::pin(cache.get_or_load(&7, || async {
-            held.pass().await;
-            10
-        }));
+        let mut waiter = Box::pin(cache.get_or_load(&7, || held.then(10)));
         std::thread::scope(|scope| {
             let leader = leader_that_panics(scope, &cache, &gate);
             assert!(poll_once(&mut waiter).is_pending(), "the async caller is the first to wait");

@@ -304,10 +304,7 @@ fn the_loser_of_a_select_leaves_no_trace() {
 fn a_body_may_wait_for_a_flight_that_does_not_lead_back() {
     on_tokio(0, async || {
         let (cache, gate) = (cache(), Gate::default());
-        let mut other = Box::pin(cache.get_or_load(&2, || async {
-            gate.pass().await;
-            2
-        }));
+        let mut other = Box::pin(cache.get_or_load(&2, || gate.then(2)));
         assert!(poll_once(&mut other).is_pending());
         let mut first = Box::pin(
             cache.fetch(&1).load(Share::none(), |_| async { cache.get_or_load(&2, || async { 99 }).await + 1 }),

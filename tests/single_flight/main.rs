@@ -66,10 +66,7 @@ fn ten_thousand_callers_who_come_as_they_please_run_the_body_once() {
 fn flights_of_different_keys_do_not_meet() {
     on_tokio(0, async || {
         let (cache, gate) = (cache(), Gate::default());
-        let mut held = Box::pin(cache.get_or_load(&0, || async {
-            gate.pass().await;
-            0
-        }));
+        let mut held = Box::pin(cache.get_or_load(&0, || gate.then(0)));
         assert!(poll_once(&mut held).is_pending());
         for key in 1..1_000_u64 {
             assert_eq!(cache.get_or_load(&key, || async { key }).await, key);
@@ -86,10 +83,7 @@ fn a_leader_that_is_not_polled_is_waited_for_no_longer_than_told() {
         let cache: Cache<u64, u64> =
             Cache::builder("impatient").wait_timeout(Duration::from_millis(20)).build().unwrap();
         let gate = Gate::default();
-        let mut leader = Box::pin(cache.get_or_load(&7, || async {
-            gate.pass().await;
-            1
-        }));
+        let mut leader = Box::pin(cache.get_or_load(&7, || gate.then(1)));
         assert!(poll_once(&mut leader).is_pending());
         let waiter = cache.fetch(&7).load(Share::none(), |_| async { 2 }).await;
         assert_eq!((waiter.result, waiter.outcome), (2, Outcome::Uncached));
@@ -119,10 +113,7 @@ async fn on_the_tokio_clock_a_wait_ends_in_its_time() {
 fn a_waiter_whose_type_cannot_say_nothing_loads_by_itself() {
     on_tokio(0, async || {
         let (cache, gate) = (cache(), Gate::default());
-        let mut leader = Box::pin(cache.get_or_load(&7, || async {
-            gate.pass().await;
-            None::<u64>
-        }));
+        let mut leader = Box::pin(cache.get_or_load(&7, || gate.then(None::<u64>)));
         assert!(poll_once(&mut leader).is_pending());
         let mut waiter = Box::pin(cache.get_or_load(&7, || async { 5 }));
         assert!(poll_once(&mut waiter).is_pending());
