@@ -22,7 +22,7 @@ impl Fleet {
                 self.wakes.wake_all();
             }
             BusEvent::Down => {
-                if self.steward.is_dismissed() {
+                if self.steward.crew.is_dismissed() {
                     tracing::debug!(namespace = %self.namespace, "the bus is closed");
                 } else {
                     tracing::warn!(namespace = %self.namespace, "the bus is down");

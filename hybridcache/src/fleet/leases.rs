@@ -96,9 +96,9 @@ impl Fleet {
     }
 
     /// Takes exactly this lease away, in the background.
-    pub(crate) fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
+    fn give_back(&self, key: Arc<[u8]>, record: Arc<[u8]>, wake: Vec<u8>) {
         let driver = Arc::clone(&self.driver);
-        self.steward.send(async move {
+        self.run_later(async move {
             // If it does not arrive, the lease ends by itself.
             let _ = driver.release(&key, &record, &wake).await;
         });
@@ -149,7 +149,7 @@ pub(super) async fn renew(leases: Arc<Leases>, fleet: Weak<Fleet>) {
         for together in due.chunks(TOGETHER) {
             let (driver, together) = (Arc::clone(&alive.driver), together.to_vec());
             // By themselves: some that are slow must not cost the others their turn.
-            alive.steward.run(async move {
+            alive.steward.crew.spawn(async move {
                 let renewed = together.iter().map(|Held { key, record, lives, .. }| (&**key, &**record, *lives));
                 // One that no longer stands cannot fill, which its load learns when it tries.
                 let _ = driver.renew(&renewed.collect::<Vec<_>>()).await;

@@ -377,9 +377,9 @@ impl Fleet {
         }
     }
 
-    /// Does something in the background, on the thread of connections.
+    /// Does something in the background, on the thread of connections. A shutdown waits for it.
     pub(crate) fn run_later(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.steward.send(work);
+        self.steward.errands.spawn(work);
     }
 
     /// An own invalidation was acknowledged. To be told in the same step as the node.
@@ -447,17 +447,17 @@ impl Fleet {
         let sent = async {
             // Interleaving that this defeats: a write is given up, and all that is left of it is an intent, which somebody is about to
             // take away; nothing is owed, and who was about to is ended; nobody fills the key for half a minute.
-            self.steward.finish().await;
+            self.steward.errands.finish().await;
             while self.node.lock().is_owing() {
                 self.steward.told().await;
             }
             // Interleaving that this order defeats: a heartbeat has them withdrawn, one after the other; none is left to be withdrawn
             // here; who does it is dismissed, and with it go those whose turn had not come.
-            self.steward.dismiss().await;
+            self.steward.crew.dismiss().await;
             self.withdraw().await;
         };
         io::within(FAREWELL, sent).await;
-        self.steward.dismiss().await;
+        self.steward.crew.dismiss().await;
         let _ = self.driver.close().await;
     }
 

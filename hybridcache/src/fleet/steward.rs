@@ -24,9 +24,10 @@ const LOG_LOOKS_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Steward {
     beat: Arc<Signal>,
-    crew: Crew,
-    /// What is to be done even if this is dismissed, each of it soon.
-    errands: Crew,
+    /// Once it is dismissed the fleet is being left.
+    pub(super) crew: Crew,
+    /// What is to be done all the same, each of it soon.
+    pub(super) errands: Crew,
     /// The node heard of something.
     heard: Signal,
 }
@@ -63,29 +64,6 @@ impl Steward {
     /// Sends a fence now.
     pub(super) fn fence(&self) {
         self.beat.notify();
-    }
-
-    pub(super) fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.crew.spawn(work);
-    }
-
-    /// Like [`run`](Self::run), for what [`finish`](Self::finish) waits for.
-    pub(super) fn send(&self, errand: impl Future<Output = ()> + Send + 'static) {
-        self.errands.spawn(errand);
-    }
-
-    /// Returns when every errand is done.
-    pub(super) async fn finish(&self) {
-        self.errands.finish().await;
-    }
-
-    pub(super) async fn dismiss(&self) {
-        self.crew.dismiss().await;
-    }
-
-    /// The fleet is being left.
-    pub(super) fn is_dismissed(&self) -> bool {
-        self.crew.is_dismissed()
     }
 }
 
@@ -138,7 +116,7 @@ impl Fleet {
     /// messages that give it away come behind it.
     fn answer_late(&self, ticket: Ticket, marks: [Mark; 2]) {
         if let Some(fleet) = self.me.upgrade() {
-            self.steward.run(async move {
+            self.steward.crew.spawn(async move {
                 io::sleep(20 * HELD_OPEN).await;
                 fleet.act(|node, now| ((), node.fence_answered(ticket.asked_at(now), marks, now)));
             });
@@ -148,7 +126,7 @@ impl Fleet {
     /// Does what the node wants done, in the background.
     pub(super) fn run(&self, job: Job) {
         if let Some(fleet) = self.me.upgrade() {
-            self.steward.run(async move { fleet.do_job(job).await });
+            self.steward.crew.spawn(async move { fleet.do_job(job).await });
         }
     }
 
