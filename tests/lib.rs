@@ -126,6 +126,7 @@ pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(start.elapsed() < LIMIT, "waited too long until {what}");
         tokio::task::yield_now().await;
+        leave_it_to_others(start);
     }
 }
 
@@ -135,6 +136,14 @@ pub fn until_blocking(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(start.elapsed() < LIMIT, "waited too long until {what}");
         thread::yield_now();
+        leave_it_to_others(start);
+    }
+}
+
+/// What does not come at once has a processor to come on: a busy machine has none for those who only look.
+fn leave_it_to_others(start: Instant) {
+    if start.elapsed() > Duration::from_millis(1) {
+        thread::sleep(Duration::from_micros(100));
     }
 }
 
