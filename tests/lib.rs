@@ -3,6 +3,7 @@
 pub mod history;
 pub mod proxy;
 pub mod redis_server;
+pub mod ticks;
 
 use std::future::Future;
 use std::panic::resume_unwind;

@@ -130,8 +130,15 @@ fn from_memory<'o>(reads: impl Iterator<Item = &'o Operation>) -> f64 {
     memory as f64 / all as f64
 }
 
-fn slowest<'o>(operations: impl Iterator<Item = &'o Operation>) -> Duration {
-    Duration::from_nanos(operations.map(|operation| operation.end - operation.start).max().expect("there are some"))
+/// Notes when it is woken, of a millisecond's sleep each time: how long something took is how often it was meanwhile, so that a machine
+/// that is held up holds up that clock as well.
+fn tick(world: &World) -> Vec<u64> {
+    let mut ticks = Vec::new();
+    while !world.over.load(SeqCst) {
+        thread::sleep(Duration::from_millis(1));
+        ticks.push(now());
+    }
+    ticks
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,6 +165,10 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
         proxies.push(proxy);
         nodes.push(node);
     }
+    let ticks = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || tick(&world))
+    };
     tokio::time::sleep(3 * SECOND).await;
     let began = now();
     while_some_are_written(&world, &writes, [10, 20]).await;
@@ -172,7 +183,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
         nodes.iter().filter_map(CacheManager::remote_health).all(|health| health.in_step && !health.deferred)
     })
     .await;
-    let in_step = back_at.elapsed();
+    let in_step = now();
     tokio::time::sleep(BOUND).await;
     let settled = now();
     tokio::time::sleep(2 * SECOND).await;
@@ -181,10 +192,15 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
         reader.await.unwrap();
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let ticks = ticks.join().unwrap();
     for node in &nodes {
         node.shutdown().await;
     }
 
+    let took = |from: u64, to: u64| {
+        let before = |at| ticks.partition_point(|tick| *tick < at) as u64;
+        Duration::from_millis(before(to) - before(from))
+    };
     let operations = world.operations.lock().unwrap();
     let reads = || operations.iter().filter(|operation| operation.is_read());
     let during = |from: u64, to: u64| reads().filter(move |read| (from..to).contains(&read.start));
@@ -192,15 +208,16 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
     let bounded = |read: &&Operation| read.key >= KEYS;
 
     // No call exceeds its deadline: one to ask, and one to fill for who was about to when it happened.
-    let at_first = slowest(during(stopped - nanos(SECOND), stopped + nanos(SECOND)));
-    let later = slowest(during(stopped + nanos(SECOND), back));
-    let written = slowest(operations.iter().filter(|operation| !operation.is_read()));
+    let longest = |operation: &Operation| took(operation.start, operation.end);
+    let at_first = during(stopped - nanos(SECOND), stopped + nanos(SECOND)).map(longest).max().unwrap();
+    let later = during(stopped + nanos(SECOND), back).map(longest).max().unwrap();
+    let written = operations.iter().filter(|operation| !operation.is_read()).map(longest).max().unwrap();
     say(format_args!("slowest read at first {at_first:?}, later {later:?}; slowest write {written:?}"));
     assert!(at_first < READ + WRITE + BUSY, "{at_first:?}");
     assert!(later < READ + BUSY, "{later:?}");
     assert!(written < WRITE + BUSY, "{written:?}");
-    let deferred = operations.iter().filter(|operation| operation.what == What::Deferred).count();
-    assert_eq!(deferred, 4, "the writes of the outage");
+    let in_vain: Vec<_> = operations.iter().filter(|write| !write.is_read() && write.start >= stopped).collect();
+    assert!(in_vain.len() == 4 && in_vain.iter().all(|write| write.what == What::Deferred), "{in_vain:?}");
 
     let before = from_memory(during(began, stopped).filter(eventual));
     let meanwhile = from_memory(during(stopped, back).filter(eventual));
@@ -209,6 +226,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
     let bounded_after = from_memory(during(stopped + nanos(BOUND + SECOND), back).filter(bounded));
     say(format_args!("bounded: {bounded_after:.4} from memory when the bound is over"));
 
+    let in_step = took(back, in_step);
     say(format_args!("in step, and nothing owed, {in_step:?} after the return"));
     assert!(in_step < SECOND, "{in_step:?}");
     // Hits again within a second of the return, in each process, from Redis and from the memory that depends on it.
@@ -216,7 +234,7 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
         let hits =
             |what| during(back, u64::MAX).filter(bounded).find(|read| read.process == process && read.what == what);
         for what in [What::Redis, What::Memory] {
-            let first = Duration::from_nanos(hits(what).expect("there are some").end - back);
+            let first = took(back, hits(what).expect("there are some").end);
             say(format_args!("process {process}: the first from {what:?} {first:?} after the return"));
             assert!(first < SECOND, "{first:?}");
         }
@@ -240,14 +258,14 @@ async fn twenty_seconds_without_an_answer_cost_nobody_more_than_a_deadline() {
         assert!(judgement.violations.is_empty(), "{judgement}");
     }
 
-    // Of any four attempts to connect, two are of one of the three connections of a node.
+    // Each of the three connections of a node is attempted twice in a second.
+    let most = 3 * (1 + (back_at + SECOND - stopped_at).as_millis() as usize / 500);
     for proxy in &proxies {
-        let attempts: Vec<_> =
-            proxy.attempts().into_iter().filter(|at| (stopped_at..back_at + SECOND).contains(at)).collect();
-        say(format_args!("{} attempts to connect", attempts.len()));
-        assert!(attempts.len() >= 3, "silence is noticed");
-        for four in attempts.windows(4) {
-            assert!(four[3] - four[0] > SECOND / 2 - BUSY / 3, "{:?}", four[3] - four[0]);
-        }
+        let attempts = proxy.attempts().into_iter().filter(|at| (stopped_at..back_at + SECOND).contains(at)).count();
+        say(format_args!("{attempts} attempts to connect"));
+        assert!(
+            (3..=most).contains(&attempts),
+            "silence is noticed, and no more is done than what may help: {attempts}"
+        );
     }
 }

@@ -7,6 +7,9 @@ mod proxy;
 #[path = "../../../tests/redis_server.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod redis_server;
+#[path = "../../../tests/ticks.rs"]
+#[allow(unreachable_pub)]
+mod ticks;
 
 mod failing_tests;
 mod near_tests;
@@ -26,6 +29,7 @@ use crate::record::{Record, SETTLING};
 use crate::rt::block_on;
 use proxy::Proxy;
 use redis_server::RedisServer;
+use ticks::Ticks;
 
 const SECOND: Duration = Duration::from_secs(1);
 const KEY: &[u8] = b"{hc:app:0}users:v1:7";

@@ -1,5 +1,7 @@
 //! Servers and networks that fail while the driver is in use.
 
+use futures_util::FutureExt;
+
 use super::*;
 
 #[test]
@@ -30,16 +32,15 @@ fn a_server_that_dies_and_returns_empty_is_found_again_within_a_second() {
     let (attempts, start) = (driver.health().attempts, Instant::now());
     server.kill();
     until("it is down", || log.lock().last() == Some(&Heard::Down) && !driver.health().connected);
-    let sent = Instant::now();
-    assert!(block_on(driver.get(KEY, false)) == Err(Fault::Down), "nothing is sent where there is nobody");
-    assert!(block_on(driver.fence()) == Err(Fault::Down));
-    assert!(sent.elapsed() < Duration::from_millis(100), "nor is anything waited for");
+    // Nothing is sent where there is nobody, nor is anything waited for.
+    assert!(driver.get(KEY, false).now_or_never() == Some(Err(Fault::Down)));
+    assert!(driver.fence().now_or_never() == Some(Err(Fault::Down)));
     std::thread::sleep(2 * SECOND);
     let spent = driver.health().attempts - attempts;
     let most = 3 * (start.elapsed().as_millis() as u64 / 500 + 1);
     assert!((3..=most).contains(&spent), "{spent} attempts of three connections, at most {most}");
     server.restart();
-    let back = Instant::now();
+    let back = Ticks::start();
     until("it is back", || log.lock().last() == Some(&Heard::Up) && driver.health().connected);
     assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
     let after = block_on(driver.fence()).unwrap()[1];
@@ -86,7 +87,7 @@ fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
     let start = Instant::now();
     let mut faults = Vec::new();
     while start.elapsed() < 2 * SECOND {
-        let sent = Instant::now();
+        let sent = Ticks::start();
         let fault = block_on(driver.get(KEY, false)).err().unwrap();
         assert!(sent.elapsed() < Duration::from_millis(450), "{fault}: {:?}", sent.elapsed());
         faults.push(fault);
@@ -99,7 +100,7 @@ fn a_server_that_hangs_costs_a_deadline_for_a_few_calls_and_then_nothing() {
         log.lock().last() == Some(&Heard::Down)
     });
     server.resume();
-    let back = Instant::now();
+    let back = Ticks::start();
     until("it is back", || log.lock().last() == Some(&Heard::Up) && block_on(driver.get(KEY, false)).is_ok());
     assert!(back.elapsed() < SECOND, "{:?}", back.elapsed());
 }
@@ -127,7 +128,7 @@ fn a_server_whose_writes_wait_costs_a_deadline_for_a_few_calls_and_then_nothing(
     assert!((1..=4).contains(&waited), "{waited} calls waited");
     assert_eq!(log.lock().iter().filter(|heard| **heard == Heard::Down).count(), 1, "the bus is left once");
     server.ask(&["CLIENT", "UNPAUSE"]);
-    let back = Instant::now();
+    let back = Ticks::start();
     until("it is back", || {
         log.lock().last() == Some(&Heard::Up) && block_on(driver.renew(&[(KEY, &lease(1), SECOND)])).is_ok()
     });
@@ -269,9 +270,9 @@ fn more_calls_than_there_is_room_for_are_answered_or_end_at_their_deadline() {
     };
     assert!(all_at_once().iter().all(Result::is_ok), "they wait for each other");
     server.pause();
-    let start = Instant::now();
+    let (start, ticks) = (Instant::now(), Ticks::start());
     let answers = all_at_once();
-    assert!((SECOND..2 * SECOND).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= SECOND && ticks.elapsed() < 2 * SECOND, "{:?}, {:?}", start.elapsed(), ticks.elapsed());
     assert!(answers.iter().all(|answer| *answer == Err(Fault::Unanswered)), "also those that were not sent yet");
     assert_eq!(driver.health().unanswered, CALLS);
     server.resume();
