@@ -198,7 +198,7 @@ async fn who_has_never_read_evicts_by_name_what_others_have_left_in_redis() {
     let runs = Runs::default();
     let read = async |node: &CacheManager| node.scope(Shelf.stock(0, &runs)).await;
     for sold in 1..=3 {
-        assert_eq!(read(&reader).await, sold);
+        let old = read(&reader).await;
         let writer = node(&server).await;
         match sold {
             1 => writer.scope(sell(0)).await,
@@ -208,8 +208,9 @@ async fn who_has_never_read_evicts_by_name_what_others_have_left_in_redis() {
                 until("it is sent", || !writer.remote_health().unwrap().deferred).await;
             }
         }
-        assert_eq!(read(&writer).await, sold + 1, "who evicted does not get the old value");
-        until("the eviction arrived", || reader.scope_blocking(|| block_on(Shelf.stock(0, &runs))) == sold + 1).await;
+        assert!(read(&writer).await > old, "who evicted does not get the old value");
+        // The next, or one after that: what is loaded before its process hears of its own clear is born before it (R14).
+        until("the eviction arrived", || reader.scope_blocking(|| block_on(Shelf.stock(0, &runs))) > old).await;
         writer.shutdown().await;
     }
     reader.shutdown().await;
