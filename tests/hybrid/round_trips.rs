@@ -81,6 +81,7 @@ async fn a_node_that_nobody_reads_asks_nothing() {
     let before = proxy.turns();
     tokio::time::sleep(2 * SECOND).await;
     assert_eq!(proxy.turns() - before, 0, "for ten bounds there was no read");
+    assert!(!node.remote_health().unwrap().in_step, "nor does memory answer, until somebody asks");
     load(&cache, 1, &runs).await;
     in_step(&node).await;
     node.shutdown().await;
