@@ -47,7 +47,8 @@ struct Film {
 }
 
 struct Output {
-    file: File,
+    /// None after the end, and after a failure: a stream with a hole in an unknown place would be worth nothing.
+    file: Option<File>,
     requests: u64,
     failed: Option<io::Error>,
 }
@@ -95,7 +96,7 @@ where
         let film = Arc::new(Film {
             waiting: Mutex::new(Vec::with_capacity(ROOM)),
             dropped: AtomicU64::new(0),
-            output: Mutex::new(Output { file: File::create(path)?, requests: 0, failed: None }),
+            output: Mutex::new(Output { file: Some(File::create(path)?), requests: 0, failed: None }),
         });
         *recording = Some(Arc::clone(&film));
         // A float has no number for the largest integer: the conversion stops there.
@@ -151,6 +152,10 @@ impl Film {
         }
     }
 
+    fn recorded(&self, requests: u64) -> Recorded {
+        Recorded { requests, dropped: self.dropped.load(Ordering::Relaxed) }
+    }
+
     /// Writes what is waiting, unless the slice before is still being written: then the disk is slow, and more threads
     /// would only wait with it.
     fn write_if_free(&self) {
@@ -159,21 +164,20 @@ impl Film {
         }
     }
 
-    /// Writes what is waiting. After a failure nothing more is written: a stream with a hole in an unknown place would
-    /// be worth nothing.
+    /// Writes what is waiting.
     fn write(&self, output: &mut Output) {
         let fresh = Vec::with_capacity(ROOM);
         let keys = mem::replace(&mut *self.waiting.lock(), fresh);
-        if output.failed.is_some() {
+        let Some(file) = &mut output.file else {
             self.dropped.fetch_add(keys.len() as u64, Ordering::Relaxed);
             return;
-        }
+        };
         let bytes: Vec<u8> = keys.iter().flat_map(|key| key.to_be_bytes()).collect();
-        match output.file.write_all(&bytes) {
+        match file.write_all(&bytes) {
             Ok(()) => output.requests += keys.len() as u64,
             Err(error) => {
                 tracing::warn!(%error, "a recording could not be written and ends here");
-                output.failed = Some(error);
+                (output.file, output.failed) = (None, Some(error));
             }
         }
     }
@@ -184,7 +188,7 @@ impl Recorder {
     #[must_use]
     pub fn so_far(&self) -> Recorded {
         let requests = self.film.output.lock().requests + self.film.waiting.lock().len() as u64;
-        Recorded { requests, dropped: self.film.dropped.load(Ordering::Relaxed) }
+        self.film.recorded(requests)
     }
 
     /// Ends the recording, when all that was asked for until now is in the file.
@@ -194,17 +198,20 @@ impl Recorder {
     /// What was written could not be written; the file has what came before.
     pub fn finish(mut self) -> io::Result<Recorded> {
         self.end();
-        let failed = self.film.output.lock().failed.take();
-        match failed {
+        let mut output = self.film.output.lock();
+        match output.failed.take() {
             Some(error) => Err(error),
-            None => Ok(self.so_far()),
+            // What waits now came too late: it is never written.
+            None => Ok(self.film.recorded(output.requests)),
         }
     }
 
     fn end(&mut self) {
         if let Some(stop) = self.stop.take() {
             stop();
-            self.film.write(&mut self.film.output.lock());
+            let mut output = self.film.output.lock();
+            self.film.write(&mut output);
+            output.file = None;
         }
     }
 }
@@ -299,6 +306,29 @@ mod tests {
         drop(output);
         assert_eq!(recorder.finish().unwrap(), Recorded { requests: ROOM as u64, dropped: 5 });
         assert_eq!(requests(&path).len(), ROOM);
+    }
+
+    /// Who found the recording under way, and was held up.
+    #[test]
+    fn what_comes_too_late_for_the_file_is_not_counted() {
+        let (folder, cache) = (tempfile::tempdir().unwrap(), cache());
+        let path = folder.path().join("keys.trace");
+        for _ in 0..100 {
+            let recorder = cache.record(&path, 1.0).unwrap();
+            let (film, over) = (Arc::clone(&recorder.film), Arc::new(AtomicU64::new(0)));
+            let late = thread::spawn({
+                let over = Arc::clone(&over);
+                move || {
+                    while over.load(Ordering::Relaxed) == 0 {
+                        film.note(7);
+                    }
+                }
+            });
+            let recorded = recorder.finish().unwrap();
+            over.store(1, Ordering::Relaxed);
+            late.join().unwrap();
+            assert_eq!(recorded.requests, requests(&path).len() as u64);
+        }
     }
 
     #[test]
