@@ -107,7 +107,7 @@ impl Stream {
     fn ratios(&self, capacity: usize, next_uses: &[u32]) -> (f64, Vec<f64>) {
         let percent = |hits: u64| 100.0 * hits as f64 / self.requests.len() as f64;
         let optimum = optimum::hits(&self.requests, next_uses, self.distinct, capacity, || true).unwrap_or(0);
-        let ours = CONTENDERS.iter().map(|contender| contender.hits(&self.requests, capacity, || true).unwrap_or(0));
+        let ours = CONTENDERS.iter().map(|contender| contender.hits(&self.requests, capacity, |_| true).unwrap_or(0));
         let theirs = PEERS.iter().map(|(_, hits)| hits(&self.requests, capacity));
         (percent(optimum), ours.chain(theirs).map(percent).collect())
     }

@@ -85,7 +85,7 @@ fn replayed(
 ) -> Option<(u64, f64)> {
     let mut capacity = guess;
     for _ in 0..TRIES {
-        let go_on = || !STOP.load(Ordering::Relaxed);
+        let go_on = |_| !STOP.load(Ordering::Relaxed);
         let hit_ratio = sample.hit_ratio(policy.hits(&sample.requests, sample.scaled(capacity), go_on)?);
         if hit_ratio >= wanted {
             return Some((capacity, hit_ratio));

@@ -70,9 +70,9 @@ pub(crate) fn replay(title: String, sample: Sample, capacities: Vec<u64>) -> Opt
             };
             let counted = match row.checked_sub(1) {
                 None => optimum::hits(&sample.requests, &next_uses, sample.distinct, capacity, || go_on(0)),
-                Some(contender) => CONTENDERS[contender].hits(&sample.requests, capacity, || go_on(4_096)),
+                Some(contender) => CONTENDERS[contender].hits(&sample.requests, capacity, &mut go_on),
             };
-            progress.add((sample.requests.len() as u64).saturating_sub(told));
+            progress.add(sample.requests.len() as u64 - told);
             if let Some(counted) = counted {
                 hits.lock().expect("no worker panics")[row * columns + column] = counted;
             }

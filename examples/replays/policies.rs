@@ -47,15 +47,15 @@ impl Contender {
         capacity.saturating_mul(entry.all.saturating_add(overhead)).saturating_add(trials)
     }
 
-    /// How many of the requests are hits. `None` if `go_on`, asked now and then, said no.
+    /// How many of the requests are hits. `None` if `go_on`, asked before each part with how many requests are in it, said no.
     #[must_use]
-    pub fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut() -> bool) -> Option<u64> {
+    pub fn hits(&self, requests: &[u32], capacity: usize, mut go_on: impl FnMut(u64) -> bool) -> Option<u64> {
         let builder = Cache::builder("plan").policy(self.policy).capacity(capacity as u64);
         let cache: Cache<u32, ()> = builder.build().expect("a policy and a capacity above zero");
         let cache = cache.blocking();
         let mut misses = 0;
         for some in requests.chunks(4_096) {
-            if !go_on() {
+            if !go_on(some.len() as u64) {
                 return None;
             }
             for key in some {
@@ -76,7 +76,7 @@ mod tests {
 
     fn hits(name: &str, requests: &[u32], capacity: usize) -> u64 {
         let contender = CONTENDERS.iter().find(|it| it.name == name).unwrap();
-        contender.hits(requests, capacity, || true).unwrap()
+        contender.hits(requests, capacity, |_| true).unwrap()
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
     fn with_room_for_all_only_first_requests_miss() {
         let requests: Vec<u32> = (0..9_000).map(|i| i % 300).collect();
         for contender in &CONTENDERS {
-            assert_eq!(contender.hits(&requests, 1_000, || true), Some(8_700), "{}", contender.name);
+            assert_eq!(contender.hits(&requests, 1_000, |_| true), Some(8_700), "{}", contender.name);
         }
     }
 
@@ -125,6 +125,19 @@ mod tests {
 
     #[test]
     fn a_replay_can_be_stopped() {
-        assert_eq!(CONTENDERS[0].hits(&[1, 1], 10, || false), None);
+        assert_eq!(CONTENDERS[0].hits(&[1, 1], 10, |_| false), None);
+    }
+
+    #[test]
+    fn a_replay_says_how_far_it_is() {
+        for requests in [1, 4_096, 5_000] {
+            let mut replayed = 0;
+            let go_on = |some| {
+                replayed += some;
+                true
+            };
+            assert!(CONTENDERS[0].hits(&vec![7; requests], 10, go_on).is_some());
+            assert_eq!(replayed, requests as u64);
+        }
     }
 }
