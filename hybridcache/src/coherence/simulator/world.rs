@@ -16,6 +16,9 @@ use crate::coherence::node::{Mark, Nonce, Partition, Ticket};
 
 mod turn;
 
+/// The first instant.
+const START: u64 = 1_000_000;
+
 /// How long faults go on, and how long the fleet has to recover.
 const FAULTS: u64 = 6_000;
 const PEACE: u64 = 3_000;
@@ -124,7 +127,6 @@ pub(super) struct Outcome {
 
 pub(super) fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     let mut random = Random::new(seed);
-    const START: u64 = 1_000_000;
     let mut world = World {
         processes: (0..NODES).map(|_| Process::new(&mut random, START)).collect(),
         now: START,
@@ -222,7 +224,7 @@ impl World {
     }
 
     pub(super) fn faulty(&self) -> bool {
-        self.now < 1_000_000 + FAULTS
+        self.now < START + FAULTS
     }
 
     pub(super) fn send(&mut self, n: usize, command: Command) {
