@@ -1,14 +1,13 @@
 //! Annotated functions on remote tiers.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use hybridcache::{CacheManager, cache_evict, cache_put, cached};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{Runs, block_on, until};
+use hybridcache_tests::{Runs, SECOND, block_on, until};
 use serde::{Deserialize, Serialize};
 
-use crate::{in_step, node};
+use crate::{in_step, node, outlives};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -64,11 +63,8 @@ async fn what_slides_lives_on_and_is_reloaded_when_its_ttl_says_so() {
     let server = RedisServer::start();
     let node = node(&server).await;
     in_step(&node).await;
-    for _ in 0..40 {
-        node.scope(slid(7)).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(SLID.load(Relaxed), 1, "five times as long as it slides, and not near its hour");
+    // Five times as long as it slides, and not near its hour.
+    outlives(2 * SECOND, async || node.scope(slid(7)).await).await;
     node.shutdown().await;
 }
 

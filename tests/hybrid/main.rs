@@ -18,7 +18,7 @@ mod tokens;
 mod warnings;
 mod writes;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hybridcache::codec::MsgPack;
 use hybridcache::{
@@ -69,6 +69,36 @@ async fn load_into_memory(cache: &Cache<u64, u64>, key: u64, runs: &Runs) {
         cache.len() == 1
     })
     .await;
+}
+
+/// Asks until what is found has been there for so long. What slides is renewed by that, and what does not never is; a machine that stood
+/// still has let it end, and then the next is as good.
+async fn outlives(life: Duration, read: impl AsyncFn() -> u64) {
+    let (mut since, mut seen) = (Instant::now(), read().await);
+    let began = since;
+    loop {
+        tokio::time::sleep(life / 60).await;
+        let (asked, found) = (Instant::now(), read().await);
+        if found != seen {
+            (since, seen) = (Instant::now(), found);
+        } else if asked - since > life {
+            return;
+        }
+        assert!(began.elapsed() < LIMIT, "it ends though it is asked for");
+    }
+}
+
+/// Asks until something else is found than now. In the end whoever asks is late, but no question is.
+async fn ends_within(life: Duration, read: impl AsyncFn() -> u64) {
+    let (began, first) = (Instant::now(), read().await);
+    loop {
+        let asked = began.elapsed();
+        if read().await != first {
+            return;
+        }
+        assert!(asked < life, "it is there after {asked:?}");
+        tokio::time::sleep(life / 60).await;
+    }
 }
 
 #[tokio::test]

@@ -26,8 +26,10 @@ async fn what_does_not_slide_is_not_prolonged_where_others_do() {
         assert_eq!(load(&here, 7, &Runs::default()).await, (1, Tier::Source));
         let began = Instant::now();
         until("it has ended", || {
-            assert!(began.elapsed() < 5 * life, "it was to live for {life:?}");
-            there.blocking().get(&7).is_none()
+            let asked = began.elapsed();
+            let ended = there.blocking().get(&7).is_none();
+            assert!(ended || asked < 5 * life, "it was to live for {life:?}");
+            ended
         })
         .await;
     }
@@ -51,8 +53,10 @@ async fn what_is_loaded_beside_a_guard_is_kept_no_longer_than_the_bound() {
     load_into_memory(&reader, 7, &runs).await;
     let (began, loaded) = (Instant::now(), runs.count());
     until("it is loaded again", || {
-        assert!(began.elapsed() < 10 * bound, "memory answers with what nobody will evict");
-        reader.blocking().get_or_load(&7, || runs.run()) > loaded
+        let asked = began.elapsed();
+        let again = reader.blocking().get_or_load(&7, || runs.run()) > loaded;
+        assert!(again || asked < 10 * bound, "memory answers with what nobody will evict");
+        again
     })
     .await;
     a.shutdown().await;
