@@ -8,7 +8,7 @@ use hybridcache_tests::proxy::Proxy;
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{load, node, node_at, numbers};
+use crate::{hasty, load, node, node_at, numbers};
 
 /// A cache whose writes do not begin where Redis does not say that they have.
 fn firm(node: &CacheManager) -> Cache<u64, u64> {
@@ -50,7 +50,7 @@ async fn goes_on(server: &RedisServer) {
 #[tokio::test]
 async fn a_write_that_did_not_begin_keeps_nobody_from_filling() {
     let server = RedisServer::start();
-    let node = node(&server).await;
+    let node = hasty(server.url()).await;
     let cache = firm(&node);
     stops(&server, &cache).await;
     let error = cache.write(&7).await.err().unwrap();
@@ -63,7 +63,7 @@ async fn a_write_that_did_not_begin_keeps_nobody_from_filling() {
 #[tokio::test]
 async fn a_guarded_write_that_did_not_begin_keeps_nobody_from_filling() {
     let server = RedisServer::start();
-    let node = node(&server).await;
+    let node = hasty(server.url()).await;
     let cache = firm(&node);
     stops(&server, &cache).await;
     let written = cache.guarded_write([&7, &8], || async { unreachable!("it did not begin") }).await;

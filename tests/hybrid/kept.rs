@@ -12,9 +12,9 @@ use std::time::Duration;
 use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Share, Tier};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, Runs, until};
+use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, node};
+use crate::{in_step, load, node, node_at};
 
 /// A way to the server on which what comes behind the first of these words waits: returns its URL, what says that something waits,
 /// and what lets it go on.
@@ -178,9 +178,9 @@ async fn what_is_filled_while_it_is_read_lives_no_longer_in_memory_than_in_redis
     const KEY: &str = "{hc:test:0}texts:v1:7";
     let server = RedisServer::start();
     let (url, waiting, go) = split_behind(server.port(), format!("PTTL\r\n${}\r\n{KEY}\r\n", KEY.len()));
-    let (a, b) = (node(&server).await, CacheManager::builder().namespace("test").redis(url).build().await.unwrap());
+    let (a, b) = (node(&server).await, node_at(url).await);
     in_step(&b).await;
-    let short = |node: &CacheManager| texts(node, |texts| texts.ttl(Duration::from_millis(300)));
+    let short = |node: &CacheManager| texts(node, |texts| texts.ttl(2 * SECOND));
     let (here, there) = (short(&a), short(&b));
 
     let ((begins, begun), (end, ends)) = (channel(), channel());

@@ -27,25 +27,50 @@ use hybridcache::{
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{LIMIT, MINUTE, Runs, until};
 
-/// A manager, as another process would have it.
+/// A manager, as another process would have it, that is [`patient`].
 async fn node(server: &RedisServer) -> CacheManager {
     node_at(server.url()).await
 }
 
 /// One that reaches its server there: through a proxy.
 async fn node_at(url: String) -> CacheManager {
+    patient(url).build().await.unwrap()
+}
+
+/// One that waits as long as it does by default, for those whose server says nothing.
+async fn hasty(url: String) -> CacheManager {
     CacheManager::builder().namespace("test").redis(url).build().await.unwrap()
 }
 
-/// One that waits for whatever is late: there it is held up on purpose, or the machine is busy.
+/// An answer that is late is none, and a machine may have other things to do: here each comes in time.
+fn patience(url: String) -> RedisOptions {
+    RedisOptions::new(url).connect_timeout(LIMIT).read_timeout(LIMIT).write_timeout(LIMIT)
+}
+
+/// A manager that has [`patience`].
 fn patient(url: String) -> ManagerBuilder {
-    let redis = RedisOptions::new(url).read_timeout(LIMIT).write_timeout(LIMIT);
-    CacheManager::builder().namespace("test").redis_options(redis)
+    CacheManager::builder().namespace("test").redis_options(patience(url))
 }
 
 /// Waits until a node has heard all that there is to hear, and memory may answer.
 async fn in_step(node: &CacheManager) {
     until("it is in step", || node.remote_health().unwrap().in_step).await;
+}
+
+/// [`in_step`] of one that may be idle by now: it is asked for something meanwhile, or it would ask nobody where the others stand.
+async fn in_step_again<V: Clone + Send + Sync + 'static>(node: &CacheManager, cache: &Cache<u64, V>) {
+    until("it is in step", || {
+        cache.blocking().peek(&u64::MAX);
+        node.remote_health().unwrap().in_step
+    })
+    .await;
+}
+
+/// Waits until memory may not answer on a node that hears nothing from now on. What was on its way to it already may put it in step
+/// again, for as long as its bound at most.
+async fn is_out_of_step(node: &CacheManager, bound: Duration) {
+    let began = Instant::now();
+    until("it is out of step", || began.elapsed() > bound && !node.remote_health().unwrap().in_step).await;
 }
 
 fn numbers(node: &CacheManager) -> Cache<u64, u64> {

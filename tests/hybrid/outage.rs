@@ -1,19 +1,35 @@
 //! What callers get while Redis is away, and afterwards.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hybridcache::codec::MsgPack;
-use hybridcache::{Builder, Cache, CacheManager, Consistency, ErrorKind, Evicted, OnOutage, RedisOptions, Tier};
+use hybridcache::{Builder, Cache, CacheManager, Consistency, ErrorKind, Evicted, OnOutage, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
+use hybridcache_tests::ticks::Ticks;
 use hybridcache_tests::{MINUTE, Runs, SECOND, until};
 
-use crate::{in_step, load, load_into_memory, node, node_at, numbers};
+use crate::{hasty, in_step, load, load_into_memory, node, node_at, numbers, patience};
+
+/// Whatever is loaded now is kept for a moment: a machine that is held up for longer than that between two calls loads it again.
+async fn kept_for_a_moment(cache: &Cache<u64, u64>, key: u64, runs: &Runs) -> u64 {
+    let (mut last, tier) = load(cache, key, runs).await;
+    assert_eq!(tier, Tier::Source, "nobody had it");
+    for _ in 0..20 {
+        let (value, tier) = load(cache, key, runs).await;
+        if tier == Tier::Memory {
+            assert_eq!(value, last);
+            return value;
+        }
+        last = value;
+    }
+    panic!("what is new is not kept");
+}
 
 #[tokio::test]
 async fn callers_get_their_value_while_redis_is_stopped() {
     let server = RedisServer::start();
-    let node = node(&server).await;
+    let node = hasty(server.url()).await;
     let cache = numbers(&node);
     let runs = Runs::default();
     load(&cache, 1, &runs).await;
@@ -21,14 +37,14 @@ async fn callers_get_their_value_while_redis_is_stopped() {
     let slowest = {
         let mut slowest = Duration::ZERO;
         for key in 100..140 {
-            let began = Instant::now();
+            let began = Ticks::start();
             assert_eq!(load(&cache, key, &runs).await.1, Tier::Source);
             slowest = slowest.max(began.elapsed());
         }
         slowest
     };
     server.resume();
-    assert!(slowest < Duration::from_secs(2), "no call waits for longer than its deadlines: {slowest:?}");
+    assert!(slowest < 2 * SECOND, "no call waits for longer than its deadlines: {slowest:?}");
     assert!(cache.stats().remote.degraded > 0);
     in_step(&node).await;
     until("and is filled again", || {
@@ -54,8 +70,7 @@ async fn an_outage_is_coalesced_and_kept_for_a_moment_only() {
     load(&cache, 1, &runs).await;
     server.kill();
     until("nobody vouches for memory any more", || node.remote_health().is_some_and(|health| !health.in_step)).await;
-    let (first, _) = load(&cache, 7, &runs).await;
-    assert_eq!(load(&cache, 7, &runs).await, (first, Tier::Memory), "for a moment it is kept");
+    let first = kept_for_a_moment(&cache, 7, &runs).await;
     tokio::time::sleep(Duration::from_millis(250)).await;
     assert_ne!(load(&cache, 7, &runs).await.0, first, "and then loaded again");
     server.restart();
@@ -68,7 +83,7 @@ async fn an_outage_is_coalesced_and_kept_for_a_moment_only() {
 #[tokio::test]
 async fn an_evict_in_an_outage_is_sent_when_redis_is_back() {
     let server = RedisServer::start();
-    let (a, b) = (node(&server).await, node(&server).await);
+    let (a, b) = (hasty(server.url()).await, node(&server).await);
     let (here, there) = (numbers(&a), numbers(&b));
     let runs = Runs::default();
     load(&here, 7, &runs).await;
@@ -87,7 +102,7 @@ async fn an_evict_in_an_outage_is_sent_when_redis_is_back() {
 #[tokio::test]
 async fn of_a_put_in_an_outage_the_evict_is_sent_when_redis_is_back() {
     let server = RedisServer::start();
-    let (a, b) = (node(&server).await, node(&server).await);
+    let (a, b) = (hasty(server.url()).await, node(&server).await);
     let (here, there) = (numbers(&a), numbers(&b));
     let runs = Runs::default();
     load(&here, 7, &runs).await;
@@ -191,7 +206,7 @@ async fn how_late_the_bus_is_is_told() {
 #[tokio::test]
 async fn an_evict_that_must_not_wait_fails() {
     let server = RedisServer::start();
-    let node = node(&server).await;
+    let node = hasty(server.url()).await;
     let cache: Cache<u64, u64> =
         Cache::builder("numbers").ttl(MINUTE).hybrid(MsgPack).on_outage(OnOutage::Fail).manager(&node).build().unwrap();
     server.pause();
@@ -239,18 +254,7 @@ async fn eventual_memory_answers_through_an_outage() {
         assert_eq!(load(&cache, 7, &runs).await.1, Tier::Memory);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let (mut first, tier) = load(&cache, 8, &runs).await;
-    assert_eq!(tier, Tier::Source, "nobody had it");
-    // Kept for a moment: a machine that is held up for longer than that between two calls loads it again.
-    for held_up in 0.. {
-        let (value, tier) = load(&cache, 8, &runs).await;
-        if tier == Tier::Memory {
-            assert_eq!(value, first);
-            break;
-        }
-        assert!(held_up < 20, "what is new is not kept");
-        first = value;
-    }
+    kept_for_a_moment(&cache, 8, &runs).await;
     node.shutdown().await;
 }
 
@@ -276,7 +280,7 @@ async fn eventual_memory_does_not_answer_before_the_first_word() {
     let other = node(&server).await;
     in_step(&other).await;
     proxy.blackhole_lane(Lane::Bus, false, true);
-    let redis = RedisOptions::new(proxy.url()).connect_lazily().connect_timeout(SECOND / 2);
+    let redis = patience(proxy.url()).connect_lazily().connect_timeout(SECOND / 2);
     let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
     let cache = eventual(&node).max_disconnected(1_000_000 * MINUTE).build().unwrap();
     let runs = Runs::default();
@@ -333,9 +337,7 @@ async fn what_a_full_server_does_not_take_memory_keeps_for_a_moment() {
     load(&here, 1, &runs).await;
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     in_step(&a).await;
-    let (first, tier) = load(&here, 7, &runs).await;
-    assert_eq!(tier, Tier::Source);
-    assert_eq!(load(&here, 7, &runs).await, (first, Tier::Memory), "for a moment it is kept");
+    let first = kept_for_a_moment(&here, 7, &runs).await;
     assert_eq!(there.evict(&7).await, Ok(Evicted::Acknowledged));
     until("what another evicts is heard of", || here.blocking().peek(&7).is_none()).await;
     let (second, _) = load(&here, 7, &runs).await;
@@ -424,11 +426,15 @@ async fn what_a_batch_loads_in_an_outage_is_kept_for_a_moment_too() {
     let runs = Runs::default();
     server.kill();
     until("nobody vouches for memory", || node.remote_health().is_some_and(|health| !health.in_step)).await;
-    load_many(&cache, &[7, 8, 9], &runs).await;
-    load_many(&cache, &[7, 8, 9], &runs).await;
-    assert_eq!((runs.count(), cache.stats().hits, cache.len()), (1, 3, 3));
+    // As of [`kept_for_a_moment`].
+    while cache.stats().hits < 3 {
+        load_many(&cache, &[7, 8, 9], &runs).await;
+        assert!(runs.count() < 20, "what is new is not kept");
+    }
+    let loads = runs.count();
+    assert_eq!(cache.len(), 3);
     tokio::time::sleep(SECOND + Duration::from_millis(50)).await;
     load_many(&cache, &[7, 8, 9], &runs).await;
-    assert_eq!(runs.count(), 2, "and then loaded again");
+    assert_eq!(runs.count(), loads + 1, "and then loaded again");
     node.shutdown().await;
 }

@@ -6,9 +6,9 @@ use hybridcache::codec::MsgPack;
 use hybridcache::{Builder, Cache, CacheManager, Evicted, Share, Tier};
 use hybridcache_tests::proxy::{Lane, Proxy};
 use hybridcache_tests::redis_server::RedisServer;
-use hybridcache_tests::{MINUTE, until};
+use hybridcache_tests::{MINUTE, SECOND, until};
 
-use crate::node_at;
+use crate::{node, node_at, patience};
 
 async fn read(cache: &Cache<u64, String>, key: u64, letter: &str) -> (String, Tier) {
     let fetched = cache.fetch(&key).load(Share::none(), |_| async { letter.repeat(300_000) }).await;
@@ -20,9 +20,11 @@ async fn read(cache: &Cache<u64, String>, key: u64, letter: &str) -> (String, Ti
 async fn what_was_read_while_an_evict_was_not_answered_is_gone_when_it_is_queued() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
-    let node = async |url| CacheManager::builder().namespace("test").redis(url).build().await.unwrap();
+    // The evict is not to be waited for, and all that is read is.
+    let options = patience(proxy.url()).write_timeout(SECOND / 2);
+    let behind = CacheManager::builder().namespace("test").redis_options(options).build();
     let texts = |node| Cache::builder("texts").ttl(MINUTE).hybrid(MsgPack).manager(node).build().unwrap();
-    let (a, b) = (node(proxy.url()).await, node(server.url()).await);
+    let (a, b) = (behind.await.unwrap(), node(&server).await);
     let (here, there) = (texts(&a), texts(&b));
     assert_eq!(read(&there, 7, "a").await.1, Tier::Source);
     assert_eq!(read(&here, 7, "-").await.1, Tier::Redis, "now it is known here that it is large");
@@ -44,7 +46,7 @@ async fn what_was_read_while_an_evict_was_not_answered_is_gone_when_it_is_queued
 #[tokio::test]
 async fn keys_whose_turn_had_not_come_when_the_caller_left_are_queued() {
     let server = RedisServer::start();
-    let node = crate::node(&server).await;
+    let node = node(&server).await;
     let cache = crate::numbers(&node);
     cache.evict(&0).await.unwrap();
     let fill = "for key = 1, 2500 do redis.call('SET', '{hc:test:0}numbers:v1:' .. key, 'x') end";

@@ -6,11 +6,11 @@ use hybridcache_tests::proxy::Proxy;
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, SECOND};
 
-use crate::{in_step, load, node, numbers};
+use crate::{in_step, load, node, numbers, patient};
 
 /// A node whose heartbeat is too slow to be counted.
 async fn behind(proxy: &Proxy) -> CacheManager {
-    let builder = CacheManager::builder().namespace("test").redis(proxy.url());
+    let builder = patient(proxy.url());
     let node = builder.staleness_bound(60 * SECOND).heartbeat(20 * SECOND).build().await.unwrap();
     in_step(&node).await;
     node
@@ -73,7 +73,7 @@ async fn a_node_that_nobody_reads_asks_nothing() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let bound = SECOND / 10;
-    let node = CacheManager::builder().namespace("test").redis(proxy.url()).staleness_bound(bound);
+    let node = patient(proxy.url()).staleness_bound(bound);
     let node = node.build().await.unwrap();
     let (cache, runs) = (numbers(&node), Runs::default());
     load(&cache, 1, &runs).await;

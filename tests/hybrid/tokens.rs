@@ -15,7 +15,7 @@ const BOUND: Duration = SECOND.saturating_mul(30);
 
 /// A node whose heartbeat is too slow to answer anything, with key 7 in memory.
 async fn behind(proxy: &Proxy, runs: &Runs) -> (CacheManager, Cache<u64, u64>) {
-    let builder = CacheManager::builder().namespace("test").redis(proxy.url());
+    let builder = patient(proxy.url());
     let node = builder.staleness_bound(BOUND).heartbeat(BOUND / 3).build().await.unwrap();
     let cache = numbers(&node);
     in_step(&node).await;

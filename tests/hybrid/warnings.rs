@@ -12,7 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::{in_step, node};
+use crate::{hasty, in_step, node};
 
 /// Keeps warnings and errors of all tests of this program, as texts: the servers in them tell which are whose.
 #[derive(Clone, Default)]
@@ -279,7 +279,7 @@ async fn a_writer_that_puts_says_that_redis_did_not_acknowledge_it_where_that_is
         id
     }
     let server = RedisServer::start();
-    let node = node(&server).await;
+    let node = hasty(server.url()).await;
     let said = kept();
     node.scope(known_before(7, &server)).await;
     let errors = said.of("put in vain");

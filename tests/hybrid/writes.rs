@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use hybridcache::codec::{BoxError, Codec, Json, MsgPack};
-use hybridcache::{Builder, Cache, CacheManager, ErrorKind, Evicted, RedisOptions, Tier};
+use hybridcache::{Builder, Cache, CacheManager, ErrorKind, Evicted, Tier};
 use hybridcache_tests::redis_server::RedisServer;
 use hybridcache_tests::{MINUTE, Runs, until};
 
@@ -83,9 +82,7 @@ async fn a_write_that_is_cancelled_leaves_nothing_in_the_way() {
 #[tokio::test]
 async fn a_thousand_keys_are_evicted_in_one_go_and_read_in_one_go() {
     let server = RedisServer::start();
-    // An answer that is late is none, and a busy machine may take its time for a thousand.
-    let redis = RedisOptions::new(server.url()).read_timeout(Duration::from_secs(5));
-    let node = CacheManager::builder().namespace("test").redis_options(redis).build().await.unwrap();
+    let node = node(&server).await;
     let cache = numbers(&node);
     let keys: Vec<u64> = (0..1_000).collect();
     let load = |keys: Vec<u64>| async move { Ok::<_, ()>(keys.into_iter().map(|key| (key, key + 1)).collect()) };
