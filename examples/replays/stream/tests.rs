@@ -146,6 +146,20 @@ fn damaged_and_cut_off_xz_are_told_from_other_faults() {
 }
 
 #[test]
+fn who_can_use_small_keys_only_is_told_that_a_table_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Source::recorded(path).small_keys().and_then(|mut keys| keys.next().unwrap())
+    };
+    assert_eq!(first("a.txt", b"4294967295\n").unwrap(), u32::MAX);
+    assert!(matches!(first("a.txt", b"4294967296\n"), Err(StreamError::TooLarge(4_294_967_296))));
+    let complaint = first("a.csv", b"7,8\n").unwrap_err().to_string();
+    assert!(complaint.contains("table"), "{complaint}");
+}
+
+#[test]
 fn a_missing_file_and_a_directory_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let open = |path: PathBuf| Source::recorded(path).keys().err();
