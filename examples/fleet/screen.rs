@@ -96,7 +96,7 @@ pub(crate) fn table(fleet: &Fleet, selected: Option<Selected>) -> String {
                 version if (1..*newest).contains(&version) => Color::Red,
                 _ => Color::Green,
             };
-            text += &paint(format!("{:<10}", cell(served)), colour);
+            text += &paint(cell(served), colour);
         }
     }
     text += &format!("\n{:<18}", "source");
@@ -130,16 +130,31 @@ fn state(fleet: &Fleet, node: &Node) -> (&'static str, Color) {
     }
 }
 
+/// Ten columns, of which the last is empty.
 fn cell(served: &Served) -> String {
     let from = match served.from {
-        Origin::Nowhere => return "-".to_owned(),
+        Origin::Nowhere => return format!("{:<10}", "-"),
         Origin::Memory => "mem",
         Origin::Redis => "redis",
         Origin::Source => "src",
     };
-    format!("v{} {from}", served.version)
+    format!("{:<10.9}", format!("v{} {from}", served.version))
 }
 
 fn lag(lag: Duration) -> String {
     if lag.is_zero() { "-".to_owned() } else { format!("{:.1} ms", lag.as_secs_f64() * 1e3) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stay_apart_whatever_the_version() {
+        for (version, shown) in [(9, "v9 redis  "), (100, "v100 redi "), (12_345, "v12345 re ")] {
+            let served = Served { version, from: Origin::Redis, ..Served::default() };
+            assert_eq!(cell(&served), shown);
+        }
+        assert_eq!(cell(&Served::default()), "-         ");
+    }
 }
