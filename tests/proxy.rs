@@ -180,10 +180,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((client, _)) = listener.accept().await else { return };
         shared.accepted.lock().unwrap().push(Instant::now());
+        // Before it is looked whether to refuse it: what is refused from then on and cut is either the one or the other.
+        let cuts = [0, 1, 2].map(|lane| shared.lanes[lane].cuts.load(SeqCst));
         let server = TcpStream::connect(("127.0.0.1", shared.port.load(SeqCst))).await;
         match server {
             Ok(server) if !shared.refuse.load(SeqCst) => {
-                tokio::spawn(carry(client, server, Arc::clone(&shared)));
+                tokio::spawn(carry(client, server, cuts, Arc::clone(&shared)));
             }
             _ => {
                 let _ = client.set_zero_linger();
@@ -192,7 +194,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
+async fn carry(client: TcpStream, server: TcpStream, cuts: [u64; 3], shared: Arc<Shared>) {
     shared.connections.fetch_add(1, SeqCst);
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     // So that a cut is an RST, and not an orderly end.
@@ -201,7 +203,6 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     let server_spoke = AtomicBool::new(true);
     let lane = AtomicUsize::new(Lane::Data as usize);
-    let cuts = [0, 1, 2].map(|lane| shared.lanes[lane].cuts.load(SeqCst));
     tokio::select! {
         () = pump(from_client, to_server, &shared, &lane, |weather| &weather.hold_up, |bytes| {
             if server_spoke.swap(false, SeqCst) {
