@@ -99,9 +99,10 @@ async fn the_leases_of_a_batch_are_renewed_together() {
     let server = RedisServer::start();
     let node = node(&server).await;
     let cache: Cache<u64, u64> =
-        Cache::builder("numbers").ttl(MINUTE).lease(3 * SECOND).hybrid(MsgPack).manager(&node).build().unwrap();
+        Cache::builder("numbers").ttl(MINUTE).lease(2 * SECOND).hybrid(MsgPack).manager(&node).build().unwrap();
     let load = async |keys: Vec<u64>| {
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        // Longer than a lease that is not renewed.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
         Ok::<_, ()>(keys.into_iter().map(|key| (key, key)).collect())
     };
     cache.get_many_or_load(&(0..1_000).collect::<Vec<_>>(), load).await.unwrap();
