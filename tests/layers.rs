@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of each floor from the ground up, in the order in which they may name one another.
 const FLOORS: [&[&str]; 8] = [
-    &["sync", "error", "time", "rt", "nonce", "known"],
+    &["effort", "sync", "error", "time", "rt", "nonce", "known"],
     &["key", "record", "entry", "returned"],
     &["codec", "coherence", "observe"],
     &["driver", "bus"],
