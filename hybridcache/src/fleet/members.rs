@@ -24,8 +24,8 @@ pub(crate) trait Member: Send + Sync + 'static {
     fn doom(self: Arc<Self>, text: &str) -> Box<dyn Doomed>;
     /// Whatever is in memory is dead from here on, and no load that is under way may fill. Runs no user code.
     fn raise_floor(&self);
-    /// Takes out whatever is in memory. Runs no user code; what it returns does, and lets go of that.
-    fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send>;
+    /// Takes out whatever is in memory. Runs no user code; what it returns does, and lets go of that. `None` if there was nothing.
+    fn empty(self: Arc<Self>) -> Option<Box<dyn FnOnce() + Send>>;
     /// How many hits it had: they keep its process in step.
     fn hits(&self) -> u64;
     /// It is held here no longer. If nobody else holds it, what is in it is dropped where that holds up nobody.
@@ -127,8 +127,10 @@ impl Members {
     /// Gives back what caches of this name hold, or all of them: they were cleared, and it is dead.
     pub(super) fn empty(&self, name: &str) {
         let members = if *name == *EVERY_CACHE { self.all() } else { self.named(name) };
-        let emptied: Vec<_> = members.iter().map(|member| Arc::clone(member).empty()).collect();
-        rt::aside(move || emptied.into_iter().for_each(|let_go| let_go()));
+        let emptied: Vec<_> = members.iter().filter_map(|member| Arc::clone(member).empty()).collect();
+        if !emptied.is_empty() {
+            rt::aside(move || emptied.into_iter().for_each(|let_go| let_go()));
+        }
     }
 
     pub(super) fn hits(&self) -> u64 {
@@ -190,7 +192,7 @@ mod tests {
 
         fn raise_floor(&self) {}
 
-        fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send> {
+        fn empty(self: Arc<Self>) -> Option<Box<dyn FnOnce() + Send>> {
             unreachable!("nothing is cleared here")
         }
 

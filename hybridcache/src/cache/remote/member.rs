@@ -46,10 +46,13 @@ where
         self.begin_clear();
     }
 
-    fn empty(self: Arc<Self>) -> Box<dyn FnOnce() + Send> {
-        let taken: Vec<_> = if self.shards.len() == 0 { Vec::new() } else { self.take_all().collect() };
+    fn empty(self: Arc<Self>) -> Option<Box<dyn FnOnce() + Send>> {
         let cache = Held::new(self);
-        Box::new(move || taken.into_iter().for_each(|mut taken| drop(Leaving::new(&cache, taken.drain()))))
+        if cache.shards.len() == 0 {
+            return None;
+        }
+        let taken: Vec<_> = cache.take_all().collect();
+        Some(Box::new(move || taken.into_iter().for_each(|mut taken| drop(Leaving::new(&cache, taken.drain())))))
     }
 
     fn hits(&self) -> u64 {
