@@ -48,7 +48,7 @@ pub enum StreamError {
         text: String,
     },
     /// A key that the reader has no room for.
-    #[error("the key {0} is too large: here they go up to {most}, and no table (.csv) is read, of which keys are hashes", most = u32::MAX)]
+    #[error("the key {0} is too large: here keys go up to {most}; those of a table (.csv) are hashes, so no table can be read", most = u32::MAX)]
     TooLarge(u64),
     /// A line of an ARC trace that does not begin with two numbers, or whose range is too long or ends beyond the keys.
     #[error(

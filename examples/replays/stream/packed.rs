@@ -9,9 +9,9 @@ use super::{StreamError, from_io};
 
 /// Every xz file begins with these bytes.
 const XZ_MAGIC: &[u8] = b"\xFD7zXZ\0";
-/// And every zstd frame with these,
+/// And every zstd frame that has something in it with these.
 const ZSTD_MAGIC: &[u8] = b"\x28\xB5\x2F\xFD";
-/// but for those that are to be skipped, as `pzstd` puts one first: a byte that begins with a 5, and these.
+/// A frame that is to be skipped, as `pzstd` puts one first, begins with a byte whose first digit is 5, and these.
 const ZSTD_SKIPPED: &[u8] = b"\x2A\x4D\x18";
 
 /// How others pack. What they make looks like binary keys, which would be replayed, also where it is packed once more.

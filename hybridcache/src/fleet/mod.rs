@@ -61,9 +61,9 @@ pub struct RemoteHealth {
     pub subscribed: bool,
     /// The breaker refuses commands for now.
     pub breaker_open: bool,
-    /// Memory may answer for `bounded` caches. Not in a process that has read nothing for ten times its
-    /// [`staleness_bound`](crate::ManagerBuilder::staleness_bound), 20 s by default: it is idle, and asks where the others stand when it
-    /// reads again. No sign that something is wrong, nor a condition for sending requests to it.
+    /// Memory may answer for `bounded` caches. This is false in a process that has read nothing for ten times its
+    /// [`staleness_bound`](crate::ManagerBuilder::staleness_bound), 20 s by default: it is idle, and asks Redis again when it reads
+    /// again. So false does not mean that something is wrong, and this is not a readiness check.
     pub in_step: bool,
     /// How long ago this process was last known to have heard everything; `None` if it never was.
     pub last_word: Option<Duration>,
